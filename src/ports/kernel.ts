@@ -1,0 +1,99 @@
+import type { Family, IpAddress } from "../lib/ip.js";
+import type { MacAddress } from "../lib/mac.js";
+
+/** A network link as the kernel reports it. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** Undefined on links without a 48-bit hardware address (lo reports zeros and has none here). */
+  readonly mac: MacAddress | undefined;
+  /** IFF_UP: administratively up. */
+  readonly up: boolean;
+  /** IFF_LOWER_UP: the link below has carrier. */
+  readonly carrier: boolean;
+  readonly loopback: boolean;
+  readonly mtu: number;
+  /** `macvlan`, `veth`, `bridge` ... where the driver says. */
+  readonly kind: string | undefined;
+}
+
+export type AddressScope = "global" | "site" | "link" | "host" | "nowhere";
+
+/** An address on a link. Lifetimes in whole seconds, Infinity = for ever. */
+export interface LinkAddress {
+  readonly linkIndex: number;
+  readonly address: IpAddress;
+  readonly prefix: number;
+  readonly scope: AddressScope;
+  /** IFA_PROTO: who made it; 0 where unknown. */
+  readonly mark: number;
+  readonly validSeconds: number;
+  readonly preferredSeconds: number;
+}
+
+export interface AddressId {
+  readonly linkIndex: number;
+  readonly address: IpAddress;
+  readonly prefix: number;
+}
+
+export interface Route {
+  readonly family: Family;
+  readonly table: number;
+  /** Undefined for the default route. */
+  readonly destination: IpAddress | undefined;
+  readonly prefix: number;
+  readonly gateway: IpAddress | undefined;
+  readonly linkIndex: number | undefined;
+  readonly metric: number;
+}
+
+export interface Links {
+  links(signal: AbortSignal): Promise<readonly Link[]>;
+}
+
+export interface Addresses {
+  /** All addresses of the network namespace, of both families. */
+  addresses(signal: AbortSignal): Promise<readonly LinkAddress[]>;
+  /** Adds the address or replaces its lifetimes, scope and mark (NLM_F_CREATE | NLM_F_REPLACE). */
+  putAddress(address: LinkAddress, signal: AbortSignal): Promise<void>;
+  /** Removes the address. False where it was not there (also when its link is gone). */
+  removeAddress(address: AddressId, signal: AbortSignal): Promise<boolean>;
+}
+
+export interface Routes {
+  routes(signal: AbortSignal): Promise<readonly Route[]>;
+}
+
+export type KernelEvent =
+  | { readonly type: "link"; readonly link: Link; readonly gone: boolean }
+  | { readonly type: "address"; readonly address: LinkAddress; readonly gone: boolean }
+  /** Events were lost (ENOBUFS): dump everything again. */
+  | { readonly type: "overrun" };
+
+export interface KernelEvents {
+  /** Calls `listener` for every link and address event from now on. */
+  listen(listener: (event: KernelEvent) => void): AsyncDisposable;
+}
+
+export interface FrameSocket extends AsyncDisposable {
+  /** Sends one whole Ethernet frame. Throws KernelError; a full queue (ENOBUFS) is one too. */
+  send(frame: Uint8Array): void;
+}
+
+export interface Packets {
+  /** A raw socket on one link that sends whole Ethernet frames and hears ARP only (kernel filter). The frame given to `onFrame` is a copy. */
+  openArp(linkIndex: number, onFrame: (frame: Uint8Array) => void): FrameSocket;
+}
+
+/**
+ * The kernel of this network namespace. Calls made in the same turn of the loop go to the kernel in one batch, in the order in which they were
+ * made; a write never blocks the loop, also while someone else holds the rtnl lock.
+ */
+export interface Kernel extends Links, Addresses, Routes, KernelEvents, Packets, AsyncDisposable {}
+
+/** What the kernel refused. `errno` is the positive number, `code` its name where known (`EPERM`), message `add 192.0.2.10/32 to link 3: EPERM: text of the kernel`. */
+export interface KernelErrorShape extends Error {
+  readonly code: string;
+  readonly errno: number;
+}

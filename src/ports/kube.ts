@@ -1,0 +1,122 @@
+/** One Lease by namespace and name. */
+export interface LeaseId {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** coordination.k8s.io/v1 Lease, the fields that leader election uses (client-go resourcelock). */
+export interface LeaseRecord {
+  /** Empty string: released. */
+  readonly holderIdentity: string;
+  readonly leaseDurationSeconds: number;
+  /** MicroTime, RFC 3339 with six digits: `2026-01-02T03:04:05.000006Z`; undefined where the object has none. */
+  readonly acquireTime: string | undefined;
+  readonly renewTime: string | undefined;
+  readonly leaseTransitions: number;
+}
+
+export interface Lease {
+  readonly id: LeaseId;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly record: LeaseRecord;
+}
+
+/** Closed set of what a call of the API may end in. */
+export type KubeErrorCode =
+  | "notFound" // 404
+  | "conflict" // 409 on update: the resourceVersion is stale
+  | "alreadyExists" // 409 on create
+  | "gone" // 410: the resourceVersion is too old
+  | "unauthorized" // 401
+  | "forbidden" // 403
+  | "invalid" // 400, 422
+  | "tooManyRequests" // 429
+  | "server" // 5xx
+  | "timeout" // no answer in time
+  | "network" // refused, reset, unreachable, TLS, name not found
+  | "config" // no usable kubeconfig or credentials yet
+  | "protocol"; // an answer that is not what the API promises
+
+/** Thrown by every method of these ports. Message: `GET /api/v1/services: 403 Forbidden: text of the server`. */
+export interface KubeErrorShape extends Error {
+  readonly code: KubeErrorCode;
+  /** HTTP status, 0 where there was no answer. */
+  readonly status: number;
+}
+
+export interface Leases {
+  /** Undefined where there is none. */
+  get(id: LeaseId, timeoutMs: number, signal: AbortSignal): Promise<Lease | undefined>;
+  create(id: LeaseId, record: LeaseRecord, timeoutMs: number, signal: AbortSignal): Promise<Lease>;
+  /** PUT with the resourceVersion of `lease`; labels and annotations of the object that was read are sent back unchanged. */
+  replace(lease: Lease, record: LeaseRecord, timeoutMs: number, signal: AbortSignal): Promise<Lease>;
+  /** Watches one Lease until the signal aborts; never gives up. `seen(undefined)`: there is none. Called at least once after the first list. */
+  watch(id: LeaseId, seen: (lease: Lease | undefined) => void, signal: AbortSignal): Promise<void>;
+}
+
+export interface ServicePort {
+  readonly name: string;
+  readonly protocol: "TCP" | "UDP" | "SCTP";
+  readonly port: number;
+}
+
+export interface IngressAddress {
+  readonly ip: string | undefined;
+  readonly hostname: string | undefined;
+}
+
+/** A Service, trimmed to what `plan` reads. */
+export interface Service {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  readonly deleting: boolean;
+  readonly type: string;
+  readonly loadBalancerClass: string | undefined;
+  readonly loadBalancerIP: string | undefined;
+  readonly externalTrafficPolicy: "Cluster" | "Local";
+  readonly ports: readonly ServicePort[];
+  /** Only annotations whose key contains `kube-vip.io/` or `vip.internal/` (or is named by an option of the watch). */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly ingress: readonly IngressAddress[];
+}
+
+export interface Services {
+  /**
+   * Watches Services (of one namespace, or all) until the signal aborts; never gives up. `changed` is called with a new map after the first
+   * complete list and after every change; calls are coalesced per chunk read from the wire. Key: `namespace/name`.
+   */
+  watch(namespace: string | undefined, changed: (services: ReadonlyMap<string, Service>) => void, signal: AbortSignal): Promise<void>;
+  /**
+   * One merge patch on services/status: sets `status.loadBalancer.ingress` and our annotations (null removes one). Precondition: the
+   * resourceVersion of `service`, so that another writer's change is never overwritten unseen (409 = conflict).
+   */
+  patchStatus(
+    service: Service,
+    patch: { readonly ingress: readonly { readonly ip: string }[]; readonly annotations: Readonly<Record<string, string | null>> },
+    signal: AbortSignal,
+  ): Promise<void>;
+}
+
+export interface EventDraft {
+  readonly service: Service;
+  readonly type: "Normal" | "Warning";
+  /** UpperCamelCase, for example `VipHeld`. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface Events {
+  /** Writes a v1 Event about a Service. The same (service uid, reason, message) again raises the count of the first. */
+  write(event: EventDraft, signal: AbortSignal): Promise<void>;
+}
+
+export interface Kube extends AsyncDisposable {
+  readonly leases: Leases;
+  readonly services: Services;
+  readonly events: Events;
+}

@@ -1,0 +1,5 @@
+/** Jitter and ids. */
+export interface Random {
+  /** Uniform in [0, 1). */
+  float(): number;
+}
