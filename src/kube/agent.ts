@@ -1,0 +1,43 @@
+import http from "node:http";
+import https from "node:https";
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+
+/** The kernel asks a silent peer after 3 s and then every second: a dead one is seen after 7 s. */
+const PROBES = { enable: true, initialDelay: 3000, interval: 1000, count: 4 } as const;
+/** At most this many idle connections are kept. */
+const IDLE = 4;
+
+/** Has the kernel find out that the peer of this connection is gone. */
+export function keepProbed(socket: Duplex): void {
+  if (socket instanceof Socket) socket.setKeepAlive(PROBES);
+}
+
+/** Keeps connections over plain HTTP (`kubectl proxy`, tests). */
+export class KeptHttpAgent extends http.Agent {
+  constructor() {
+    super({ keepAlive: true, maxFreeSockets: IDLE });
+  }
+
+  // Node sets its own probe times on a connection that becomes idle.
+  override keepSocketAlive(socket: Duplex): void {
+    const keep = super.keepSocketAlive(socket);
+    keepProbed(socket);
+    // oxlint-disable-next-line typescript/no-unsafe-return, typescript/no-confusing-void-expression -- a boolean, which the types leave out
+    return keep;
+  }
+}
+
+/** Keeps TLS connections. */
+export class KeptHttpsAgent extends https.Agent {
+  constructor() {
+    super({ keepAlive: true, maxFreeSockets: IDLE });
+  }
+
+  override keepSocketAlive(socket: Duplex): void {
+    const keep = super.keepSocketAlive(socket);
+    keepProbed(socket);
+    // oxlint-disable-next-line typescript/no-unsafe-return, typescript/no-confusing-void-expression -- a boolean, which the types leave out
+    return keep;
+  }
+}

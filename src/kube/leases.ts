@@ -1,0 +1,131 @@
+import type { Lease, LeaseId, LeaseRecord, Leases } from "../ports/kube.js";
+import type { Client } from "./client.js";
+import { KubeError } from "./errors.js";
+import { countOf, fieldsOf, textOf, versionOf } from "./raw.js";
+import { reflect } from "./reflector.js";
+import type { ReflectDeps } from "./reflector.js";
+
+/** A lease decides who holds an address: its watch comes back soon after an outage. */
+const MAX_RETRY_MS = 2000;
+
+type RawObject = Readonly<Record<string, unknown>>;
+
+/** Leases of coordination.k8s.io/v1. */
+export function createLeases(deps: ReflectDeps): Leases {
+  const store = new LeaseStore(deps.client);
+  return {
+    get: async (id, timeoutMs, signal) => store.get(id, timeoutMs, signal),
+    create: async (id, record, timeoutMs, signal) => store.create(id, record, { timeoutMs, signal }),
+    replace: async (lease, record, timeoutMs, signal) => store.replace(lease, record, { timeoutMs, signal }),
+    watch: async (id, seen, signal) => {
+      const options = {
+        resource: "leases",
+        path: collectionOf(id),
+        query: { fieldSelector: `metadata.name=${id.name}` },
+        decode: (raw: unknown) => store.decode(raw),
+        changed: (leases: ReadonlyMap<string, Lease>) => {
+          seen(leases.get(`${id.namespace}/${id.name}`));
+        },
+        pace: "chunk" as const,
+        maxRetryMs: MAX_RETRY_MS,
+      };
+      await reflect(options, { ...deps, log: deps.log.with({ lease: `${id.namespace}/${id.name}` }) }, signal);
+    },
+  };
+}
+
+interface Limits {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+class LeaseStore {
+  readonly #client: Client;
+  /** The object behind each Lease that was handed out: what we do not know goes back unchanged. */
+  readonly #raw = new WeakMap<Lease, RawObject>();
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  async get(id: LeaseId, timeoutMs: number, signal: AbortSignal): Promise<Lease | undefined> {
+    try {
+      return this.#answer("GET", pathOf(id), await this.#client.request({ verb: "get", resource: "leases", path: pathOf(id), timeoutMs }, signal));
+    } catch (error) {
+      if (error instanceof KubeError && error.code === "notFound") return undefined;
+      throw error;
+    }
+  }
+
+  async create(id: LeaseId, record: LeaseRecord, limits: Limits): Promise<Lease> {
+    const body = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { namespace: id.namespace, name: id.name }, spec: specOf(record) };
+    const call = { verb: "create", resource: "leases", path: collectionOf(id), body, timeoutMs: limits.timeoutMs } as const;
+    return this.#answer("POST", call.path, await this.#client.request(call, limits.signal));
+  }
+
+  async replace(lease: Lease, record: LeaseRecord, limits: Limits): Promise<Lease> {
+    const raw = this.#raw.get(lease);
+    // Without the object its labels and annotations would be lost.
+    if (raw === undefined) throw new TypeError(`replace lease ${lease.id.namespace}/${lease.id.name}: not an object that these Leases handed out`);
+    const body = {
+      ...raw,
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { ...fieldsOf(raw["metadata"]), resourceVersion: lease.resourceVersion },
+      spec: { ...fieldsOf(raw["spec"]), ...specOf(record) },
+    };
+    const call = { verb: "update", resource: "leases", path: pathOf(lease.id), body, timeoutMs: limits.timeoutMs } as const;
+    return this.#answer("PUT", call.path, await this.#client.request(call, limits.signal));
+  }
+
+  /** Undefined where the object has no name, namespace, uid or version. */
+  decode(raw: unknown): Lease | undefined {
+    const object = fieldsOf(raw);
+    const metadata = fieldsOf(object["metadata"]);
+    const namespace = textOf(metadata["namespace"]);
+    const name = textOf(metadata["name"]);
+    const uid = textOf(metadata["uid"]);
+    const resourceVersion = versionOf(raw);
+    if (namespace === undefined || name === undefined || uid === undefined || resourceVersion === undefined) return undefined;
+    const lease: Lease = { id: { namespace, name }, uid, resourceVersion, record: recordOf(fieldsOf(object["spec"])) };
+    // managedFields are many times larger than the rest, and a PUT without them leaves them alone.
+    const { managedFields: _managedFields, ...kept } = metadata;
+    this.#raw.set(lease, { ...object, metadata: kept });
+    return lease;
+  }
+
+  #answer(method: string, path: string, raw: unknown): Lease {
+    const lease = this.decode(raw);
+    if (lease === undefined) throw new KubeError("protocol", `${method} ${path}: the answer is no Lease`);
+    return lease;
+  }
+}
+
+function collectionOf(id: LeaseId): string {
+  return `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(id.namespace)}/leases`;
+}
+
+function pathOf(id: LeaseId): string {
+  return `${collectionOf(id)}/${encodeURIComponent(id.name)}`;
+}
+
+/** client-go writes all five fields, also an empty holder. A missing time is sent as null, so that it replaces what was there. */
+function specOf(record: LeaseRecord): RawObject {
+  return {
+    holderIdentity: record.holderIdentity,
+    leaseDurationSeconds: record.leaseDurationSeconds,
+    acquireTime: record.acquireTime ?? null,
+    renewTime: record.renewTime ?? null,
+    leaseTransitions: record.leaseTransitions,
+  };
+}
+
+function recordOf(spec: RawObject): LeaseRecord {
+  return {
+    holderIdentity: textOf(spec["holderIdentity"]) ?? "",
+    leaseDurationSeconds: countOf(spec["leaseDurationSeconds"]) ?? 0,
+    acquireTime: textOf(spec["acquireTime"]),
+    renewTime: textOf(spec["renewTime"]),
+    leaseTransitions: countOf(spec["leaseTransitions"]) ?? 0,
+  };
+}

@@ -1,0 +1,73 @@
+import { messageOf } from "../lib/errors.js";
+import type { Clock } from "../ports/clock.js";
+import type { Log } from "../ports/log.js";
+import type { Random } from "../ports/random.js";
+import type { KubeError } from "./errors.js";
+
+const FIRST_MS = 100;
+/** A kubeconfig that is not there yet costs one look at a few files. */
+const CONFIG_MS = 1000;
+const RETRY_AFTER_LIMIT_MS = 120_000;
+/** The same failure again is logged at counts 1, 2, 4, 8 … and at least this often. */
+const SAY_AGAIN_MS = 60_000;
+
+export interface RetryDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+}
+
+/** Counts failures in a row, logs them, and says how long to wait: 100 ms, doubled up to `maxMs`, half of it random. */
+export class Retry {
+  readonly #deps: RetryDeps;
+  readonly #maxMs: number;
+  #failures = 0;
+  #same = 0;
+  #last = "";
+  #saidAt = 0;
+
+  constructor(maxMs: number, deps: RetryDeps) {
+    this.#maxMs = maxMs;
+    this.#deps = deps;
+  }
+
+  /** Failures since the last success. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** Logs the failure; the delay in ms before the next attempt. */
+  failed(error: KubeError): number {
+    const delay = this.#delay(error);
+    this.#failures += 1;
+    const reason = messageOf(error);
+    this.#same = reason === this.#last ? this.#same + 1 : 1;
+    this.#last = reason;
+    if (this.#worthSaying()) {
+      this.#saidAt = this.#deps.clock.now();
+      this.#deps.log.warn("list and watch failed, trying again", { reason, code: error.code, repeated: this.#same, retryMs: Math.round(delay) });
+    }
+    return delay;
+  }
+
+  /** It works: the next failure starts at the shortest delay again. */
+  succeeded(): void {
+    if (this.#failures > 0) this.#deps.log.info("list and watch work again", { failures: this.#failures });
+    this.#failures = 0;
+    this.#same = 0;
+    this.#last = "";
+  }
+
+  #delay(error: KubeError): number {
+    const limit = error.code === "config" ? Math.min(CONFIG_MS, this.#maxMs) : this.#maxMs;
+    const full = Math.min(limit, FIRST_MS * 2 ** Math.min(this.#failures, 30));
+    const asked = Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_LIMIT_MS);
+    // The random part comes on top of Retry-After, so that all who were sent away do not come back together.
+    return asked > 0 ? asked + (full / 2) * this.#deps.random.float() : full / 2 + (full / 2) * this.#deps.random.float();
+  }
+
+  #worthSaying(): boolean {
+    const power = (this.#same & (this.#same - 1)) === 0;
+    return power || this.#deps.clock.now() - this.#saidAt >= SAY_AGAIN_MS;
+  }
+}
