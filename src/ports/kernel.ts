@@ -37,6 +37,13 @@ export interface AddressId {
   readonly prefix: number;
 }
 
+export interface AddressPut extends AddressId {
+  readonly scope: AddressScope;
+  readonly mark: number;
+  /** Monotonic ms (Clock.now) by which the kernel's lifetime has to have ended; Infinity = for ever. */
+  readonly validUntil: number;
+}
+
 export interface Route {
   readonly family: Family;
   readonly table: number;
@@ -55,8 +62,12 @@ export interface Links {
 export interface Addresses {
   /** All addresses of the network namespace, of both families. */
   addresses(signal: AbortSignal): Promise<readonly LinkAddress[]>;
-  /** Adds the address or replaces its lifetimes, scope and mark (NLM_F_CREATE | NLM_F_REPLACE). */
-  putAddress(address: LinkAddress, signal: AbortSignal): Promise<void>;
+  /**
+   * Adds the address or replaces its lifetimes, scope and mark (NLM_F_CREATE | NLM_F_REPLACE). The lifetime is worked out just before the write:
+   * whole seconds until `validUntil`, rounded down; less than one is refused with code `ETIME`. Preferred lifetime is always 0 (never a source
+   * address). Resolves with the monotonic ms at which the lifetime ends (Infinity = never).
+   */
+  putAddress(address: AddressPut, signal: AbortSignal): Promise<number>;
   /** Removes the address. False where it was not there (also when its link is gone). */
   removeAddress(address: AddressId, signal: AbortSignal): Promise<boolean>;
 }
@@ -82,8 +93,11 @@ export interface FrameSocket extends AsyncDisposable {
 }
 
 export interface Packets {
-  /** A raw socket on one link that sends whole Ethernet frames and hears ARP only (kernel filter). The frame given to `onFrame` is a copy. */
-  openArp(linkIndex: number, onFrame: (frame: Uint8Array) => void): FrameSocket;
+  /**
+   * A raw socket on one link that sends whole Ethernet frames and, where `onFrame` is given, hears ARP (kernel filter); without it the kernel
+   * delivers nothing. The frame given to `onFrame` is a copy.
+   */
+  openArp(linkIndex: number, onFrame: ((frame: Uint8Array) => void) | undefined): FrameSocket;
 }
 
 /**

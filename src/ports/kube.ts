@@ -1,18 +1,11 @@
+import type { LeaseRecord } from "../lib/lease-record.js";
+
+export type { LeaseRecord } from "../lib/lease-record.js";
+
 /** One Lease by namespace and name. */
 export interface LeaseId {
   readonly namespace: string;
   readonly name: string;
-}
-
-/** coordination.k8s.io/v1 Lease, the fields that leader election uses (client-go resourcelock). */
-export interface LeaseRecord {
-  /** Empty string: released. */
-  readonly holderIdentity: string;
-  readonly leaseDurationSeconds: number;
-  /** MicroTime, RFC 3339 with six digits: `2026-01-02T03:04:05.000006Z`; undefined where the object has none. */
-  readonly acquireTime: string | undefined;
-  readonly renewTime: string | undefined;
-  readonly leaseTransitions: number;
 }
 
 export interface Lease {

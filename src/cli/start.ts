@@ -1,0 +1,150 @@
+import { hostname } from "node:os";
+import { CLOCK_DRIFT, KERNEL_LATENESS_MS } from "../config/load.js";
+import type { Settings } from "../config/settings.js";
+import { Engine, type EngineConfig } from "../core/engine.js";
+import type { OwnershipKey, ServiceKey } from "../core/model.js";
+import { Ownership } from "../core/ownership.js";
+import { createKube } from "../kube/kube.js";
+import { Cleanup } from "../lib/cleanup.js";
+import { messageOf } from "../lib/errors.js";
+import { createClock } from "../linux/clock.js";
+import { createKernel } from "../linux/kernel.js";
+import { createRandom } from "../linux/random.js";
+import type { ElectionConfig } from "../machine/election.js";
+import { createArpMode } from "../modes/index.js";
+import type { Clock } from "../ports/clock.js";
+import type { Kernel } from "../ports/kernel.js";
+import type { LeaseId, Service } from "../ports/kube.js";
+import type { Log } from "../ports/log.js";
+
+/** IFA_PROTO of every address that we make. */
+const MARK = 118;
+/** RT_TABLE_MAIN. */
+const MAIN_TABLE = 254;
+const BURST_MS = [0, 50, 200, 1000, 2000];
+/** How long a leaving holder keeps its addresses while no heir shows up. */
+const HAND_OVER_MS = 1000;
+/** How long a clean stop may take in all beyond the hand-over. */
+const STOP_MS = 2000;
+
+/** Runs the daemon until `signal` aborts, then lets go of everything in order: VIPs handed over or removed, Leases released, sockets closed. */
+export async function start(settings: Settings, log: Log, signal: AbortSignal): Promise<void> {
+  const node = settings.nodeName ?? hostname().toLowerCase();
+  await using cleanup = new Cleanup();
+  const clock = createClock();
+  const random = createRandom();
+  const kernel = cleanup.use(createKernel({ log, clock }));
+  const kube = cleanup.use(
+    createKube(
+      { connection: { kubeconfigPath: settings.kubeconfig, kubernetesAddr: settings.kubernetesAddress }, nodeName: node },
+      { clock, log, random },
+    ),
+  );
+  const watching = new AbortController();
+  const ownership = cleanup.use(new Ownership(electionConfig(settings, node), { leases: kube.leases, clock, log, changed: () => engine.wake() }));
+  const engine: Engine = cleanup.use(
+    new Engine(engineConfig(settings, node), {
+      clock,
+      log,
+      random,
+      services: kube.services,
+      events: kube.events,
+      ownership,
+      arp: (refresh) => {
+        const announce = { burstMs: BURST_MS, refreshMs: settings.arpRateMs, packetsPerSecond: settings.arpPacketsPerSecond };
+        const links = () => engine.world.links.values();
+        return createArpMode({ announce, mark: MARK }, { kernel, fence: ownership, clock, log, links, refresh });
+      },
+    }),
+  );
+  cleanup.use(await followKernel(kernel, engine, log, signal));
+  for (const [key, id] of leaseIds(settings)) ownership.watch(key, id);
+  const services = settings.services
+    ? kube.services.watch(settings.serviceNamespace, (all) => engine.learn({ services: byKey(all) }), watching.signal)
+    : aborted(watching.signal);
+  log.info("started", { node, interface: settings.iface ?? engine.world.defaultLink ?? "", services: settings.services, controlPlane: settings.address });
+
+  await Promise.race([aborted(signal), engine.failed, ownership.failed(), services]);
+
+  log.info("stopping");
+  ownership.leave();
+  await Promise.race([ownership.left(), delay(clock, HAND_OVER_MS + STOP_MS)]);
+  await Promise.race([engine.settle(), delay(clock, STOP_MS)]);
+  watching.abort(new DOMException("stopping", "AbortError"));
+  await services.catch(() => undefined);
+  log.info("stopped");
+}
+
+/** Keeps the engine's view of links true. Listens before the first dump, so that nothing falls between. */
+async function followKernel(kernel: Kernel, engine: Engine, log: Log, signal: AbortSignal): Promise<AsyncDisposable> {
+  const dump = async (): Promise<void> => {
+    const [links, routes] = await Promise.all([kernel.links(signal), kernel.routes(signal)]);
+    const defaults = routes.filter((route) => route.destination === undefined && route.table === MAIN_TABLE);
+    defaults.sort((a, b) => a.family - b.family || a.metric - b.metric);
+    const defaultLink = links.find((link) => link.index === defaults[0]?.linkIndex)?.name;
+    engine.learn({ links: new Map(links.map((link) => [link.name, link])), defaultLink });
+  };
+  const listening = kernel.listen((event) => {
+    if (event.type !== "overrun") return engine.kernelEvent(event);
+    log.warn("kernel events were lost, everything is read again");
+    dump().then(
+      () => engine.refreshAll(),
+      (error: unknown) => log.error("links not read", { error: messageOf(error) }),
+    );
+  });
+  await dump();
+  return listening;
+}
+
+function electionConfig(settings: Settings, node: string): ElectionConfig {
+  return {
+    identity: node,
+    leaseDurationMs: settings.leaseSeconds * 1000,
+    renewDeadlineMs: settings.renewDeadlineSeconds * 1000,
+    retryPeriodMs: settings.retrySeconds * 1000,
+    drift: CLOCK_DRIFT,
+    kernelLatenessMs: KERNEL_LATENESS_MS,
+    handOverMs: HAND_OVER_MS,
+  };
+}
+
+function engineConfig(settings: Settings, node: string): EngineConfig {
+  return {
+    node,
+    mark: MARK,
+    plan: {
+      services: settings.services,
+      controlPlane: settings.controlPlane ? settings.address : [],
+      controlPlanePort: settings.port,
+      iface: settings.iface,
+      loadBalancerClass: settings.loadBalancerClass ?? "",
+    },
+  };
+}
+
+function leaseIds(settings: Settings): ReadonlyMap<OwnershipKey, LeaseId> {
+  const ids = new Map<OwnershipKey, LeaseId>();
+  if (settings.services) ids.set("services", leaseId(settings.servicesLease ?? "plndr-svcs-lock", settings));
+  if (settings.controlPlane) ids.set("control-plane", leaseId(settings.controlPlaneLease ?? "plndr-cp-lock", settings));
+  return ids;
+}
+
+/** `name` or `namespace/name`, as in kube-vip. */
+function leaseId(text: string, settings: Settings): LeaseId {
+  const [first = "", second] = text.split("/");
+  const namespace = settings.controlPlaneNamespace ?? "kube-system";
+  return second === undefined ? { namespace, name: first } : { namespace: first, name: second };
+}
+
+function byKey(services: ReadonlyMap<string, Service>): ReadonlyMap<ServiceKey, Service> {
+  return services as ReadonlyMap<ServiceKey, Service>;
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+async function delay(clock: Clock, ms: number): Promise<void> {
+  await new Promise<void>((resolve) => clock.after(ms, resolve));
+}

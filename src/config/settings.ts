@@ -1,0 +1,95 @@
+import { parseIp } from "../lib/ip.js";
+import type { IpAddress } from "../lib/ip.js";
+
+/** A text that is no value of its type: what was expected instead. */
+export interface Refused {
+  readonly expected: string;
+}
+
+export interface SettingType<T> {
+  /** How the type is called where settings are explained. */
+  readonly name: string;
+  parse(text: string): { readonly value: T } | Refused;
+}
+
+export interface Setting<T> {
+  /** Environment variables, the first one found counts; names as in kube-vip. */
+  readonly env: readonly string[];
+  /** Long option without dashes, as in kube-vip; undefined where there is none. */
+  readonly flag: string | undefined;
+  readonly type: SettingType<T>;
+  /** The default as text, parsed like any other value; an empty text stands for `unset`. */
+  readonly fallback: string;
+  readonly unit?: string;
+  readonly doc: string;
+}
+
+// Go's strconv.ParseBool, so that every manifest that works with kube-vip reads the same.
+const TRUE = ["1", "t", "T", "true", "TRUE", "True"];
+const FALSE = ["0", "f", "F", "false", "FALSE", "False"];
+
+const bool: SettingType<boolean> = {
+  name: "true or false",
+  parse(text) {
+    if (TRUE.includes(text)) return { value: true };
+    return FALSE.includes(text) ? { value: false } : { expected: "true or false" };
+  },
+};
+
+const text: SettingType<string | undefined> = {
+  name: "text",
+  parse: (value) => ({ value: value === "" ? undefined : value }),
+};
+
+const addresses: SettingType<readonly IpAddress[]> = {
+  name: "IPv4 addresses, comma separated",
+  parse(value) {
+    const parsed: IpAddress[] = [];
+    for (const part of value.split(",").filter((p) => p.trim() !== "")) {
+      const address = parseIp(part.trim());
+      if (address === undefined || address.includes(":")) return { expected: "IPv4 addresses such as 192.0.2.10, comma separated" };
+      parsed.push(address);
+    }
+    return { value: parsed };
+  },
+};
+
+function int(least: number, most: number): SettingType<number> {
+  const name = `a whole number from ${least} to ${most}`;
+  return {
+    name,
+    parse(value) {
+      const number = Number(value);
+      return /^-?\d+$/.test(value) && number >= least && number <= most ? { value: number } : { expected: name };
+    },
+  };
+}
+
+/** One table, from which environment, flags and documentation come. */
+export const SETTINGS = {
+  arp: { env: ["vip_arp"], flag: "arp", type: bool, fallback: "false", doc: "Hold VIPs on a link and announce them by ARP." },
+  services: { env: ["svc_enable"], flag: "services", type: bool, fallback: "false", doc: "Serve Services of type LoadBalancer." },
+  controlPlane: { env: ["cp_enable"], flag: "controlplane", type: bool, fallback: "false", doc: "Serve a VIP for the API server." },
+  address: { env: ["address", "vip_address"], flag: "address", type: addresses, fallback: "", doc: "The control-plane VIP." },
+  port: { env: ["port"], flag: "port", type: int(1, 65535), fallback: "6443", doc: "Port of the API server." },
+  iface: { env: ["vip_interface"], flag: "interface", type: text, fallback: "", doc: "Link for the VIPs; unset: the link of the default route." },
+  nodeName: { env: ["vip_nodename"], flag: "nodeName", type: text, fallback: "", doc: "Name of this node; unset: the host name, lower case." },
+  kubeconfig: { env: ["k8s_config_file"], flag: "k8sConfigPath", type: text, fallback: "/etc/kubernetes/admin.conf", doc: "Path of the kubeconfig." },
+  kubernetesAddress: { env: ["kubernetes_addr"], flag: undefined, type: text, fallback: "", doc: "Host or URL of the API server, instead of the kubeconfig's." },
+  controlPlaneNamespace: { env: ["cp_namespace"], flag: "namespace", type: text, fallback: "kube-system", doc: "Namespace of the Leases." },
+  controlPlaneLease: { env: ["vip_leasename"], flag: "leaseName", type: text, fallback: "plndr-cp-lock", doc: "Lease of the control-plane VIP." },
+  servicesLease: { env: ["svc_leasename"], flag: "servicesLeaseName", type: text, fallback: "plndr-svcs-lock", doc: "Lease of the Services." },
+  serviceNamespace: { env: ["svc_namespace"], flag: undefined, type: text, fallback: "", doc: "Serve Services of this namespace only; unset: of all." },
+  leaseSeconds: { env: ["vip_leaseduration"], flag: "leaseDuration", type: int(1, 3600), fallback: "5", unit: "s", doc: "A holder that is silent for so long is taken for dead." },
+  renewDeadlineSeconds: { env: ["vip_renewdeadline"], flag: "leaseRenewDuration", type: int(1, 3600), fallback: "3", unit: "s", doc: "A holder that could not renew for so long lets go." },
+  retrySeconds: { env: ["vip_retryperiod"], flag: "leaseRetry", type: int(1, 3600), fallback: "1", unit: "s", doc: "Time between two renews." },
+  arpRateMs: { env: ["vip_arpRate"], flag: undefined, type: int(500, 3_600_000), fallback: "3000", unit: "ms", doc: "Time between two announcements of one VIP, after the burst of a take-over." },
+  arpPacketsPerSecond: { env: ["vip_arp_pps"], flag: undefined, type: int(1, 1_000_000), fallback: "500", unit: "1/s", doc: "Announcements per second on one link, at the most." },
+  loadBalancerClass: { env: ["lb_class_name"], flag: "lbClassName", type: text, fallback: "kube-vip.io/kube-vip-class", doc: "Services of another class are left alone." },
+  logLevel: { env: ["vip_loglevel"], flag: "log", type: int(-4, 8), fallback: "0", doc: "Least severity that is logged: -4 debug, 0 info, 4 warn, 8 error." },
+} as const satisfies Record<string, Setting<unknown>>;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** Every setting with its value, after its type. */
+export type Settings = { readonly [N in SettingName]: (typeof SETTINGS)[N] extends Setting<infer T> ? T : never };

@@ -1,0 +1,186 @@
+import { messageOf } from "../lib/errors.js";
+import { Drive } from "../machine/drive.js";
+import {
+  electionStart,
+  electionStep,
+  heldUntil,
+  holds,
+  kernelDeadline,
+  leaseView,
+  type ElectionAction,
+  type ElectionConfig,
+  type ElectionEvent,
+  type ElectionState,
+} from "../machine/election.js";
+import type { Clock } from "../ports/clock.js";
+import type { KubeErrorShape, Lease, LeaseId, Leases } from "../ports/kube.js";
+import type { Log } from "../ports/log.js";
+import type { Fence } from "./mode.js";
+import type { OwnershipKey } from "./model.js";
+import type { OwnershipState } from "./world.js";
+
+export interface OwnershipDeps {
+  readonly leases: Leases;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** What `states` returns has changed. */
+  changed(): void;
+}
+
+/** An event of the machine before its wall time is put in. */
+type Answer = WithoutWall<Exclude<ElectionEvent<Lease>, { readonly type: "candidate" | "leave" | "tick" }>>;
+type WithoutWall<E> = E extends unknown ? Omit<E, "wallMs"> : never;
+
+type Machine = Drive<ElectionState<Lease>, ElectionEvent<Lease>, ElectionAction<Lease>>;
+
+interface Seat {
+  readonly id: LeaseId;
+  readonly machine: Machine;
+  readonly abort: AbortController;
+  readonly watch: Promise<void>;
+  shown: OwnershipState;
+  renewedAt: number | undefined;
+}
+
+/** Ownership of single keys: one Lease each, one election machine each. Losing one never ends the process; it only changes what `states` says. */
+export class Ownership implements Fence, AsyncDisposable {
+  readonly #seats = new Map<OwnershipKey, Seat>();
+  readonly #renewed = new Set<(ownership: OwnershipKey) => void>();
+  readonly #work = new Set<Promise<void>>();
+  readonly #movedOnce: (() => void)[] = [];
+
+  constructor(
+    private readonly config: ElectionConfig,
+    private readonly deps: OwnershipDeps,
+  ) {}
+
+  /** Starts to watch the Lease of `key`, without taking part. */
+  watch(key: OwnershipKey, id: LeaseId): void {
+    const machine: Machine = new Drive<ElectionState<Lease>, ElectionEvent<Lease>, ElectionAction<Lease>>(
+      {
+        start: electionStart<Lease>(),
+        step: (state, event, now) => electionStep(state, event, now, this.config),
+        tick: () => ({ type: "tick", wallMs: this.deps.clock.wallTime() }),
+        act: (action) => this.#act(key, action),
+        moved: (state) => this.#moved(key, state),
+      },
+      this.deps.clock,
+    );
+    const abort = new AbortController();
+    const seen = (lease: Lease | undefined): void => machine.send({ type: "seen", lease, wallMs: this.deps.clock.wallTime() });
+    const watch = this.deps.leases.watch(id, seen, abort.signal).catch((error: unknown) => {
+      if (!abort.signal.aborted) throw error;
+    });
+    this.#seats.set(key, { id, machine, abort, watch, shown: { held: false, view: "unknown", holder: "" }, renewedAt: undefined });
+  }
+
+  /** Takes part in the elections of exactly these keys. */
+  campaign(keys: ReadonlySet<OwnershipKey>): void {
+    for (const [key, { machine }] of this.#seats) {
+      const on = keys.has(key);
+      const { candidate, leavingSince } = machine.state;
+      if (candidate !== on && leavingSince === undefined) machine.send({ type: "candidate", on, wallMs: this.deps.clock.wallTime() });
+    }
+  }
+
+  /** Gives up every Lease held here; addresses may stay until the heir is seen, for a bounded time (`heldUntil` says how long). */
+  leave(): void {
+    for (const { machine } of this.#seats.values()) machine.send({ type: "leave", wallMs: this.deps.clock.wallTime() });
+  }
+
+  states(): ReadonlyMap<OwnershipKey, OwnershipState> {
+    return new Map([...this.#seats].map(([key, seat]) => [key, seat.shown]));
+  }
+
+  heldUntil(key: OwnershipKey): number {
+    const seat = this.#seats.get(key);
+    return seat === undefined ? 0 : heldUntil(seat.machine.state, this.config);
+  }
+
+  kernelDeadline(key: OwnershipKey): number {
+    const seat = this.#seats.get(key);
+    if (seat === undefined || !holds(seat.machine.state, this.config, this.deps.clock.now())) return 0;
+    return kernelDeadline(seat.machine.state, this.config);
+  }
+
+  onRenewed(listener: (ownership: OwnershipKey) => void): () => void {
+    this.#renewed.add(listener);
+    return () => this.#renewed.delete(listener);
+  }
+
+  /** Resolves when, after `leave`, nothing is held any more and every release has been answered. */
+  async left(): Promise<void> {
+    while ([...this.#seats.values()].some(({ machine, shown }) => shown.held || machine.state.releasing)) {
+      await new Promise<void>((resolve) => this.#movedOnce.push(resolve));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { machine, abort } of this.#seats.values()) {
+      machine.stop();
+      abort.abort(new DOMException("closing", "AbortError"));
+    }
+    await Promise.allSettled([...this.#work, ...[...this.#seats.values()].map(({ watch }) => watch)]);
+  }
+
+  /** Rejects when a watch ends although nobody ended it: a bug, which must not pass in silence. */
+  async failed(): Promise<void> {
+    await Promise.all([...this.#seats.values()].map(({ watch }) => watch));
+  }
+
+  #moved(key: OwnershipKey, state: ElectionState<Lease>): void {
+    const seat = this.#seats.get(key);
+    if (seat === undefined) return;
+    const now = this.deps.clock.now();
+    const shown: OwnershipState = {
+      held: holds(state, this.config, now),
+      view: leaseView(state, this.config, now),
+      holder: state.lease?.record.holderIdentity ?? "",
+    };
+    const before = seat.shown;
+    seat.shown = shown;
+    const renewed = state.renewedAt !== seat.renewedAt;
+    seat.renewedAt = state.renewedAt;
+    if (shown.held !== before.held || shown.view !== before.view || shown.holder !== before.holder) {
+      this.deps.log.info(shown.held && !before.held ? "ownership taken" : "ownership changed", { key, lease: seat.id.name, ...shown });
+      this.deps.changed();
+    }
+    for (const resolve of this.#movedOnce.splice(0)) resolve();
+    if (renewed && shown.held) for (const listener of this.#renewed) listener(key);
+  }
+
+  #act(key: OwnershipKey, action: ElectionAction<Lease>): void {
+    const seat = this.#seats.get(key);
+    if (seat === undefined) return;
+    const work = this.#carryOut(seat, action).finally(() => this.#work.delete(work));
+    this.#work.add(work);
+  }
+
+  async #carryOut({ id, machine, abort }: Seat, action: ElectionAction<Lease>): Promise<void> {
+    const event = await this.#request(id, action, abort.signal);
+    if (!abort.signal.aborted) machine.send({ ...event, wallMs: this.deps.clock.wallTime() });
+  }
+
+  async #request(id: LeaseId, action: ElectionAction<Lease>, signal: AbortSignal): Promise<Answer> {
+    const { leases, log } = this.deps;
+    try {
+      switch (action.type) {
+        case "read":
+          return { type: "seen", read: true, lease: await leases.get(id, action.timeoutMs, signal) };
+        case "create":
+          return { type: "written", id: action.id, lease: await leases.create(id, action.record, action.timeoutMs, signal) };
+        case "replace":
+          return { type: "written", id: action.id, lease: await leases.replace(action.base, action.record, action.timeoutMs, signal) };
+      }
+    } catch (error) {
+      const conflict = isConflict(error);
+      if (!conflict && !signal.aborted) log.warn("lease request failed", { lease: id.name, request: action.type, error: messageOf(error) });
+      return action.type === "read" ? { type: "readFailed" } : { type: "failed", id: action.id, conflict };
+    }
+  }
+}
+
+function isConflict(error: unknown): boolean {
+  const code = (error as Partial<KubeErrorShape>).code;
+  return code === "conflict" || code === "alreadyExists" || code === "notFound";
+}

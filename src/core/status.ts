@@ -1,0 +1,68 @@
+import type { IpAddress } from "../lib/ip.js";
+import type { Service } from "../ports/kube.js";
+
+/** What we wrote into a Service's status, so that only that is ever changed: `{"addresses":["192.0.2.10"],"node":"n1"}`. */
+export const ANNOUNCED = "vip.internal/announced";
+/** The node that announces the Service; name and meaning as in kube-vip. */
+export const VIP_HOST = "kube-vip.io/vipHost";
+
+export interface StatusPatch {
+  readonly service: Service;
+  readonly ingress: readonly { readonly ip: string }[];
+  readonly annotations: Readonly<Record<string, string | null>>;
+}
+
+export type StatusDecision =
+  | { readonly type: "none" }
+  | { readonly type: "patch"; readonly patch: StatusPatch }
+  /** Another controller writes this status; its entries. */
+  | { readonly type: "foreign"; readonly entries: readonly string[] };
+
+/** The patch that makes the Service say `addresses` are announced by `node`; none where it says so already. */
+export function announceStatus(service: Service, addresses: readonly IpAddress[], node: string): StatusDecision {
+  const foreign = foreignEntries(service, addresses);
+  if (foreign.length > 0) return { type: "foreign", entries: foreign };
+  const record = JSON.stringify({ addresses, node });
+  const current = service.ingress.map((entry) => entry.ip);
+  const same = current.length === addresses.length && addresses.every((address, i) => current[i] === address);
+  if (same && service.annotations[ANNOUNCED] === record && service.annotations[VIP_HOST] === node) return { type: "none" };
+  const annotations = { [ANNOUNCED]: record, [VIP_HOST]: node };
+  return { type: "patch", patch: { service, ingress: addresses.map((ip) => ({ ip })), annotations } };
+}
+
+/** The patch that takes back what we wrote, and only that. */
+export function clearStatus(service: Service): StatusDecision {
+  const ours = recordedAddresses(service);
+  if (ours === undefined) return { type: "none" };
+  const ingress = service.ingress.flatMap((entry) => (entry.ip !== undefined && !ours.includes(entry.ip) ? [{ ip: entry.ip }] : []));
+  return { type: "patch", patch: { service, ingress, annotations: { [ANNOUNCED]: null, [VIP_HOST]: null } } };
+}
+
+export function sameStatusPatch(a: StatusPatch, b: StatusPatch): boolean {
+  return (
+    a.service.uid === b.service.uid &&
+    a.service.resourceVersion === b.service.resourceVersion &&
+    JSON.stringify([a.ingress, a.annotations]) === JSON.stringify([b.ingress, b.annotations])
+  );
+}
+
+function foreignEntries(service: Service, addresses: readonly IpAddress[]): readonly string[] {
+  const ours = recordedAddresses(service);
+  // kube-vip leaves its mark in vipHost: what it wrote is ours to carry on.
+  if (ours === undefined && service.annotations[VIP_HOST] !== undefined) return [];
+  const known = new Set<string>([...(ours ?? []), ...addresses]);
+  return service.ingress.map((entry) => entry.ip ?? entry.hostname ?? "").filter((entry) => !known.has(entry));
+}
+
+/** The addresses that we wrote; undefined where we wrote none. A damaged record counts as none of ours, so that nothing foreign is removed. */
+export function recordedAddresses(service: Service): readonly string[] | undefined {
+  const text = service.annotations[ANNOUNCED];
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    const addresses = typeof value === "object" && value !== null && "addresses" in value ? value.addresses : undefined;
+    return Array.isArray(addresses) ? addresses.filter((a): a is string => typeof a === "string") : [];
+  } catch {
+    return [];
+  }
+}

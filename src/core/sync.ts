@@ -1,0 +1,187 @@
+import { backoffMs } from "../machine/backoff.js";
+import type { Clock, Timer } from "../ports/clock.js";
+import type { Random } from "../ports/random.js";
+
+/** What is known of one key: on its way, there, or failing (and tried again). */
+export type Observation<O> =
+  | { readonly state: "pending" }
+  | { readonly state: "up"; readonly result: O }
+  | { readonly state: "failed"; readonly error: unknown; readonly attempts: number };
+
+export interface SyncVerbs<K, V, O> {
+  up(key: K, value: V, signal: AbortSignal): Promise<O>;
+  down(key: K, signal: AbortSignal): Promise<void>;
+}
+
+export interface SyncConfig<V> {
+  /** How many verbs may run at once. */
+  readonly concurrency: number;
+  readonly firstRetryMs: number;
+  readonly lastRetryMs: number;
+  /** True where the second value asks for nothing that the first has not done. */
+  same(a: V, b: V): boolean;
+}
+
+export interface SyncDeps<K> {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Some observation changed. */
+  changed(): void;
+  /** A verb failed; it will be tried again in `retryMs`. */
+  failed(key: K, verb: "up" | "down", error: unknown, retryMs: number): void;
+}
+
+interface Entry<V, O> {
+  desired: V | undefined;
+  dirty: boolean;
+  running: AbortController | undefined;
+  retry: Timer | undefined;
+  attempts: number;
+  observation: Observation<O>;
+}
+
+/**
+ * Moves actual towards desired, key by key: at most one verb of a key at a time, failures retried with back-off, a change of desire takes
+ * effect at once. One bad key never holds up the others.
+ */
+export class KeyedSync<K, V, O> {
+  readonly #entries = new Map<K, Entry<V, O>>();
+  readonly #queue = new Set<K>();
+  #running = 0;
+  #idle: (() => void)[] = [];
+
+  constructor(
+    private readonly config: SyncConfig<V>,
+    private readonly verbs: SyncVerbs<K, V, O>,
+    private readonly deps: SyncDeps<K>,
+  ) {}
+
+  /** From now on exactly these keys are desired. */
+  set(desired: ReadonlyMap<K, V>): void {
+    for (const [key, value] of desired) this.#want(key, value);
+    for (const [key, entry] of this.#entries) if (!desired.has(key)) this.#unwant(key, entry);
+    this.#pump();
+  }
+
+  /** Runs `up` of this key again although nothing changed here: it was seen to be wrong. Unknown or unwanted keys are left alone. */
+  refresh(key: K): void {
+    const entry = this.#entries.get(key);
+    if (entry?.desired === undefined) return;
+    this.#mark(key, entry);
+    this.#pump();
+  }
+
+  observed(): ReadonlyMap<K, Observation<O>> {
+    return new Map([...this.#entries].filter(([, e]) => e.desired !== undefined).map(([key, e]) => [key, e.observation]));
+  }
+
+  /** Resolves when nothing runs and nothing waits to run; what waits for a retry does not count. */
+  async settle(): Promise<void> {
+    if (this.#running === 0 && this.#queue.size === 0) return;
+    await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  #want(key: K, value: V): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) {
+      const fresh: Entry<V, O> = {
+        desired: value,
+        dirty: false,
+        running: undefined,
+        retry: undefined,
+        attempts: 0,
+        observation: { state: "pending" },
+      };
+      this.#entries.set(key, fresh);
+      this.#mark(key, fresh);
+      return;
+    }
+    const before = entry.desired;
+    entry.desired = value;
+    if (before === undefined) entry.observation = { state: "pending" };
+    if (before === undefined || !this.config.same(before, value)) this.#mark(key, entry);
+  }
+
+  #unwant(key: K, entry: Entry<V, O>): void {
+    if (entry.desired === undefined) return;
+    entry.desired = undefined;
+    entry.running?.abort(new DOMException("no longer wanted", "AbortError"));
+    this.#mark(key, entry);
+  }
+
+  #mark(key: K, entry: Entry<V, O>): void {
+    entry.dirty = true;
+    entry.attempts = 0;
+    entry.retry?.cancel();
+    entry.retry = undefined;
+    if (entry.running === undefined) this.#queue.add(key);
+  }
+
+  #pump(): void {
+    for (const key of this.#queue) {
+      if (this.#running >= this.config.concurrency) return;
+      this.#queue.delete(key);
+      const entry = this.#entries.get(key);
+      if (entry === undefined) continue;
+      this.#running += 1;
+      void this.#run(key, entry).finally(() => this.#ran(key, entry));
+    }
+  }
+
+  #ran(key: K, entry: Entry<V, O>): void {
+    this.#running -= 1;
+    entry.running = undefined;
+    if (entry.dirty) this.#queue.add(key);
+    else if (entry.desired === undefined && entry.retry === undefined) this.#entries.delete(key);
+    this.#pump();
+    if (this.#running > 0 || this.#queue.size > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  async #run(key: K, entry: Entry<V, O>): Promise<void> {
+    const value = entry.desired;
+    const abort = new AbortController();
+    entry.running = abort;
+    entry.dirty = false;
+    try {
+      if (value === undefined) {
+        await this.verbs.down(key, abort.signal);
+      } else {
+        const result = await this.verbs.up(key, value, abort.signal);
+        this.#observe(entry, { state: "up", result });
+      }
+      entry.attempts = 0;
+    } catch (error) {
+      if (abort.signal.aborted) return;
+      this.#failed(key, entry, value === undefined ? "down" : "up", error);
+    }
+  }
+
+  #failed(key: K, entry: Entry<V, O>, verb: "up" | "down", error: unknown): void {
+    const retryMs = backoffMs(entry.attempts, this.config.firstRetryMs, this.config.lastRetryMs, this.deps.random.float());
+    entry.attempts += 1;
+    this.#observe(entry, { state: "failed", error, attempts: entry.attempts });
+    this.deps.failed(key, verb, error, retryMs);
+    if (entry.dirty) return;
+    entry.retry = this.deps.clock.after(retryMs, () => {
+      entry.retry = undefined;
+      entry.dirty = true;
+      this.#queue.add(key);
+      this.#pump();
+    });
+  }
+
+  #observe(entry: Entry<V, O>, observation: Observation<O>): void {
+    const again = entry.observation.state === "up" && observation.state === "up";
+    entry.observation = observation;
+    if (!again) this.deps.changed();
+  }
+
+  /** Calls off every retry. Desired state is left as it is; nothing runs from now on but what runs already. */
+  stop(): void {
+    for (const entry of this.#entries.values()) {
+      entry.retry?.cancel();
+      entry.retry = undefined;
+    }
+  }
+}

@@ -1,0 +1,2 @@
+/** The registry: one line per mode. */
+export { createArpMode } from "./arp.js";

@@ -1,0 +1,115 @@
+import type { Fence } from "../core/mode.js";
+import type { OwnershipKey } from "../core/model.js";
+import type { Clock, Timer } from "../ports/clock.js";
+
+export interface LifetimeDeps<K> {
+  readonly clock: Clock;
+  readonly fence: Fence;
+  /** Sets the lifetime of this key's address to end at `validUntil` at the latest; resolves with when it does end (monotonic ms). */
+  put(key: K, validUntil: number): Promise<number>;
+  /** A lifetime could not be set; it is tried again while the fence allows it. */
+  failed(key: K, error: unknown): void;
+}
+
+/** A lifetime is renewed when less than this is left although no renew came in time to do it, ms. */
+const GUARD_MS = 750;
+
+/** The guard looks again this much later where nothing could be done, ms. */
+const GUARD_RETRY_MS = 100;
+
+/** Lifetimes are whole seconds (struct ifa_cacheinfo). */
+const SECOND = 1000;
+
+interface Entry {
+  readonly ownership: OwnershipKey;
+  endsAt: number;
+  putting: boolean;
+}
+
+/**
+ * The dead-man switch: keeps kernel lifetimes ahead of now for as long as the fence allows, and does nothing otherwise, so that the addresses of
+ * a process that is cut off, frozen or dead end by themselves. Lifetimes are set anew after every second renew or so, all in one turn.
+ */
+export class Lifetimes<K> implements AsyncDisposable {
+  readonly #entries = new Map<K, Entry>();
+  readonly #work = new Set<Promise<void>>();
+  readonly #endRenewed: () => void;
+  #guard: Timer | undefined;
+  #guardAt = Infinity;
+  #closed = false;
+
+  constructor(private readonly deps: LifetimeDeps<K>) {
+    this.#endRenewed = deps.fence.onRenewed((ownership) => this.#renewed(ownership));
+  }
+
+  /** From now on keeps this key alive; its present lifetime ends at `endsAt`. */
+  keep(key: K, ownership: OwnershipKey, endsAt: number): void {
+    this.#entries.set(key, { ownership, endsAt, putting: false });
+    this.#armGuard(endsAt - GUARD_MS);
+  }
+
+  /** Lets the key run out. */
+  forget(key: K): void {
+    this.#entries.delete(key);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#endRenewed();
+    this.#guard?.cancel();
+    await Promise.allSettled(this.#work);
+  }
+
+  /** After a renew: worth it where more than half of the lifetime is used up. */
+  #renewed(ownership: OwnershipKey): void {
+    const now = this.deps.clock.now();
+    const validUntil = this.deps.fence.kernelDeadline(ownership);
+    const full = Math.floor((validUntil - now) / SECOND) * SECOND;
+    if (full < SECOND) return;
+    for (const [key, entry] of this.#entries) {
+      if (entry.ownership === ownership && entry.endsAt - now < full / 2) this.#put(key, entry, validUntil);
+    }
+  }
+
+  /** No renew came in time: what is about to end is set anew where that makes it end later. */
+  #guardTime(): void {
+    const now = this.deps.clock.now();
+    for (const [key, entry] of this.#entries) {
+      if (entry.endsAt - now > GUARD_MS) continue;
+      const validUntil = this.deps.fence.kernelDeadline(entry.ownership);
+      const end = now + Math.floor((validUntil - now) / SECOND) * SECOND;
+      if (end > now && end > entry.endsAt) this.#put(key, entry, validUntil);
+    }
+    let next = Infinity;
+    for (const { endsAt } of this.#entries.values()) next = Math.min(next, endsAt - GUARD_MS);
+    if (next < Infinity) this.#armGuard(Math.max(next, now + GUARD_RETRY_MS));
+  }
+
+  #put(key: K, entry: Entry, validUntil: number): void {
+    if (entry.putting) return;
+    entry.putting = true;
+    const work = this.deps
+      .put(key, validUntil)
+      .then((endsAt) => {
+        entry.endsAt = endsAt;
+      })
+      .catch((error: unknown) => {
+        if (!this.#closed && this.#entries.get(key) === entry) this.deps.failed(key, error);
+      })
+      .finally(() => {
+        entry.putting = false;
+        this.#work.delete(work);
+      });
+    this.#work.add(work);
+  }
+
+  #armGuard(at: number): void {
+    if (this.#closed || at >= this.#guardAt) return;
+    this.#guard?.cancel();
+    this.#guardAt = at;
+    this.#guard = this.deps.clock.after(Math.max(0, at - this.deps.clock.now()), () => {
+      this.#guardAt = Infinity;
+      this.#guardTime();
+    });
+  }
+}
