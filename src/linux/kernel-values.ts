@@ -1,0 +1,87 @@
+import { familyOf } from "../lib/ip.js";
+import type { AddressPut, AddressScope, KernelEvent, Link, LinkAddress, Route } from "../ports/kernel.js";
+import {
+  decodeAddress,
+  IFA_F_NODAD,
+  RT_SCOPE_HOST,
+  RT_SCOPE_LINK,
+  RT_SCOPE_NOWHERE,
+  RT_SCOPE_SITE,
+  RT_SCOPE_UNIVERSE,
+  type AddressMessage,
+} from "../wire/netlink/address.js";
+import { decodeLink, IFF_LOOPBACK, IFF_LOWER_UP, IFF_UP, type LinkMessage } from "../wire/netlink/link.js";
+import { AF_UNSPEC, RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK, type NetlinkMessage } from "../wire/netlink/message.js";
+import { RTN_UNICAST, type RouteMessage } from "../wire/netlink/route.js";
+
+const SCOPES = {
+  global: RT_SCOPE_UNIVERSE,
+  site: RT_SCOPE_SITE,
+  link: RT_SCOPE_LINK,
+  host: RT_SCOPE_HOST,
+  nowhere: RT_SCOPE_NOWHERE,
+} as const satisfies Record<AddressScope, number>;
+
+/** What the port calls a link; undefined for messages that are about something else (a bridge's ports, wireless events). */
+export function linkFrom(message: LinkMessage): Link | undefined {
+  const { family, index, name, mtu, flags, mac, kind } = message;
+  if (family !== AF_UNSPEC || name === undefined || mtu === undefined) return undefined;
+  const has = (flag: number): boolean => (flags & flag) !== 0;
+  return { index, name, mac, up: has(IFF_UP), carrier: has(IFF_LOWER_UP), loopback: has(IFF_LOOPBACK), mtu, kind };
+}
+
+/** What the port calls an address. */
+export function linkAddressFrom(message: AddressMessage): LinkAddress {
+  const { linkIndex, address, prefix, mark, validSeconds, preferredSeconds } = message;
+  return { linkIndex, address, prefix, scope: scopeFrom(message.scope), mark, validSeconds, preferredSeconds };
+}
+
+/** The message that asks for `address` with a valid lifetime of `validSeconds`. */
+export function addressMessage(address: AddressPut, validSeconds: number): AddressMessage {
+  const { linkIndex, prefix, mark } = address;
+  return {
+    linkIndex,
+    address: address.address,
+    peer: undefined,
+    prefix,
+    scope: SCOPES[address.scope],
+    // We probe for duplicates ourselves; the kernel's own detection would keep the address unusable for a second or more.
+    flags: familyOf(address.address) === 6 ? IFA_F_NODAD : 0,
+    mark,
+    validSeconds,
+    // Deprecated from the start: never a source address (RFC 4862 5.5.4).
+    preferredSeconds: 0,
+    label: undefined,
+  };
+}
+
+/** One Route for each next hop. Only unicast: the local table's own entries, blackholes and the like lead nowhere. */
+export function routesFrom(message: RouteMessage): readonly Route[] {
+  if (message.type !== RTN_UNICAST) return [];
+  const { family, table, destination, prefix, metric } = message;
+  return message.nextHops.map(({ gateway, linkIndex }) => ({ family, table, destination, prefix, gateway, linkIndex, metric }));
+}
+
+/** Undefined for messages that the port has no event for. Throws DecodeError. */
+export function eventFrom(message: NetlinkMessage): KernelEvent | undefined {
+  switch (message.type) {
+    case RTM_NEWLINK:
+    case RTM_DELLINK: {
+      const link = linkFrom(decodeLink(message.payload));
+      return link === undefined ? undefined : { type: "link", link, gone: message.type === RTM_DELLINK };
+    }
+    case RTM_NEWADDR:
+    case RTM_DELADDR: {
+      const address = linkAddressFrom(decodeAddress(message.payload));
+      return { type: "address", address, gone: message.type === RTM_DELADDR };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** User-defined scopes (rt_scopes 1 to 199 and such) have no name here; `site` is the nearest: narrower than global, wider than link. */
+function scopeFrom(scope: number): AddressScope {
+  for (const name of ["global", "site", "link", "host", "nowhere"] as const) if (SCOPES[name] === scope) return name;
+  return "site";
+}

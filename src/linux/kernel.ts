@@ -1,0 +1,235 @@
+import { Cleanup } from "../lib/cleanup.js";
+import { familyOf, type Family } from "../lib/ip.js";
+import type { Clock } from "../ports/clock.js";
+import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, Route } from "../ports/kernel.js";
+import type { Log } from "../ports/log.js";
+import { decodeAddress, encodeAddress, encodeAddressDump, encodeAddressRemoval } from "../wire/netlink/address.js";
+import { decodeLink, encodeLinkDump } from "../wire/netlink/link.js";
+import {
+  NLM_F_CREATE,
+  NLM_F_ECHO,
+  NLM_F_REPLACE,
+  RTM_DELADDR,
+  RTM_GETADDR,
+  RTM_GETLINK,
+  RTM_GETROUTE,
+  RTM_NEWADDR,
+  RTM_NEWLINK,
+  RTM_NEWROUTE,
+  type NetlinkMessage,
+} from "../wire/netlink/message.js";
+import { decodeRoute, encodeRouteDump } from "../wire/netlink/route.js";
+import { KernelError } from "./errors.js";
+import { addressMessage, eventFrom, linkAddressFrom, linkFrom, routesFrom } from "./kernel-values.js";
+import { createNative, type Native } from "./native.js";
+import { dump } from "./netlink-dump.js";
+import { NetlinkEvents } from "./netlink-events.js";
+import { NetlinkRequests } from "./netlink-requests.js";
+import { ECANCELED, ETIME, type NetlinkRequest } from "./netlink-socket.js";
+import { PacketSocket } from "./packet-socket.js";
+
+const FAMILIES: readonly Family[] = [4, 6];
+/** The address, its link, or (ENXIO) all of IPv6 on the link is not there. */
+const ABSENT: readonly string[] = ["EADDRNOTAVAIL", "ENODEV", "ENXIO"];
+
+export interface KernelDeps {
+  readonly log: Log;
+  /** For lifetimes. */
+  readonly clock: Clock;
+  /** Default: createNative(). */
+  readonly native?: Native;
+  /** Octets of events that may wait in the kernel before some are lost. Default: 8 MiB. */
+  readonly eventBuffer?: number;
+}
+
+/** The kernel of this network namespace. Opens one netlink socket at once, others when they are needed. */
+export function createKernel(deps: KernelDeps): Kernel {
+  const native = deps.native ?? createNative();
+  return new LinuxKernel({ native, ...deps }, NetlinkRequests.open({ native, log: deps.log }));
+}
+
+class LinuxKernel implements Kernel {
+  readonly #native: Native;
+  readonly #deps: KernelDeps;
+  readonly #requests: NetlinkRequests;
+  readonly #open = new Set<AsyncDisposable>();
+  readonly #dumps = new Set<Promise<unknown>>();
+  readonly #stop = new AbortController();
+  #closed: Promise<void> | undefined;
+
+  constructor(deps: KernelDeps & { readonly native: Native }, requests: NetlinkRequests) {
+    this.#native = deps.native;
+    this.#deps = deps;
+    this.#requests = requests;
+  }
+
+  async links(signal: AbortSignal): Promise<readonly Link[]> {
+    const request = { type: RTM_GETLINK, flags: 0, payload: encodeLinkDump, tried: "list links" };
+    const messages = await this.#dump(request, RTM_NEWLINK, signal);
+    return messages.flatMap((message) => linkFrom(decodeLink(message.payload)) ?? []);
+  }
+
+  async addresses(signal: AbortSignal): Promise<readonly LinkAddress[]> {
+    return this.#dumpFamilies(
+      (family) => ({ type: RTM_GETADDR, flags: 0, payload: () => encodeAddressDump(family), tried: `list IPv${family} addresses` }),
+      (message) => [linkAddressFrom(decodeAddress(message.payload))],
+      { answer: RTM_NEWADDR, familyOf: ({ address }) => familyOf(address), signal },
+    );
+  }
+
+  async routes(signal: AbortSignal): Promise<readonly Route[]> {
+    return this.#dumpFamilies(
+      (family) => ({ type: RTM_GETROUTE, flags: 0, payload: () => encodeRouteDump(family), tried: `list IPv${family} routes` }),
+      (message) => routesFrom(decodeRoute(message.payload)),
+      { answer: RTM_NEWROUTE, familyOf: ({ family }) => family, signal },
+    );
+  }
+
+  async putAddress(address: AddressPut, signal: AbortSignal): Promise<number> {
+    const put = await this.#put({ address, allowance: 0 }, signal);
+    return put.late > 0 ? this.#shorten(address, put.late) : put.endsAt;
+  }
+
+  async removeAddress(id: AddressId, signal: AbortSignal): Promise<boolean> {
+    const tried = `remove ${id.address}/${id.prefix} from link ${id.linkIndex}`;
+    try {
+      await this.#requests.request({ type: RTM_DELADDR, flags: 0, payload: () => encodeAddressRemoval(id), tried }, signal);
+      return true;
+    } catch (error) {
+      if (error instanceof KernelError && ABSENT.includes(error.code)) return false;
+      throw error;
+    }
+  }
+
+  listen(listener: (event: KernelEvent) => void): AsyncDisposable {
+    this.#throwIfClosed("listen");
+    const { log, eventBuffer } = this.#deps;
+    const deps = { native: this.#native, log, ...(eventBuffer === undefined ? {} : { receiveBuffer: eventBuffer }) };
+    const events = NetlinkEvents.open(deps, {
+      onMessage: (message) => {
+        const event = eventFrom(message);
+        if (event !== undefined) listener(event);
+      },
+      onOverrun: () => listener({ type: "overrun" }),
+    });
+    return this.#own(events);
+  }
+
+  openArp(linkIndex: number, onFrame: ((frame: Uint8Array) => void) | undefined): FrameSocket {
+    this.#throwIfClosed(`open an arp socket on link ${linkIndex}`);
+    const socket = PacketSocket.openArp({ native: this.#native, log: this.#deps.log }, linkIndex, onFrame);
+    const owned = this.#own(socket);
+    return { send: (frame) => socket.send(frame), [Symbol.asyncDispose]: async () => owned[Symbol.asyncDispose]() };
+  }
+
+  /** Closes what is open, also event listeners and ARP sockets that were given out; waits for what is on its way. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    this.#stop.abort(new KernelError("use the kernel", ECANCELED, "it is closed"));
+    await using cleanup = new Cleanup();
+    for (const resource of this.#open) cleanup.use(resource);
+    cleanup.use(this.#requests);
+    await Promise.allSettled(this.#dumps);
+  }
+
+  /**
+   * One write. `allowance` is how long it is expected to wait for the kernel. The lifetime counts from when the kernel executes the request, which it
+   * may do only after a wait: `late` is by how much the lifetime may end after `validUntil`, in the worst case.
+   */
+  async #put(plan: { address: AddressPut; allowance: number }, signal: AbortSignal): Promise<{ readonly endsAt: number; readonly late: number }> {
+    const { clock } = this.#deps;
+    const { validUntil } = plan.address;
+    let encodedAt = 0;
+    let seconds = 0;
+    const request = putRequest(plan.address, () => {
+      encodedAt = clock.now();
+      seconds = Math.floor((validUntil - encodedAt - plan.allowance) / 1000);
+      return seconds;
+    });
+    const echoes = await this.#requests.request(request, signal);
+    if (echoes.some((echo) => hasOtherScope(echo, plan.address))) {
+      // REPLACE leaves the scope of an IPv4 address as it was. One batch, so the address is gone for microseconds only.
+      await Promise.all([this.removeAddress(plan.address, signal), this.#requests.request(request, signal)]);
+    }
+    const late = seconds === Infinity ? 0 : clock.now() + seconds * 1000 - validUntil;
+    return { endsAt: encodedAt + seconds * 1000, late };
+  }
+
+  /** Puts an address whose write was slow again, with a lifetime that allows for as slow a write; removes it where nothing is left of its time. */
+  async #shorten(address: AddressPut, late: number): Promise<number> {
+    // Not to be aborted: what is in the kernel now must not stay.
+    const { signal } = new AbortController();
+    let allowance = late;
+    try {
+      for (;;) {
+        const put = await this.#put({ address, allowance }, signal);
+        if (put.late <= 0) return put.endsAt;
+        allowance += put.late;
+      }
+    } catch (error) {
+      await this.removeAddress(address, signal);
+      throw error;
+    }
+  }
+
+  #throwIfClosed(tried: string): void {
+    if (this.#closed !== undefined) throw new KernelError(tried, ECANCELED, "the kernel is closed");
+  }
+
+  /** Disposed with the kernel, or before it by its user. */
+  #own(resource: AsyncDisposable): AsyncDisposable {
+    this.#open.add(resource);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        await resource[Symbol.asyncDispose]();
+        this.#open.delete(resource);
+      },
+    };
+  }
+
+  async #dump(request: NetlinkRequest, answer: number, signal: AbortSignal): Promise<readonly NetlinkMessage[]> {
+    this.#throwIfClosed(request.tried);
+    const running = dump(this.#native, request, AbortSignal.any([signal, this.#stop.signal]));
+    this.#dumps.add(running);
+    try {
+      return (await running).filter(({ type }) => type === answer);
+    } finally {
+      this.#dumps.delete(running);
+    }
+  }
+
+  /** A kernel without IPv6 answers the IPv6 question with everything it has: what is of another family is left out. */
+  async #dumpFamilies<T>(
+    ask: (family: Family) => NetlinkRequest,
+    decode: (message: NetlinkMessage) => readonly T[],
+    { answer, familyOf: family, signal }: { answer: number; familyOf: (value: T) => Family; signal: AbortSignal },
+  ): Promise<readonly T[]> {
+    const lists = await Promise.all(
+      FAMILIES.map(async (wanted) => {
+        const messages = await this.#dump(ask(wanted), answer, signal);
+        return messages.flatMap(decode).filter((value) => family(value) === wanted);
+      }),
+    );
+    return lists.flat();
+  }
+}
+
+/** `lifetime` is asked just before the write; less than one second is refused. */
+function putRequest(address: AddressPut, lifetime: () => number): NetlinkRequest {
+  const tried = `add ${address.address}/${address.prefix} to link ${address.linkIndex}`;
+  const payload = (): Uint8Array => {
+    const seconds = lifetime();
+    if (!(seconds >= 1)) throw new KernelError(tried, ETIME, "no whole second is left of its lifetime");
+    return encodeAddress(addressMessage(address, seconds));
+  };
+  return { type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ECHO, payload, tried };
+}
+
+/** Only IPv4: the kernel derives the scope of an IPv6 address from its bits, and does not echo. */
+function hasOtherScope(echo: NetlinkMessage, wanted: AddressPut): boolean {
+  if (echo.type !== RTM_NEWADDR || familyOf(wanted.address) === 6) return false;
+  return linkAddressFrom(decodeAddress(echo.payload)).scope !== wanted.scope;
+}

@@ -1,0 +1,139 @@
+import { dlopen, getCurrentEventLoop, getInt32, getRawPointer, type DynamicLibrary } from "node:ffi";
+import { read, write } from "node:fs";
+
+/** Readiness of one file descriptor on the event loop. */
+export interface Poll {
+  /** No callback after this. Resolves when the descriptor may be closed; calling it again is fine. */
+  stop(): Promise<void>;
+}
+
+/**
+ * The system calls that Node has no API for. Results are as of the kernel: zero or more, or the negative errno. Small enough that a native addon
+ * could stand in for it.
+ */
+export interface Native {
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: Uint8Array): number;
+  /** Blocks where the kernel does: a netlink request waits for the rtnl lock in here, so that goes through `writeOffLoop`. */
+  send(fd: number, bytes: Uint8Array, flags: number): number;
+  recv(fd: number, buffer: Uint8Array, flags: number): number;
+  setsockopt(fd: number, level: number, option: number, value: Uint8Array): number;
+  getsockopt(fd: number, level: number, option: number, value: Uint8Array): number;
+  /** SO_ATTACH_FILTER with a classic BPF program, 8 octets for each instruction. */
+  attachFilter(fd: number, program: Uint8Array): number;
+  close(fd: number): number;
+  /** Calls `onReadable` while there is something to read, an error of the socket included. A throw in it is an uncaught exception. */
+  poll(fd: number, onReadable: () => void): Poll;
+  /** write(2) on a thread of libuv's pool: the loop goes on while it blocks. */
+  writeOffLoop(fd: number, bytes: Uint8Array): Promise<number>;
+  /** read(2) on a thread of libuv's pool. */
+  readOffLoop(fd: number, buffer: Uint8Array): Promise<number>;
+}
+
+const UV_POLL = 8; // uv_handle_type
+const UV_READABLE = 1;
+const SOL_SOCKET = 1;
+const SO_ATTACH_FILTER = 26;
+
+const INT = "int32";
+const POINTER = "pointer";
+const BUFFER = "buffer";
+const SIZE = "uint64";
+
+const SYMBOLS = {
+  socket: { arguments: [INT, INT, INT], return: INT },
+  bind: { arguments: [INT, BUFFER, INT], return: INT },
+  send: { arguments: [INT, BUFFER, SIZE, INT], return: "int64" },
+  recv: { arguments: [INT, BUFFER, SIZE, INT], return: "int64" },
+  setsockopt: { arguments: [INT, INT, INT, BUFFER, INT], return: INT },
+  getsockopt: { arguments: [INT, INT, INT, BUFFER, BUFFER], return: INT },
+  close: { arguments: [INT], return: INT },
+  calloc: { arguments: [SIZE, SIZE], return: POINTER },
+  free: { arguments: [POINTER], return: "void" },
+  __errno_location: { arguments: [], return: POINTER },
+  uv_handle_size: { arguments: [INT], return: SIZE },
+  uv_poll_init: { arguments: [POINTER, POINTER, INT], return: INT },
+  uv_poll_start: { arguments: [POINTER, INT, POINTER], return: INT },
+  uv_close: { arguments: [POINTER, POINTER], return: "void" },
+} as const;
+
+type Functions = ReturnType<typeof dlopen<typeof SYMBOLS>>["functions"];
+
+/** Binds libc and Node's own libuv. The library is never closed: that would invalidate callbacks that libuv still holds. */
+export function createNative(): Native {
+  const { functions, lib } = dlopen(null, SYMBOLS);
+  const errnoAt = functions.__errno_location();
+  const result = (value: number): number => (value < 0 ? -getInt32(errnoAt, 0) : value);
+  const setsockopt = (fd: number, level: number, option: number, value: Uint8Array): number =>
+    result(functions.setsockopt(fd, level, option, value, value.length));
+  return {
+    socket: (domain, type, protocol) => result(functions.socket(domain, type, protocol)),
+    bind: (fd, address) => result(functions.bind(fd, address, address.length)),
+    send: (fd, bytes, flags) => result(Number(functions.send(fd, bytes, BigInt(bytes.length), flags))),
+    recv: (fd, buffer, flags) => result(Number(functions.recv(fd, buffer, BigInt(buffer.length), flags))),
+    setsockopt,
+    getsockopt: (fd, level, option, value) => result(functions.getsockopt(fd, level, option, value, Uint32Array.of(value.length))),
+    attachFilter: (fd, program) => setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, filterProgram(program)),
+    close: (fd) => result(functions.close(fd)),
+    poll: (fd, onReadable) => startPoll({ functions, lib }, fd, onReadable),
+    writeOffLoop: async (fd, bytes) => new Promise((resolve) => write(fd, bytes, (error, written) => resolve(resultOf(error, written)))),
+    readOffLoop: async (fd, buffer) =>
+      new Promise((resolve) => read(fd, buffer, 0, buffer.length, null, (error, length) => resolve(resultOf(error, length)))),
+  };
+}
+
+/** struct sock_fprog. `program` must live on its own until the call that uses this is over. */
+function filterProgram(program: Uint8Array): Uint8Array {
+  const value = new DataView(new ArrayBuffer(16));
+  value.setUint16(0, program.length / 8, true);
+  value.setBigUint64(8, getRawPointer(program), true);
+  return new Uint8Array(value.buffer);
+}
+
+// libuv's error numbers are negative errnos on Linux.
+function resultOf(error: NodeJS.ErrnoException | null, count: number): number {
+  return error === null ? count : (error.errno ?? -5);
+}
+
+function startPoll(library: { functions: Functions; lib: DynamicLibrary }, fd: number, onReadable: () => void): Poll {
+  const { functions, lib } = library;
+  const handle = functions.calloc(1n, functions.uv_handle_size(UV_POLL));
+  const initialised = functions.uv_poll_init(getCurrentEventLoop(), handle, fd);
+  if (initialised < 0) {
+    functions.free(handle);
+    throw new Error(`uv_poll_init: errno ${-initialised}`);
+  }
+  let stopped: Promise<void> | undefined;
+  const onPoll = lib.registerCallback({ arguments: [POINTER, INT, INT], return: "void" }, (_handle, status) => {
+    if (stopped !== undefined) return;
+    try {
+      onReadable();
+    } catch (error) {
+      // A throw must not cross into C.
+      setImmediate(() => {
+        throw error;
+      });
+    }
+    // libuv stops a poll on EPOLLERR (lost events, a link that went down). Reading took the error off the socket, so go on.
+    if (status < 0 && stopped === undefined) functions.uv_poll_start(handle, UV_READABLE, onPoll);
+    // The callback comes from C without MakeCallback: promises and ticks run only after something else does, which this is.
+    setImmediate(() => {});
+  });
+  const onClosed = lib.registerCallback({ arguments: [POINTER], return: "void" }, () => closed());
+  let closed = (): void => {};
+  functions.uv_poll_start(handle, UV_READABLE, onPoll);
+
+  const close = async (): Promise<void> =>
+    new Promise((resolve) => {
+      closed = () =>
+        // A callback must not be unregistered while it runs.
+        setImmediate(() => {
+          functions.free(handle);
+          lib.unregisterCallback(onPoll);
+          lib.unregisterCallback(onClosed);
+          resolve();
+        });
+      functions.uv_close(handle, onClosed);
+    });
+  return { stop: async () => (stopped ??= close()) };
+}

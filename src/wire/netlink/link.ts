@@ -1,0 +1,71 @@
+import { macFromBytes, type MacAddress } from "../../lib/mac.js";
+import { DecodeError, Reader } from "../reader.js";
+import { Writer } from "../writer.js";
+import { attributeReader, attributesByType, attributeText, attributeU32, type Attribute } from "./attribute.js";
+import { AF_UNSPEC } from "./message.js";
+
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_LINKINFO = 18;
+const IFLA_INFO_KIND = 1;
+
+// linux/if.h
+export const IFF_UP = 0x1;
+export const IFF_LOOPBACK = 0x8;
+export const IFF_LOWER_UP = 0x1_0000;
+
+/** An RTM_NEWLINK or RTM_DELLINK. */
+export interface LinkMessage {
+  /** AF_UNSPEC for the link itself. Bridges send AF_BRIDGE messages about their ports, which say nothing about the link's own life. */
+  readonly family: number;
+  readonly index: number;
+  readonly flags: number;
+  /** Undefined in the messages of other families and of wireless drivers. */
+  readonly name: string | undefined;
+  readonly mtu: number | undefined;
+  /** Undefined where the link has no 48-bit address, or only zeros (loopback). */
+  readonly mac: MacAddress | undefined;
+  readonly kind: string | undefined;
+}
+
+//   0      1      2         4               8               12              16
+//  ┌──────┬──────┬─────────┬───────────────┬───────────────┬───────────────┬──────────────┐
+//  │family│ pad  │ hw type │  index, i32   │     flags     │  change mask  │ attributes … │
+//  └──────┴──────┴─────────┴───────────────┴───────────────┴───────────────┴──────────────┘
+
+/** Payload of RTM_NEWLINK or RTM_DELLINK. */
+export function decodeLink(payload: Uint8Array): LinkMessage {
+  const reader = new Reader(payload);
+  const family = reader.u8();
+  reader.skip(3);
+  const index = reader.i32le();
+  if (index <= 0) throw new DecodeError("value", 4, `link index ${index}`);
+  const flags = reader.u32le();
+  reader.skip(4);
+  const attributes = attributesByType(reader);
+  return {
+    family,
+    index,
+    flags,
+    name: attributeText(attributes.get(IFLA_IFNAME)),
+    mtu: attributeU32(attributes.get(IFLA_MTU)),
+    mac: macOf(attributes.get(IFLA_ADDRESS)),
+    kind: kindOf(attributes.get(IFLA_LINKINFO)),
+  };
+}
+
+/** Payload of an RTM_GETLINK that asks for all links. */
+export function encodeLinkDump(): Uint8Array {
+  return new Writer(16).u8(AF_UNSPEC).zeros(15).finish();
+}
+
+function macOf(attribute: Attribute | undefined): MacAddress | undefined {
+  if (attribute?.data.length !== 6 || attribute.data.every((octet) => octet === 0)) return undefined;
+  return macFromBytes(attribute.data);
+}
+
+function kindOf(linkInfo: Attribute | undefined): string | undefined {
+  if (linkInfo === undefined) return undefined;
+  return attributeText(attributesByType(attributeReader(linkInfo)).get(IFLA_INFO_KIND));
+}
