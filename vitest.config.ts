@@ -1,12 +1,22 @@
 import { defineConfig } from "vitest/config";
 
+// scripts/test.mjs --full runs only what is too slow for every run.
+const full = process.env["VIP_FULL"] === "1";
+
 export default defineConfig({
   test: {
     projects: [
       { test: { name: "unit", include: ["test/**/*.test.ts"], exclude: ["test/lab/**"] } },
       {
         // Network namespaces, real peers, the built binary: scripts/test.mjs runs this project inside namespaces of its own.
-        test: { name: "lab", include: ["test/lab/**/*.test.ts"], fileParallelism: false, testTimeout: 60_000, hookTimeout: 60_000 },
+        test: {
+          name: "lab",
+          include: [full ? "test/lab/**/*.full.test.ts" : "test/lab/**/*.test.ts"],
+          exclude: full ? [] : ["test/lab/**/*.full.test.ts"],
+          fileParallelism: false,
+          testTimeout: full ? 600_000 : 60_000,
+          hookTimeout: 60_000,
+        },
       },
     ],
   },

@@ -1,0 +1,43 @@
+// Bundles the programs of the test lab: test/lab/programs/*.ts and the API server of the lab, each to one file in dist/lab/.
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Returns what is bundled: the name in dist/lab without its ending, and the source. */
+export function labPrograms() {
+  const dir = join(root, "test/lab/programs");
+  const programs = {};
+  for (const file of existsSync(dir) ? readdirSync(dir).sort() : []) {
+    if (file.endsWith(".ts") && !file.endsWith(".test.ts")) programs[file.slice(0, -3)] = join(dir, file);
+  }
+  const api = join(root, "test/lab/api/main.ts");
+  if (existsSync(api)) programs.api = api;
+  return programs;
+}
+
+/** Writes dist/lab/<program>.mjs for every program; returns their names. */
+export async function bundleLab() {
+  const { build } = await import("esbuild");
+  const programs = labPrograms();
+  await build({
+    entryPoints: Object.entries(programs).map(([out, source]) => ({ in: source, out })),
+    outdir: join(root, "dist/lab"),
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node26",
+    sourcemap: "inline",
+    logLevel: "warning",
+    // Packages written for CommonJS call require() of what Node has built in.
+    banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
+  });
+  return Object.keys(programs);
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const names = await bundleLab();
+  console.log(`bundled ${names.join(", ")} into dist/lab`);
+}

@@ -1,0 +1,31 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** Milliseconds of the machine's monotonic clock: the same in every process of the lab. */
+export function monotonicMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
+function shown(value: unknown): string {
+  if (value instanceof Error) return String(value);
+  return JSON.stringify(value) ?? String(value);
+}
+
+/**
+ * Asks `ask` every 10 ms until its answer is truthy, and returns that answer. Fails after `ms` with what it last saw;
+ * an error thrown by `ask` counts as "not yet". An answer `{ seen, ok: false }` is shown and counts as "not yet".
+ */
+export async function waitFor<T>(ask: () => T | Promise<T>, ms: number, what: string): Promise<NonNullable<T>> {
+  const end = monotonicMs() + ms;
+  for (;;) {
+    let last: unknown;
+    try {
+      const answer = await ask();
+      if (answer && (answer as { ok?: unknown }).ok !== false) return answer;
+      last = answer;
+    } catch (error) {
+      last = error;
+    }
+    if (monotonicMs() >= end) throw new Error(`waited ${ms} ms for ${what}; last seen: ${shown(last)}`);
+    await sleep(10);
+  }
+}
