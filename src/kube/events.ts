@@ -9,7 +9,7 @@ const TIMEOUT_MS = 10_000;
 /** The API server refuses longer messages. */
 const MESSAGE_LIMIT = 1024;
 /** Another node may write the same event at the same time, or it may expire between two requests. */
-const ATTEMPTS = 5;
+const ATTEMPTS = 8;
 
 export interface EventDeps {
   readonly client: Client;
@@ -40,17 +40,16 @@ class EventWriter {
   }
 
   async write(event: EventDraft, signal: AbortSignal): Promise<void> {
-    let last: KubeError | undefined;
-    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    let exists = false;
+    for (let attempt = 1; ; attempt += 1) {
       try {
-        await (attempt % 2 === 0 ? this.#create(event, signal) : this.#raise(event, signal));
+        await (exists ? this.#raise(event, signal) : this.#create(event, signal));
         return;
       } catch (error) {
-        if (!isRace(error)) throw error;
-        last = error;
+        if (attempt === ATTEMPTS || !isRace(error, exists)) throw error;
+        exists = error.code !== "notFound";
       }
     }
-    throw last ?? new Error("no attempt was made");
   }
 
   async #create(event: EventDraft, signal: AbortSignal): Promise<void> {
@@ -104,8 +103,10 @@ function pathOf(event: EventDraft): string {
   return `/api/v1/namespaces/${encodeURIComponent(event.service.namespace)}/events`;
 }
 
-function isRace(error: unknown): error is KubeError {
-  return error instanceof KubeError && ["alreadyExists", "conflict", "notFound"].includes(error.code);
+/** Somebody created it, changed it, or it expired meanwhile. Not found on create means that the namespace is gone. */
+function isRace(error: unknown, exists: boolean): error is KubeError {
+  if (!(error instanceof KubeError)) return false;
+  return exists ? error.code === "conflict" || error.code === "notFound" : error.code === "alreadyExists";
 }
 
 /** At most 1024 bytes of UTF-8, cut between characters. */
