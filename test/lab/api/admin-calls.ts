@@ -1,0 +1,49 @@
+import type { CounterReport } from "./counters.js";
+import type { Fault, Filter } from "./faults.js";
+
+/** Which Services to make at once. */
+export type BulkServices = {
+  readonly count: number;
+  /** Names are prefix-0, prefix-1 and so on. */
+  readonly prefix: string;
+  readonly namespace?: string;
+  /** First address; each Service asks for the next one by spec.loadBalancerIP. Left out: none is asked for. */
+  readonly ipBase?: string;
+  readonly loadBalancerClass?: string;
+  readonly annotations?: { readonly [key: string]: string };
+  readonly labels?: { readonly [key: string]: string };
+};
+
+/** What can be asked of the server besides the API: the same calls in-process and over the admin socket. */
+export type AdminCalls = {
+  /** Puts a fault in force. */
+  fault(fault: Fault): string;
+  /** Ends one fault or all; returns how many ended. */
+  clear(id?: string): number;
+  /** Requests and connections since the last reset. */
+  counters(): CounterReport;
+  /** Counts from zero. */
+  resetCounters(): void;
+  /** Forgets the history: watches and continue tokens from before get 410; returns the revision. */
+  compact(): number;
+  /** Ends open watches which match; returns how many. */
+  cutWatches(filter?: Filter): number;
+  /** Resets all open connections, or those from one remote address; returns how many. */
+  resetConnections(remote?: string): number;
+  /** Nothing is answered until resume, connections are still accepted. */
+  pause(): void;
+  /** Ends the pause. */
+  resume(): void;
+  /** Stops listening and resets all connections: connecting is refused. The objects stay. */
+  down(): Promise<void>;
+  /** Listens again. */
+  up(): Promise<void>;
+  /** Time between bookmarks of watches opened from now on; default 60,000 ms. */
+  bookmarkEvery(ms: number): void;
+  /** Makes many Services at once; returns how many. */
+  bulkServices(bulk: BulkServices): number;
+  /** Deletes the Services of a namespace whose names start so; returns how many. */
+  deleteServices(prefix: string, namespace?: string): number;
+  /** A kubeconfig with a new token for a user, for the first address or another. */
+  kubeconfig(user: string, server?: string): string;
+};

@@ -1,0 +1,196 @@
+import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import { defaults, initialStatus, keepStatus, kindCauses, statusOnly } from "./kinds.js";
+import { asList, asObject, asText, at, compact, isObject, without } from "./object.js";
+import type { Json, JsonObject, KubeObject, Meta } from "./object.js";
+import { apiVersionOf, resourceId } from "./resources.js";
+import type { Resource } from "./resources.js";
+import { allocate, carryOver, defaultService, dropTypeFields, release, servicePools } from "./service-defaults.js";
+import { serviceCauses } from "./service-validate.js";
+import { alreadyExists, badRequest, conflict, forbidden, invalid, notFound, required } from "./status.js";
+import { Entry, keyOf } from "./store.js";
+import type { Store } from "./store.js";
+import { metaCauses, undecodable } from "./validate-meta.js";
+
+/** The object a request is about. */
+export type Target = { readonly resource: Resource; readonly namespace: string; readonly name: string };
+
+/** How to write. */
+export type WriteOptions = { readonly dryRun?: boolean; readonly status?: boolean };
+
+/** What must hold for a delete. */
+export type Preconditions = { readonly uid?: string; readonly resourceVersion?: string };
+
+const SERVER_FIELDS = ["uid", "creationTimestamp", "resourceVersion", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields", "selfLink"];
+
+/** The time as metav1.Time has it. */
+export function timestamp(): string {
+  return `${new Date().toISOString().slice(0, 19)}Z`;
+}
+
+/** What the API does to objects: defaults, validation, versions. Knows nothing of HTTP. */
+export class Registry {
+  readonly store: Store;
+  readonly #pools = servicePools();
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  /** The stored entry; throws 404. */
+  get(target: Target): Entry {
+    const entry = this.store.get(resourceId(target.resource), keyOf(target.namespace, target.name));
+    if (entry === undefined) throw notFound(target.resource, target.name);
+    return entry;
+  }
+
+  /** POST. */
+  create(target: Target, body: Json, options: WriteOptions = {}): Entry {
+    const { resource, namespace } = target;
+    const given = this.#decode(target, body);
+    const prefix = asText(given.metadata["generateName"]);
+    const name = given.metadata.name === "" && prefix !== "" ? `${prefix}${suffix()}` : given.metadata.name;
+    const key = keyOf(namespace, name);
+    this.#namespaceMustExist(target);
+    if (name !== "" && this.store.get(resourceId(resource), key) !== undefined) throw alreadyExists(resource, name);
+    const metadata = compact({ ...without(given.metadata, ...SERVER_FIELDS), name, namespace: namespace === "" ? undefined : namespace, uid: randomUUID(), creationTimestamp: timestamp(), generation: resource.generation ? 1 : undefined });
+    const bare = initialStatus(resource, { ...given, metadata: metadata as Meta });
+    const ready = this.#prepare(resource, bare, undefined);
+    return this.#put(resource, key, ready, options.dryRun === true);
+  }
+
+  /** PUT. */
+  update(target: Target, body: Json, options: WriteOptions = {}): { readonly entry: Entry; readonly created: boolean } {
+    const { resource, name } = target;
+    const given = this.#decode(target, body);
+    if (given.metadata.name !== name) throw badRequest(`the name of the object (${given.metadata.name}) does not match the name on the URL (${name})`);
+    const old = this.store.get(resourceId(resource), keyOf(target.namespace, name));
+    if (old === undefined) {
+      if (!resource.createOnUpdate || options.status === true) throw notFound(resource, name);
+      return { entry: this.create(target, body, options), created: true };
+    }
+    const version = asText(given.metadata.resourceVersion);
+    if (version === "" && !resource.unconditional) throw invalid(resource, name, [{ reason: "FieldValueInvalid", message: "Invalid value: 0: must be specified for an update", field: "metadata.resourceVersion" }]);
+    return { entry: this.replace(target, old, given, options), created: false };
+  }
+
+  /** PATCH: what the function makes of the object is written over it. */
+  patch(target: Target, apply: (object: KubeObject) => Json, options: WriteOptions = {}): Entry {
+    const old = this.get(target);
+    return this.replace(target, old, this.#decode(target, apply(old.object)), options);
+  }
+
+  /** Writes a new version over an old entry, as PUT and PATCH do. */
+  replace(target: Target, old: Entry, next: KubeObject, options: WriteOptions): Entry {
+    const { resource, name } = target;
+    const before = old.object;
+    const bad = undecodable(next);
+    if (bad !== undefined) throw badRequest(bad);
+    const version = asText(next.metadata.resourceVersion);
+    if (version !== "" && version !== before.metadata.resourceVersion) throw conflict(resource, name);
+    const uid = asText(next.metadata.uid);
+    if (uid !== "" && uid !== before.metadata.uid) throw conflict(resource, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${before.metadata.uid ?? ""}`);
+    const metadata = this.#mergeMeta(next, before);
+    const main = { ...next, apiVersion: before.apiVersion, kind: before.kind, metadata };
+    const parted = options.status === true ? statusOnly(main, before) : resource.status ? keepStatus(main, before) : main;
+    const ready = this.#prepare(resource, parted, before, options.status);
+    const counted = this.#count(resource, ready, before);
+    if (asText(counted.metadata["deletionTimestamp"]) !== "" && asList(counted.metadata["finalizers"]).length === 0 && options.dryRun !== true) return this.#drop(target, counted);
+    if (isDeepStrictEqual(counted, before)) return old;
+    return this.#put(resource, old.key, counted, options.dryRun === true);
+  }
+
+  /** DELETE of one object: at once, or marked while it has finalizers. */
+  remove(target: Target, preconditions: Preconditions = {}, dryRun = false): Entry {
+    const { resource, name } = target;
+    const entry = this.get(target);
+    const { metadata } = entry.object;
+    if (preconditions.uid !== undefined && preconditions.uid !== metadata.uid) throw conflict(resource, name, `Precondition failed: UID in precondition: ${preconditions.uid}, UID in object meta: ${metadata.uid ?? ""}`);
+    if (preconditions.resourceVersion !== undefined && preconditions.resourceVersion !== metadata.resourceVersion) throw conflict(resource, name, `Precondition failed: ResourceVersion in precondition: ${preconditions.resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion ?? ""}`);
+    if (dryRun) return entry;
+    if (asList(metadata["finalizers"]).length > 0) {
+      if (asText(metadata["deletionTimestamp"]) !== "") return entry;
+      return this.#put(resource, entry.key, { ...entry.object, metadata: { ...metadata, deletionTimestamp: timestamp(), deletionGracePeriodSeconds: 0 } }, false);
+    }
+    return this.#drop(target, entry.object);
+  }
+
+  #drop(target: Target, last: KubeObject): Entry {
+    const id = resourceId(target.resource);
+    const removed = this.store.remove(id, keyOf(target.namespace, target.name));
+    if (removed === undefined) throw notFound(target.resource, target.name);
+    if (target.resource.kind === "Service") release(removed.object, undefined, this.#pools);
+    return new Entry(removed.key, removed.revision, { ...last, metadata: { ...last.metadata, resourceVersion: String(removed.revision) } });
+  }
+
+  #decode({ resource, namespace }: Target, body: Json): KubeObject {
+    if (!isObject(body)) throw badRequest("the request body is not a JSON object");
+    const apiVersion = asText(body["apiVersion"]) || apiVersionOf(resource);
+    const kind = asText(body["kind"]) || resource.kind;
+    if (kind !== resource.kind || apiVersion !== apiVersionOf(resource)) throw badRequest(`${kind} in version "${apiVersion}" cannot be handled as a ${resource.kind}: no kind "${kind}" is registered for version "${apiVersion}"`);
+    const metadata = asObject(body["metadata"]);
+    const own = asText(metadata["namespace"]);
+    if (own !== "" && resource.namespaced && own !== namespace) throw badRequest(`the namespace of the provided object does not match the namespace sent on the request`);
+    const object: KubeObject = { ...body, apiVersion, kind, metadata: { ...metadata, name: asText(metadata["name"]), ...(resource.namespaced ? { namespace } : {}) } as Meta };
+    const bad = undecodable(object);
+    if (bad !== undefined) throw badRequest(`${kind} in version "${resource.version}" cannot be handled as a ${kind}: ${bad}`);
+    return object;
+  }
+
+  #namespaceMustExist({ resource, namespace }: Target): void {
+    if (!resource.namespaced) return;
+    const entry = this.store.get("namespaces", namespace);
+    if (entry === undefined) throw notFound({ group: "", plural: "namespaces", kind: "Namespace" }, namespace);
+    if (asText(entry.object.metadata["deletionTimestamp"]) !== "") throw forbidden(`unable to create new content in namespace ${namespace} because it is being terminated`);
+  }
+
+  #mergeMeta(next: KubeObject, before: KubeObject): Meta {
+    const server = Object.fromEntries([...SERVER_FIELDS, "name", "namespace", "generateName"].map((field) => [field, before.metadata[field]]));
+    // name is among the fields kept from before.
+    return compact({ ...next.metadata, ...server }) as Meta;
+  }
+
+  #count(resource: Resource, next: KubeObject, before: KubeObject): KubeObject {
+    const body = (object: KubeObject): JsonObject => without(object, "metadata", "status");
+    if (!resource.generation || isDeepStrictEqual(body(next), body(before))) return next;
+    return { ...next, metadata: { ...next.metadata, generation: Number(before.metadata["generation"] ?? 0) + 1 } };
+  }
+
+  #prepare(resource: Resource, object: KubeObject, old: KubeObject | undefined, status = false): KubeObject {
+    const meta = metaCauses(resource, object, old);
+    if (resource.kind === "Service") return this.#prepareService(resource, { object, old, meta, status });
+    const ready = defaults(object);
+    const causes = [...meta, ...kindCauses(ready, old)];
+    if (resource.strategic && SPEC_OWNERS.includes(resource.kind) && !isObject(ready["spec"])) causes.push(required("spec"));
+    if (causes.length > 0) throw invalid(resource, object.metadata.name, causes);
+    return ready;
+  }
+
+  #prepareService(resource: Resource, { object, old, meta, status }: { readonly object: KubeObject; readonly old: KubeObject | undefined; readonly meta: ReturnType<typeof metaCauses>; readonly status: boolean }): KubeObject {
+    const moved = old === undefined || status ? object : clearBalancer(carryOver(dropTypeFields(object, old), old));
+    const filled = defaultService(moved);
+    const causes = [...meta, ...serviceCauses(filled, old)];
+    if (causes.length > 0) throw invalid(resource, object.metadata.name, causes);
+    const ready = status ? filled : allocate(filled, this.#pools);
+    if (old !== undefined && !status) release(old, ready, this.#pools);
+    return ready;
+  }
+
+  #put(resource: Resource, key: string, object: KubeObject, dryRun: boolean): Entry {
+    return dryRun ? new Entry(key, this.store.revision, object) : this.store.put(resourceId(resource), key, object);
+  }
+}
+
+const SPEC_OWNERS = ["Deployment", "DaemonSet", "CustomResourceDefinition"];
+
+/** A Service which is not of type LoadBalancer any more has no addresses. */
+function clearBalancer(object: KubeObject): KubeObject {
+  if (at(object, "spec", "type") === "LoadBalancer") return object;
+  return { ...object, status: { ...asObject(object["status"]), loadBalancer: {} } };
+}
+
+function suffix(): string {
+  // The alphabet of the real server, without vowels.
+  const alphabet = "bcdfghjklmnpqrstvwxz2456789";
+  return Array.from(randomUUID().replaceAll("-", "").slice(0, 10).matchAll(/../gu), ([pair]) => alphabet[Number.parseInt(pair, 16) % alphabet.length]).join("");
+}
