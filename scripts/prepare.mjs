@@ -1,7 +1,7 @@
 // What a fresh clone needs before it can be built and tested: npm packages, and on Debian the programs that the lab runs.
 // Plain JavaScript without dependencies, for Node 18 and later.
 import { spawn, spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -96,10 +96,21 @@ export function run(command, args, options = {}) {
   });
 }
 
+/** Whether what is installed is what the lock file names; a package that is optional may be missing. */
+function sameAsLocked(installedFile, lockFile) {
+  const installed = JSON.parse(readFileSync(installedFile, "utf8")).packages ?? {};
+  const locked = JSON.parse(readFileSync(lockFile, "utf8")).packages ?? {};
+  const same = (path) => installed[path]?.version === locked[path]?.version && installed[path]?.integrity === locked[path]?.integrity;
+  const wanted = Object.keys(locked).filter((path) => path !== "" && (path in installed || !(locked[path].optional || locked[path].devOptional)));
+  return wanted.every(same) && Object.keys(installed).every((path) => path in locked);
+}
+
 function packagesAreCurrent() {
   const installed = join(root, "node_modules/.package-lock.json");
+  const lock = join(root, "package-lock.json");
   if (!existsSync(installed)) return false;
-  return statSync(join(root, "package-lock.json")).mtimeMs <= statSync(installed).mtimeMs;
+  // `npm ci` deletes node_modules, perhaps under a running editor or build: a lock file that git only wrote anew is no reason.
+  return statSync(lock).mtimeMs <= statSync(installed).mtimeMs || sameAsLocked(installed, lock);
 }
 
 /** `npm ci` when node_modules is missing or older than the lock file. */

@@ -33,7 +33,7 @@ export async function startApi(lab: LabContext): Promise<LabApi> {
   const dir = join(lab.dir, "api");
   mkdirSync(dir, { recursive: true });
   const server = await lab.spawnProgram(API_NS, "api", ["--listen", API_LISTEN, "--dir", dir]);
-  await server.waitFor(/ready/, 10_000);
+  await server.waitFor(/"ready":true/, 10_000);
   const adminConf = join(dir, "admin.conf");
   await waitFor(() => existsSync(adminConf), 1_000, adminConf);
   return { process: server, adminConf, client: KubeClient.from(adminConf) };

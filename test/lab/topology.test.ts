@@ -73,7 +73,6 @@ describe("dispose", () => {
   test("leaves no process and no namespace, and another lab can follow", async () => {
     const pids: number[] = [];
     for (const round of [1, 2]) {
-      // oxlint-disable-next-line no-await-in-loop -- one lab after the other is the point
       await using lab = await Lab.create({ nodes: 1 });
       const plain = await lab.spawn("n1", ["sleep", "1000"]);
       // Ignores SIGTERM, forked twice, of a session of its own: only its namespace tells whose it is.

@@ -112,7 +112,6 @@ while (!stopping.signal.aborted) {
   socket.drain(take);
   const now = monotonicMs();
   for (const schedule of schedules) schedule.run(socket, now);
-  // oxlint-disable-next-line no-await-in-loop -- a loop in time
   await sleep(1);
 }
 const ended = monotonicMs();

@@ -111,7 +111,6 @@ for (let round = 0; !stopping.signal.aborted; round += 1) {
   sendUdp(round);
   icmp.send(round);
   sendTcp(round);
-  // oxlint-disable-next-line no-await-in-loop -- one round after the other, each at its own time
   await sleep(Math.max(0, started + (round + 1) * intervalMs - monotonicMs()));
   icmp.drain();
 }
