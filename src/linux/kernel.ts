@@ -1,4 +1,3 @@
-import { Cleanup } from "../lib/cleanup.js";
 import { familyOf, type Family } from "../lib/ip.js";
 import type { Clock } from "../ports/clock.js";
 import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, Route } from "../ports/kernel.js";
@@ -129,10 +128,9 @@ class LinuxKernel implements Kernel {
 
   async #close(): Promise<void> {
     this.#stop.abort(new KernelError("use the kernel", ECANCELED, "it is closed"));
-    await using cleanup = new Cleanup();
-    for (const resource of this.#open) cleanup.use(resource);
-    cleanup.use(this.#requests);
+    const closing = [this.#requests, ...this.#open].map(async (resource) => resource[Symbol.asyncDispose]());
     await Promise.allSettled(this.#dumps);
+    await Promise.all(closing);
   }
 
   /**
