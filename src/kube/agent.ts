@@ -2,6 +2,7 @@ import http from "node:http";
 import https from "node:https";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { checkServerIdentity } from "node:tls";
 
 /** The kernel asks a silent peer after 3 s and then every second: a dead one is seen after 7 s. */
 const PROBES = { enable: true, initialDelay: 3000, interval: 1000, count: 4 } as const;
@@ -28,10 +29,18 @@ export class KeptHttpAgent extends http.Agent {
   }
 }
 
-/** Keeps TLS connections. */
+/** Keeps TLS connections. The certificate may be made out to the host that we connect to, or to `alsoNamed`; the CA is the same for both. */
 export class KeptHttpsAgent extends https.Agent {
-  constructor() {
-    super({ keepAlive: true, maxFreeSockets: IDLE });
+  constructor(alsoNamed: string) {
+    super({
+      keepAlive: true,
+      maxFreeSockets: IDLE,
+      // Of the agent, not of a request: Node does not keep a connection that a request checked in its own way.
+      checkServerIdentity: (host, cert) => {
+        const wrong = checkServerIdentity(host, cert);
+        return wrong === undefined || host === alsoNamed ? wrong : checkServerIdentity(alsoNamed, cert);
+      },
+    });
   }
 
   override keepSocketAlive(socket: Duplex): void {

@@ -52,9 +52,8 @@ const METHODS = { get: "GET", list: "GET", watch: "GET", create: "POST", update:
  */
 export class Client implements AsyncDisposable {
   readonly #deps: ClientDeps;
-  readonly #plain = new KeptHttpAgent();
-  readonly #secure = new KeptHttpsAgent();
-  readonly #proxies = new Set<http.Agent>();
+  /** One per server; proxies have agents of their own. */
+  readonly #agents = new Map<string, http.Agent>();
   readonly #closed = new AbortController();
 
   constructor(deps: ClientDeps) {
@@ -102,9 +101,7 @@ export class Client implements AsyncDisposable {
   /** Ends every request, also those in flight, and closes all sockets. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed.abort(new Error("the connection to the API server is closed"));
-    this.#plain.destroy();
-    this.#secure.destroy();
-    for (const proxy of this.#proxies) proxy.destroy();
+    for (const agent of this.#agents.values()) agent.destroy();
     await Promise.resolve();
   }
 
@@ -145,10 +142,9 @@ export class Client implements AsyncDisposable {
   #start(call: Call, target: Target, signal: AbortSignal): ClientRequest {
     const body = call.body === undefined ? undefined : JSON.stringify(call.body);
     const { headers, ...options } = target.options;
-    if (target.proxy !== undefined) this.#proxies.add(target.proxy);
     const request = (target.protocol === "http:" ? http : https).request({
       ...options,
-      agent: target.proxy ?? (target.protocol === "http:" ? this.#plain : this.#secure),
+      agent: this.#agentOf(target),
       method: METHODS[call.verb],
       path: `${target.prefix}${call.path}${queryOf(call.query ?? {})}`,
       headers: {
@@ -164,6 +160,16 @@ export class Client implements AsyncDisposable {
     return request;
   }
 
+  #agentOf(target: Target): http.Agent {
+    const key = `${target.protocol}//${target.originalHost}`;
+    const known = this.#agents.get(key);
+    if (known !== undefined && (target.proxy === undefined || target.proxy === known)) return known;
+    known?.destroy();
+    const agent = target.proxy ?? (target.protocol === "http:" ? new KeptHttpAgent() : new KeptHttpsAgent(target.originalHost));
+    this.#agents.set(key, agent);
+    return agent;
+  }
+
   #failed(call: Call, started: number, error: unknown): unknown {
     const failure = error instanceof KubeError || isBug(error) ? error : networkError(call, error);
     if (!(failure instanceof KubeError)) return failure;
@@ -176,7 +182,7 @@ export class Client implements AsyncDisposable {
   #unreachable(): void {
     this.#deps.connector.unreachable();
     // Connections that are idle now lead to the same silent peer: the next request shall open one of its own.
-    for (const agent of [this.#plain, this.#secure]) {
+    for (const agent of this.#agents.values()) {
       for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
     }
   }

@@ -1,6 +1,5 @@
 import type { Agent } from "node:http";
 import type { RequestOptions } from "node:https";
-import { checkServerIdentity } from "node:tls";
 import { messageOf } from "../lib/errors.js";
 import type { Clock } from "../ports/clock.js";
 import type { Log } from "../ports/log.js";
@@ -14,6 +13,8 @@ const CREDENTIALS_MS = 10_000;
 /** Everything about a request that comes from the kubeconfig. */
 export interface Target {
   readonly protocol: "http:" | "https:";
+  /** Host of the server in the kubeconfig: with kubernetes_addr its certificate may be made out to this one only. */
+  readonly originalHost: string;
   /** Put before every path: `` or `/some/prefix`. */
   readonly prefix: string;
   readonly options: RequestOptions;
@@ -103,16 +104,12 @@ function targetOf(loaded: LoadedConfig, applied: RequestOptions): Target {
   const { url, originalHost } = loaded;
   return {
     protocol: url.protocol === "http:" ? "http:" : "https:",
+    originalHost,
     prefix: url.pathname.replace(/\/+$/, ""),
     options: {
       ...withoutUndefined(options),
       host: hostOf(url),
       port: url.port === "" ? undefined : Number(url.port),
-      // With kubernetes_addr the certificate may be made out to the host of the kubeconfig only; the CA is the same.
-      checkServerIdentity: (host, cert) => {
-        const wrong = checkServerIdentity(host, cert);
-        return wrong === undefined || host === originalHost ? wrong : checkServerIdentity(originalHost, cert);
-      },
     },
     proxy: loaded.kubeConfig.getCurrentCluster()?.proxyUrl === undefined || typeof agent === "boolean" ? undefined : agent,
   };
