@@ -202,7 +202,6 @@ function observe<L extends LeaseVersion>(
   const changed = !state.known || lease?.resourceVersion !== state.lease?.resourceVersion;
   const own = lease?.record.holderIdentity === config.identity;
   const sent = own ? state.sent.find((s) => s.renewTime === lease?.record.renewTime) : undefined;
-  const wasMine = state.lease?.record.holderIdentity === config.identity;
   return {
     ...state,
     known: true,
@@ -211,7 +210,7 @@ function observe<L extends LeaseVersion>(
     changedAt: changed ? now : state.changedAt,
     renewedAt: sent === undefined ? state.renewedAt : Math.max(state.renewedAt ?? -Infinity, sent.startedAt),
     // A lease that someone gave up is taken at once, not at the next turn of the retry period.
-    nextAttemptAt: changed && !own && !wasMine && isFreeRecord(lease) ? Math.min(state.nextAttemptAt, now) : state.nextAttemptAt,
+    nextAttemptAt: changed && isFreeRecord(lease) ? Math.min(state.nextAttemptAt, now) : state.nextAttemptAt,
     releasing: state.releasing && (own || state.inFlight.length > 0),
   };
 }

@@ -1,0 +1,119 @@
+import type { IpAddress } from "../../src/lib/ip.js";
+import type { MacAddress } from "../../src/lib/mac.js";
+import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, Route } from "../../src/ports/kernel.js";
+import type { Clock } from "../../src/ports/clock.js";
+
+interface Stored {
+  readonly put: AddressPut;
+  readonly endsAt: number;
+}
+
+/** A kernel in memory: links, addresses whose lifetimes end, and every frame that was sent. */
+export class FakeKernel implements Kernel {
+  readonly #stored = new Map<string, Stored>();
+  readonly #listeners = new Set<(event: KernelEvent) => void>();
+  readonly frames: { readonly linkIndex: number; readonly at: number; readonly bytes: Uint8Array }[] = [];
+  readonly linkList: Link[] = [fakeLink(1, "lo"), fakeLink(2, "eth0")];
+  routeList: Route[] = [];
+  /** Puts so far. */
+  puts = 0;
+  openSockets = 0;
+  /** Thrown by the next puts while set. */
+  refuse: Error | undefined;
+
+  constructor(private readonly clock: Clock) {}
+
+  async links(): Promise<readonly Link[]> {
+    return this.linkList;
+  }
+
+  async routes(): Promise<readonly Route[]> {
+    return this.routeList;
+  }
+
+  async addresses(): Promise<readonly LinkAddress[]> {
+    return [...this.#live().values()].map((stored) => this.#report(stored));
+  }
+
+  async putAddress(put: AddressPut, signal: AbortSignal): Promise<number> {
+    await Promise.resolve();
+    signal.throwIfAborted();
+    this.puts += 1;
+    if (this.refuse !== undefined) throw this.refuse;
+    const seconds = Math.floor((put.validUntil - this.clock.now()) / 1000);
+    if (seconds < 1) throw Object.assign(new Error(`add ${put.address}/${put.prefix}: ETIME`), { code: "ETIME" });
+    const stored = { put, endsAt: this.clock.now() + seconds * 1000 };
+    this.#stored.set(keyOf(put), stored);
+    this.#emit({ type: "address", address: this.#report(stored), gone: false });
+    return stored.endsAt;
+  }
+
+  async removeAddress(id: AddressId, signal: AbortSignal): Promise<boolean> {
+    await Promise.resolve();
+    signal.throwIfAborted();
+    return this.#drop(id);
+  }
+
+  /** Somebody else removes it. */
+  steal(address: string): void {
+    for (const { put } of this.#live().values()) if (put.address === address) this.#drop(put);
+  }
+
+  /** `192.0.2.10/32 dev eth0 scope host`, sorted: what `ip addr` would show now. */
+  shown(): readonly string[] {
+    return [...this.#live().values()]
+      .map(({ put }) => `${put.address}/${put.prefix} dev ${this.linkList.find((l) => l.index === put.linkIndex)?.name} scope ${put.scope}`)
+      .sort();
+  }
+
+  listen(listener: (event: KernelEvent) => void): AsyncDisposable {
+    this.#listeners.add(listener);
+    return { [Symbol.asyncDispose]: async () => void this.#listeners.delete(listener) };
+  }
+
+  openArp(linkIndex: number): FrameSocket {
+    this.openSockets += 1;
+    let open = true;
+    return {
+      send: (bytes) => void this.frames.push({ linkIndex, at: this.clock.now(), bytes }),
+      [Symbol.asyncDispose]: async () => {
+        if (open) this.openSockets -= 1;
+        open = false;
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #live(): ReadonlyMap<string, Stored> {
+    for (const [key, stored] of this.#stored) if (stored.endsAt <= this.clock.now()) this.#stored.delete(key);
+    return this.#stored;
+  }
+
+  #drop(id: AddressId): boolean {
+    const stored = this.#live().get(keyOf(id));
+    if (stored === undefined) return false;
+    this.#stored.delete(keyOf(id));
+    this.#emit({ type: "address", address: this.#report(stored), gone: true });
+    return true;
+  }
+
+  #report({ put, endsAt }: Stored): LinkAddress {
+    const validSeconds = Math.ceil((endsAt - this.clock.now()) / 1000);
+    return { ...put, validSeconds, preferredSeconds: 0 };
+  }
+
+  #emit(event: KernelEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+export function fakeLink(index: number, name: string): Link {
+  const loopback = name === "lo";
+  const mac = loopback ? undefined : (`02:00:00:00:00:${String(index).padStart(2, "0")}` as MacAddress);
+  return { index, name, mac, up: true, carrier: true, loopback, mtu: 1500, kind: undefined };
+}
+
+function keyOf({ linkIndex, address, prefix }: { linkIndex: number; address: IpAddress; prefix: number }): string {
+  return `${linkIndex} ${address}/${prefix}`;
+}

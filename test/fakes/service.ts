@@ -1,0 +1,22 @@
+import type { Service } from "../../src/ports/kube.js";
+
+/** A Service of type LoadBalancer `default/web` with port 80, changed by `part`. */
+export function fakeService(part: Partial<Service> = {}): Service {
+  const name = part.name ?? "web";
+  return {
+    namespace: "default",
+    name,
+    uid: `uid-${name}`,
+    resourceVersion: "1",
+    createdAt: 0,
+    deleting: false,
+    type: "LoadBalancer",
+    loadBalancerClass: undefined,
+    loadBalancerIP: undefined,
+    externalTrafficPolicy: "Cluster",
+    ports: [{ name: "http", protocol: "TCP", port: 80 }],
+    annotations: {},
+    ingress: [],
+    ...part,
+  };
+}

@@ -1,0 +1,239 @@
+import { describe, expect, test } from "vitest";
+import type { LeaseRecord } from "../../src/lib/lease-record.js";
+import {
+  electionStart,
+  electionStep,
+  heldUntil,
+  holds,
+  kernelDeadline,
+  microTime,
+  type ElectionAction,
+  type ElectionConfig,
+  type ElectionEvent,
+  type ElectionState,
+} from "../../src/machine/election.js";
+
+const config: ElectionConfig = {
+  identity: "n1",
+  leaseDurationMs: 5000,
+  renewDeadlineMs: 3000,
+  retryPeriodMs: 1000,
+  drift: 0.01,
+  kernelLatenessMs: 1250,
+  handOverMs: 1000,
+};
+const WALL = Date.UTC(2026, 0, 2, 3, 4, 5);
+
+type Draft<E> = E extends unknown ? Omit<E, "wallMs"> : never;
+
+/** A machine with its clock: events in, the actions of the last one out. */
+class Bench {
+  state: ElectionState = electionStart();
+  wakeAt: number | undefined;
+  actions: readonly ElectionAction[] = [];
+
+  at(now: number, event: Draft<ElectionEvent>): readonly ElectionAction[] {
+    const result = electionStep(this.state, { ...event, wallMs: WALL + now } as ElectionEvent, now, config);
+    this.state = result.state;
+    this.wakeAt = result.wakeAt;
+    this.actions = result.actions;
+    return result.actions;
+  }
+
+  /** n1 holds it since 1000, by version 7. */
+  static holding(): Bench {
+    const bench = new Bench();
+    bench.at(1000, { type: "candidate", on: true });
+    const [create] = bench.at(1000, { type: "seen", lease: undefined });
+    bench.at(1010, { type: "written", id: 1, lease: { resourceVersion: "7", record: recordOf(create) } });
+    return bench;
+  }
+}
+
+function recordOf(action: ElectionAction | undefined): LeaseRecord {
+  if (action === undefined || action.type === "read") throw new Error(`expected a write, not ${JSON.stringify(action)}`);
+  return action.record;
+}
+
+function other(renewTime: string, seconds = 5, holder = "n2"): LeaseRecord {
+  return { holderIdentity: holder, leaseDurationSeconds: seconds, acquireTime: renewTime, renewTime, leaseTransitions: 3 };
+}
+
+describe("taking a Lease", () => {
+  test("does nothing before the Lease or its absence was seen", () => {
+    const bench = new Bench();
+    expect(bench.at(0, { type: "candidate", on: true })).toEqual([]);
+    expect(bench.wakeAt).toBeUndefined();
+  });
+
+  test("creates one that is absent, with the fields of client-go", () => {
+    const bench = new Bench();
+    bench.at(0, { type: "candidate", on: true });
+    expect(bench.at(5, { type: "seen", lease: undefined })).toEqual([
+      {
+        type: "create",
+        id: 1,
+        timeoutMs: 3000,
+        record: {
+          holderIdentity: "n1",
+          leaseDurationSeconds: 5,
+          acquireTime: "2026-01-02T03:04:05.005001Z",
+          renewTime: "2026-01-02T03:04:05.005001Z",
+          leaseTransitions: 0,
+        },
+      },
+    ]);
+  });
+
+  test("leaves another's alone until its own duration has passed on our clock since it was last seen to change", () => {
+    const bench = new Bench();
+    bench.at(0, { type: "candidate", on: true });
+    bench.at(10, { type: "seen", lease: { resourceVersion: "3", record: other("2020-01-01T00:00:00.000000Z", 15) } });
+    expect(bench.wakeAt).toBe(15_010);
+    expect(bench.at(15_009, { type: "tick" })).toEqual([]);
+    const [take] = bench.at(15_010, { type: "tick" });
+    expect(take).toMatchObject({ type: "replace", base: { resourceVersion: "3" } });
+    expect(recordOf(take)).toMatchObject({ holderIdentity: "n1", leaseTransitions: 4 });
+  });
+
+  test("every change that is seen starts the wait anew", () => {
+    const bench = new Bench();
+    bench.at(0, { type: "candidate", on: true });
+    bench.at(0, { type: "seen", lease: { resourceVersion: "3", record: other("a") } });
+    bench.at(4000, { type: "seen", lease: { resourceVersion: "4", record: other("b") } });
+    expect(bench.at(5000, { type: "tick" })).toEqual([]);
+    expect(bench.wakeAt).toBe(9000);
+  });
+
+  test("takes a released one in the same step", () => {
+    const bench = new Bench();
+    bench.at(0, { type: "candidate", on: true });
+    bench.at(0, { type: "seen", lease: { resourceVersion: "3", record: other("a") } });
+    expect(bench.at(50, { type: "seen", lease: { resourceVersion: "4", record: other("b", 1, "") } })).toHaveLength(1);
+  });
+
+  test("continues one that names it already, as after a restart, without counting a transition", () => {
+    const bench = new Bench();
+    bench.at(0, { type: "candidate", on: true });
+    const [renew] = bench.at(0, { type: "seen", lease: { resourceVersion: "3", record: other("a", 5, "n1") } });
+    expect(recordOf(renew)).toMatchObject({ leaseTransitions: 3, acquireTime: "a" });
+    expect(holds(bench.state, config, 1)).toBe(false);
+  });
+
+  test("does not hold before the write is acknowledged, then from the moment at which it was started", () => {
+    const bench = new Bench();
+    bench.at(1000, { type: "candidate", on: true });
+    const [create] = bench.at(1000, { type: "seen", lease: undefined });
+    expect(holds(bench.state, config, 1500)).toBe(false);
+    bench.at(1900, { type: "written", id: 1, lease: { resourceVersion: "7", record: recordOf(create) } });
+    expect(heldUntil(bench.state, config)).toBe(4000);
+    expect(kernelDeadline(bench.state, config)).toBe(1000 + 4900 - 1250);
+  });
+});
+
+describe("keeping a Lease", () => {
+  test("renews one retry period after the last start", () => {
+    const bench = Bench.holding();
+    expect(bench.wakeAt).toBe(2000);
+    expect(bench.at(2000, { type: "tick" })).toMatchObject([{ type: "replace", base: { resourceVersion: "7" } }]);
+  });
+
+  test("a second write starts while the first hangs, and only one can take effect", () => {
+    const bench = Bench.holding();
+    const [first] = bench.at(2000, { type: "tick" });
+    const [second] = bench.at(3000, { type: "tick" });
+    expect([first, second]).toMatchObject([{ base: { resourceVersion: "7" } }, { base: { resourceVersion: "7" } }]);
+    bench.at(3010, { type: "written", id: 3, lease: { resourceVersion: "8", record: recordOf(second) } });
+    expect(heldUntil(bench.state, config)).toBe(6000);
+    expect(bench.at(3020, { type: "failed", id: 2, conflict: true })).toEqual([]);
+  });
+
+  test("a lost reply counts, from its start, once any reading shows it", () => {
+    const bench = Bench.holding();
+    const [renew] = bench.at(2000, { type: "tick" });
+    bench.at(2400, { type: "failed", id: 2, conflict: false });
+    bench.at(2500, { type: "seen", lease: { resourceVersion: "8", record: recordOf(renew) } });
+    expect(heldUntil(bench.state, config)).toBe(5000);
+  });
+
+  test("a conflict that nothing explains is read back, and another's name ends it at once", () => {
+    const bench = Bench.holding();
+    bench.at(2000, { type: "tick" });
+    expect(bench.at(2010, { type: "failed", id: 2, conflict: true })).toMatchObject([{ type: "read" }]);
+    bench.at(2020, { type: "seen", read: true, lease: { resourceVersion: "9", record: other("x") } });
+    expect(holds(bench.state, config, 2020)).toBe(false);
+  });
+
+  test("an older version that a slow watch delivers is passed over", () => {
+    const bench = Bench.holding();
+    bench.at(1020, { type: "seen", lease: { resourceVersion: "6", record: other("old") } });
+    expect(holds(bench.state, config, 1020)).toBe(true);
+  });
+
+  test("a failed renew is tried again after a quarter of the retry period", () => {
+    const bench = Bench.holding();
+    bench.at(2000, { type: "tick" });
+    bench.at(2001, { type: "failed", id: 2, conflict: false });
+    expect(bench.wakeAt).toBe(2251);
+  });
+
+  test("without a renew it holds no longer than the renew deadline, and wakes up then", () => {
+    const bench = Bench.holding();
+    for (const [now, id] of [
+      [2000, 2],
+      [2250, 3],
+      [2500, 4],
+    ] as const) {
+      bench.at(now, { type: "tick" });
+      bench.at(now, { type: "failed", id, conflict: false });
+    }
+    expect(holds(bench.state, config, 3999)).toBe(true);
+    expect(holds(bench.state, config, 4000)).toBe(false);
+  });
+
+  test("a Lease that someone deletes is not held, and created again at once", () => {
+    const bench = Bench.holding();
+    expect(bench.at(1500, { type: "seen", lease: undefined })).toMatchObject([{ type: "create" }]);
+    expect(holds(bench.state, config, 1500)).toBe(false);
+  });
+});
+
+describe("leaving", () => {
+  test("releases with an empty holder and one second, and keeps the address until the heir is seen", () => {
+    const bench = Bench.holding();
+    const [release] = bench.at(1500, { type: "leave" });
+    expect(recordOf(release)).toMatchObject({ holderIdentity: "", leaseDurationSeconds: 1, leaseTransitions: 0 });
+    bench.at(1510, { type: "written", id: 2, lease: { resourceVersion: "8", record: recordOf(release) } });
+    expect(holds(bench.state, config, 1520)).toBe(true);
+    bench.at(1530, { type: "seen", lease: { resourceVersion: "9", record: other("h") } });
+    expect(holds(bench.state, config, 1530)).toBe(false);
+  });
+
+  test("lets go after the hand-over time where no heir shows up", () => {
+    const bench = Bench.holding();
+    bench.at(1500, { type: "leave" });
+    expect(heldUntil(bench.state, config)).toBe(2500);
+  });
+
+  test("a release that meets a newer version of its own is sent again", () => {
+    const bench = Bench.holding();
+    const [renew] = bench.at(2000, { type: "tick" });
+    bench.at(2001, { type: "leave" });
+    bench.at(2002, { type: "written", id: 2, lease: { resourceVersion: "8", record: recordOf(renew) } });
+    const retry = bench.at(3100, { type: "failed", id: 3, conflict: true });
+    expect(retry).toMatchObject([{ type: "replace", base: { resourceVersion: "8" }, record: { holderIdentity: "" } }]);
+  });
+
+  test("one that holds nothing has nothing to release", () => {
+    const bench = new Bench();
+    bench.at(0, { type: "candidate", on: true });
+    bench.at(0, { type: "seen", lease: { resourceVersion: "3", record: other("a") } });
+    expect(bench.at(10, { type: "leave" })).toEqual([]);
+    bench.at(20, { type: "seen", lease: { resourceVersion: "4", record: other("b") } });
+    expect(bench.state.releasing).toBe(false);
+  });
+});
+
+test("microTime has six digits of which the last three count writes", () => {
+  expect(microTime(WALL + 0.9, 1042)).toBe("2026-01-02T03:04:05.000042Z");
+});
