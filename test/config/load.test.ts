@@ -1,0 +1,57 @@
+import { describe, expect, test } from "vitest";
+import { ConfigError, loadSettings } from "../../src/config/load.js";
+import { SETTINGS } from "../../src/config/settings.js";
+
+const BASE = { vip_arp: "true", svc_enable: "true" };
+
+function problems(env: Record<string, string>): readonly string[] {
+  try {
+    loadSettings({ ...BASE, ...env }, {});
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe("settings", () => {
+  test("defaults are those of the table", () => {
+    const { settings, warnings } = loadSettings(BASE, {});
+    expect(settings).toMatchObject({ leaseSeconds: 5, renewDeadlineSeconds: 3, retrySeconds: 1, servicesLease: "plndr-svcs-lock", address: [], iface: undefined });
+    expect(warnings).toEqual([]);
+    expect(Object.keys(settings)).toEqual(Object.keys(SETTINGS));
+  });
+
+  test.each<readonly [string, Record<string, string>, string]>([
+    ["no boolean", { vip_arp: "yes" }, 'vip_arp="yes": expected true or false'],
+    ["no number", { port: "64x" }, 'port="64x": expected a whole number from 1 to 65535'],
+    ["out of range", { port: "65536" }, 'port="65536": expected a whole number from 1 to 65535'],
+    ["no address", { address: "10.0.0" }, 'address="10.0.0": expected IPv4 addresses such as 192.0.2.10, comma separated'],
+    ["no mode", { vip_arp: "false" }, 'vip_arp="false": expected true, ARP is the mode that there is'],
+    ["nothing to do", { svc_enable: "false" }, 'svc_enable="false", cp_enable="false": expected one of them to be true, or there is nothing to do'],
+    ["control plane without address", { cp_enable: "true" }, 'address="": expected the address of the control-plane VIP, for cp_enable is true'],
+    ["lease too short for the kernel", { vip_leaseduration: "4" }, "vip_leaseduration must be at least vip_renewdeadline + 1.25 (vip_leaseduration=4, vip_renewdeadline=3, vip_retryperiod=1)"],
+    ["retry too long", { vip_retryperiod: "2" }, "vip_renewdeadline must be more than 2 x vip_retryperiod (vip_leaseduration=5, vip_renewdeadline=3, vip_retryperiod=2)"],
+  ])("%s ends the start with the name, the value and what was expected", (_name, env, line) => {
+    expect(problems(env)).toContain(line);
+  });
+
+  test("kube-vip's defaults 15/10/2 work", () => {
+    expect(problems({ vip_leaseduration: "15", vip_renewdeadline: "10", vip_retryperiod: "2" })).toEqual([]);
+  });
+
+  test("every problem is told, not only the first", () => {
+    expect(problems({ port: "x", vip_arp: "y" })).toHaveLength(2);
+  });
+
+  test("a flag comes before the environment, and a difference is told", () => {
+    const { settings, warnings } = loadSettings({ ...BASE, port: "1" }, { port: "2" });
+    expect(settings.port).toBe(2);
+    expect(warnings).toEqual(["--port=2 is used, port=1 is not (kube-vip does it the other way round)"]);
+  });
+
+  test("an empty variable counts as unset, and `address` comes before the old `vip_address`", () => {
+    expect(loadSettings({ ...BASE, address: "", vip_address: "192.0.2.1" }, {}).settings.address).toEqual(["192.0.2.1"]);
+    expect(loadSettings({ ...BASE, address: "192.0.2.2", vip_address: "192.0.2.1" }, {}).settings.address).toEqual(["192.0.2.2"]);
+  });
+});

@@ -1,0 +1,37 @@
+import type { Fence } from "../../src/core/mode.js";
+import type { OwnershipKey } from "../../src/core/model.js";
+import type { Clock } from "../../src/ports/clock.js";
+
+/** A fence that was renewed when the test says so; timings 5/3/1. */
+export class FakeFence implements Fence {
+  #renewedAt: number | undefined;
+  readonly #listeners = new Set<(ownership: OwnershipKey) => void>();
+
+  constructor(private readonly clock: Clock) {}
+
+  renew(): void {
+    this.#renewedAt = this.clock.now();
+    for (const listener of this.#listeners) listener("services");
+  }
+
+  lose(): void {
+    this.#renewedAt = undefined;
+  }
+
+  heldUntil(): number {
+    return this.#renewedAt === undefined ? 0 : this.#renewedAt + 3000;
+  }
+
+  kernelDeadline(): number {
+    return this.clock.now() < this.heldUntil() && this.#renewedAt !== undefined ? this.#renewedAt + 3650 : 0;
+  }
+
+  onRenewed(listener: (ownership: OwnershipKey) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+}
