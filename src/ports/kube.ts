@@ -44,7 +44,7 @@ export interface Leases {
   create(id: LeaseId, record: LeaseRecord, timeoutMs: number, signal: AbortSignal): Promise<Lease>;
   /** PUT with the resourceVersion of `lease`; labels and annotations of the object that was read are sent back unchanged. */
   replace(lease: Lease, record: LeaseRecord, timeoutMs: number, signal: AbortSignal): Promise<Lease>;
-  /** Watches one Lease until the signal aborts; never gives up. `seen(undefined)`: there is none. Called at least once after the first list. */
+  /** Watches one Lease until the signal aborts (resolves then); never gives up. `seen(undefined)`: there is none. Called at least once after the first list. */
   watch(id: LeaseId, seen: (lease: Lease | undefined) => void, signal: AbortSignal): Promise<void>;
 }
 
@@ -80,7 +80,7 @@ export interface Service {
 
 export interface Services {
   /**
-   * Watches Services (of one namespace, or all) until the signal aborts; never gives up. `changed` is called with a new map after the first
+   * Watches Services (of one namespace, or all) until the signal aborts (resolves then); never gives up. `changed` is called with a new map after the first
    * complete list and after every change; calls are coalesced per chunk read from the wire. Key: `namespace/name`.
    */
   watch(namespace: string | undefined, changed: (services: ReadonlyMap<string, Service>) => void, signal: AbortSignal): Promise<void>;

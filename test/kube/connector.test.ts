@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type https from "node:https";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { loadConnection } from "../../src/kube/config.js";
 import type { ConnectionConfig } from "../../src/kube/config.js";
 import { Connector } from "../../src/kube/connector.js";
 import { nextTurn } from "../../src/kube/wait.js";
-import { base64, certificates, folder, json, kubeconfig, memoryLog, realClock, serve, statusBody } from "./support.js";
+import { base64, certificates, eventually, folder, json, kubeconfig, memoryLog, realClock, serve, statusBody } from "./support.js";
 import type { Certificates, Folder, Handler, TestServer } from "./support.js";
 
 const call = { verb: "get", resource: "things", path: "/who", timeoutMs: 5000 } as const;
@@ -155,6 +156,24 @@ describe("Connector over TLS", () => {
     const answer = client.request(call, never());
     if (works) expect(await answer).toMatchObject({ auth: "Bearer t" });
     else await expect(answer).rejects.toMatchObject({ code: "network" });
+  });
+
+  it("has the kernel probe a TLS connection that waits for an answer, and an idle one", async () => {
+    using dir = folder();
+    await using server = await secure((got, response) => {
+      if (got.path !== "/hang") json(response, 200, {});
+    });
+    await using client = connect({ kubeconfigPath: dir.file("config", kubeconfig({ server: server.url, ...ca() })) });
+    const probes = (): string => execFileSync("ss", ["-tnoH", `dport = :${server.port}`], { encoding: "utf8" });
+    const stop = new AbortController();
+    const hanging = client.request({ ...call, path: "/hang" }, stop.signal).catch(() => "aborted");
+    await eventually(() => {
+      expect(probes()).toMatch(/keepalive,(2\.\d+ms|[23](\.\d+)?sec)/);
+    });
+    stop.abort();
+    expect(await hanging).toBe("aborted");
+    await client.request(call, never());
+    expect(probes()).toMatch(/keepalive,(2\.\d+ms|[23](\.\d+)?sec)/);
   });
 
   it("finds a kubeconfig that appears later", async () => {
