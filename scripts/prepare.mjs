@@ -121,7 +121,7 @@ export async function preparePackages() {
   const path = searchPath().filter((dir) => !dir.includes("node_modules")).join(delimiter);
   const env = { ...process.env, PATH: path };
   const code = await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { env });
-  if (code !== 0) throw new PrepareError(`npm ci failed (exit ${code}): is the npm registry reachable? The packages are in package-lock.json.`);
+  if (code !== 0) throw new PrepareError(`npm ci failed (exit ${code}): either the npm registry is not reachable, or package-lock.json does not fit package.json; npm says which above.`);
 }
 
 /** The needed Debian packages of which a program is missing here. */

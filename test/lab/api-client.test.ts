@@ -1,6 +1,8 @@
+import { readlinkSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { KubeClient, KubeError, loadBalancer } from "./kube-client.js";
 import { Lab } from "./lab.js";
+import { waitForAnswer } from "./service-plane.js";
 
 describe("the Kubernetes API of the lab", () => {
   test("answers the tests' own client, and the nodes, until their way to it is cut", async () => {
@@ -26,5 +28,19 @@ describe("the Kubernetes API of the lab", () => {
     expect(await client.services()).toHaveLength(1); // the tests' own way is never cut; `kubernetes` is always there
     await lab.healApi("n1");
     expect(KubeClient.from(adminConf)).toBeInstanceOf(KubeClient);
+  });
+
+  test("serves the built binary, whose pid the lab knows and whose address the client reaches", async () => {
+    await using lab = await Lab.create({ nodes: 1 });
+    const [{ client }] = await Promise.all([lab.startApi(), lab.serve()]);
+    using _client: KubeClient = client;
+    const vip = await lab.startVip("n1");
+    expect(readlinkSync(`/proc/${vip.pid}/exe`)).toBe(lab.built("vip"));
+    await client.createService(loadBalancer({ name: "web", ip: "10.77.0.200" }));
+    expect(await waitForAnswer(lab, "10.77.0.200", { ms: 15_000 })).toBe("n1");
+    expect(vip.logs().length).toBeGreaterThan(0);
+    expect(await lab.addresses("n1", "eth0")).toContainEqual(expect.objectContaining({ local: "10.77.0.200" }));
+    await vip.stop();
+    expect(await lab.holders("10.77.0.200")).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { KubeClient } from "./kube-client.js";
 import type { LabContext } from "./context.js";
@@ -14,6 +14,8 @@ export interface LabApi {
   readonly process: LabProcess;
   /** A kubeconfig for an administrator. */
   readonly adminConf: string;
+  /** Where the server takes calls that make it fail (see api/admin.ts). */
+  readonly adminSocket: string;
   /** A client with an administrator's rights, which reaches the API whatever is cut. */
   readonly client: KubeClient;
 }
@@ -33,14 +35,17 @@ export async function startApi(lab: LabContext): Promise<LabApi> {
   const dir = join(lab.dir, "api");
   mkdirSync(dir, { recursive: true });
   const server = await lab.spawnProgram(API_NS, "api", ["--listen", API_LISTEN, "--dir", dir]);
-  await server.waitFor(/"ready":true/, 10_000);
+  const { adminSocket } = JSON.parse(await server.waitFor(/"ready":true/, 10_000)) as { readonly adminSocket: string };
   const adminConf = join(dir, "admin.conf");
   await waitFor(() => existsSync(adminConf), 1_000, adminConf);
-  return { process: server, adminConf, client: KubeClient.from(adminConf) };
+  return { process: server, adminConf, adminSocket, client: KubeClient.from(adminConf) };
 }
 
 // Each node has a /run/vip of its own, which outlives the process as on a real node. The shell becomes the program, so the pid stays.
 const OWN_RUN = 'mkdir -p /run/vip && mount --bind "$0" /run/vip && exec "$@"';
+
+// What the process is before it is the program.
+const STARTERS = /\/(nsenter|unshare|sh|dash|bash|mount)$/;
 
 /** Starts the binary under test on a node, with short lease times. */
 export async function startVip(lab: LabContext, node: LabNode, { env, binary, args = ["start"] }: VipOptions): Promise<LabProcess> {
@@ -58,5 +63,7 @@ export async function startVip(lab: LabContext, node: LabNode, { env, binary, ar
   mkdirSync(runDir, { recursive: true });
   const settings = Object.fromEntries(Object.entries({ ...defaults, ...env }).filter(([, value]) => value !== ""));
   const argv = ["unshare", "--mount", "sh", "-c", OWN_RUN, runDir, binary ?? lab.built("vip"), ...args];
-  return await lab.spawn(node.name, argv, { name: `vip-${node.name}`, env: settings });
+  const started = await lab.spawn(node.name, argv, { name: `vip-${node.name}`, env: settings });
+  await waitFor(() => started.ended !== undefined || !STARTERS.test(readlinkSync(`/proc/${started.pid}/exe`)), 5_000, `${node.name} to run vip`);
+  return started;
 }
