@@ -10,9 +10,14 @@ function shown(value: unknown): string {
   return JSON.stringify(value) ?? String(value);
 }
 
+function isYes(answer: unknown): boolean {
+  if (Array.isArray(answer)) return answer.length > 0;
+  return Boolean(answer) && (answer as { ok?: unknown }).ok !== false;
+}
+
 /**
- * Asks `ask` every 10 ms until its answer is truthy, and returns that answer. Fails after `ms` with what it last saw;
- * an error thrown by `ask` counts as "not yet". An answer `{ seen, ok: false }` is shown and counts as "not yet".
+ * Asks `ask` every 10 ms until its answer is truthy, and returns that answer. Fails after `ms` with what it last saw.
+ * "Not yet" are also an empty list, an error thrown by `ask`, and `{ ok: false, ... }`, which is shown in the failure.
  */
 export async function waitFor<T>(ask: () => T | Promise<T>, ms: number, what: string): Promise<NonNullable<T>> {
   const end = monotonicMs() + ms;
@@ -20,7 +25,7 @@ export async function waitFor<T>(ask: () => T | Promise<T>, ms: number, what: st
     let last: unknown;
     try {
       const answer = await ask();
-      if (answer && (answer as { ok?: unknown }).ok !== false) return answer;
+      if (isYes(answer)) return answer as NonNullable<T>;
       last = answer;
     } catch (error) {
       last = error;
