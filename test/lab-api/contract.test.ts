@@ -201,6 +201,15 @@ describe("validation", () => {
     expect((await on.client.patch(services("/internal/status"), INGRESS)).code).toBe(422);
   });
 
+  test("a node port which another Service has is 422, one given back is free", async () => {
+    const nodePort = at(asList(at(await made("owner"), "spec", "ports"))[0], "nodePort") ?? 0;
+    const wanting = service("wanting", { ports: [{ name: "http", port: 80, nodePort }] });
+    await on.client.put(services("/owner?dryRun=All"), service("owner", { type: "ClusterIP" }));
+    expect((await on.client.post(services(), wanting)).code).toBe(422);
+    await on.client.delete(services("/owner"));
+    expect((await on.client.post(services(), wanting)).code).toBe(201);
+  });
+
   test("loadBalancerClass may not change once set", async () => {
     await made("classed", { loadBalancerClass: "example.com/a" });
     const { code, body } = await on.client.patch(services("/classed"), { spec: { loadBalancerClass: "example.com/b" } });

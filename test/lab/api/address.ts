@@ -35,6 +35,11 @@ export class Pool {
     return number >= this.#first && number <= this.#last;
   }
 
+  /** Whether the number is taken. */
+  taken(number: number): boolean {
+    return this.#taken.has(number);
+  }
+
   /** Gives a number back. */
   free(number: number): void {
     this.#taken.delete(number);

@@ -3,6 +3,7 @@ import type { Json, KubeObject } from "./object.js";
 import { Lists, listJson } from "./lists.js";
 import type { Page } from "./lists.js";
 import { jsonPatch, mergePatch } from "./patch.js";
+import { PROTOBUF, decodeProtobuf } from "./protobuf.js";
 import { Registry } from "./registry.js";
 import type { Preconditions, Target, WriteOptions } from "./registry.js";
 import type { RequestInfo } from "./request.js";
@@ -82,7 +83,7 @@ export class Handlers {
   }
 
   #delete(call: Call, target: Target): Reply {
-    const options = call.body.length === 0 ? {} : asObject(parseJson(call.body));
+    const options = call.body.length === 0 || call.contentType.startsWith(PROTOBUF) ? {} : asObject(parseJson(call.body));
     const uid = asText(at(options, "preconditions", "uid"));
     const resourceVersion = asText(at(options, "preconditions", "resourceVersion"));
     const preconditions: Preconditions = { ...(uid === "" ? {} : { uid }), ...(resourceVersion === "" ? {} : { resourceVersion }) };
@@ -138,6 +139,7 @@ function parseJson(body: Buffer): Json {
 
 function parseBody({ body, contentType }: Call): Json {
   const media = contentType.split(";")[0]?.trim() ?? "";
+  if (media === PROTOBUF) return decodeProtobuf(body);
   if (media !== "" && media !== "application/json") throw unsupportedMedia(`the body of the request was in an unknown format - accepted media types include: application/json`);
   return parseJson(body);
 }

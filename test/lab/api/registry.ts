@@ -5,9 +5,10 @@ import { asList, asObject, asText, at, compact, isObject, without } from "./obje
 import type { Json, JsonObject, KubeObject, Meta } from "./object.js";
 import { apiVersionOf, resourceId } from "./resources.js";
 import type { Resource } from "./resources.js";
-import { allocate, carryOver, defaultService, dropTypeFields, release, servicePools } from "./service-defaults.js";
+import { allocate, carryOver, defaultService, dropTypeFields, release, servicePools, takenCauses } from "./service-defaults.js";
 import { serviceCauses } from "./service-validate.js";
 import { alreadyExists, badRequest, conflict, forbidden, invalid, notFound, required } from "./status.js";
+import type { Cause } from "./status.js";
 import { Entry, keyOf } from "./store.js";
 import type { Store } from "./store.js";
 import { metaCauses, undecodable } from "./validate-meta.js";
@@ -20,6 +21,8 @@ export type WriteOptions = { readonly dryRun?: boolean; readonly status?: boolea
 
 /** What must hold for a delete. */
 export type Preconditions = { readonly uid?: string; readonly resourceVersion?: string };
+
+type Write = { readonly object: KubeObject; readonly old: KubeObject | undefined; readonly options: WriteOptions };
 
 const SERVER_FIELDS = ["uid", "creationTimestamp", "resourceVersion", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields", "selfLink"];
 
@@ -55,7 +58,7 @@ export class Registry {
     if (name !== "" && this.store.get(resourceId(resource), key) !== undefined) throw alreadyExists(resource, name);
     const metadata = compact({ ...without(given.metadata, ...SERVER_FIELDS), name, namespace: namespace === "" ? undefined : namespace, uid: randomUUID(), creationTimestamp: timestamp(), generation: resource.generation ? 1 : undefined });
     const bare = initialStatus(resource, { ...given, metadata: metadata as Meta });
-    const ready = this.#prepare(resource, bare, undefined);
+    const ready = this.#prepare(resource, { object: bare, old: undefined, options });
     return this.#put(resource, key, ready, options.dryRun === true);
   }
 
@@ -93,7 +96,7 @@ export class Registry {
     const metadata = this.#mergeMeta(next, before);
     const main = { ...next, apiVersion: before.apiVersion, kind: before.kind, metadata };
     const parted = options.status === true ? statusOnly(main, before) : resource.status ? keepStatus(main, before) : main;
-    const ready = this.#prepare(resource, parted, before, options.status);
+    const ready = this.#prepare(resource, { object: parted, old: before, options });
     const counted = this.#count(resource, ready, before);
     if (asText(counted.metadata["deletionTimestamp"]) !== "" && asList(counted.metadata["finalizers"]).length === 0 && options.dryRun !== true) return this.#drop(target, counted);
     if (isDeepStrictEqual(counted, before)) return old;
@@ -156,9 +159,10 @@ export class Registry {
     return { ...next, metadata: { ...next.metadata, generation: Number(before.metadata["generation"] ?? 0) + 1 } };
   }
 
-  #prepare(resource: Resource, object: KubeObject, old: KubeObject | undefined, status = false): KubeObject {
+  #prepare(resource: Resource, write: Write): KubeObject {
+    const { object, old } = write;
     const meta = metaCauses(resource, object, old);
-    if (resource.kind === "Service") return this.#prepareService(resource, { object, old, meta, status });
+    if (resource.kind === "Service" && resource.group === "") return this.#prepareService(resource, write, meta);
     const ready = defaults(object);
     const causes = [...meta, ...kindCauses(ready, old)];
     if (resource.strategic && SPEC_OWNERS.includes(resource.kind) && !isObject(ready["spec"])) causes.push(required("spec"));
@@ -166,13 +170,16 @@ export class Registry {
     return ready;
   }
 
-  #prepareService(resource: Resource, { object, old, meta, status }: { readonly object: KubeObject; readonly old: KubeObject | undefined; readonly meta: ReturnType<typeof metaCauses>; readonly status: boolean }): KubeObject {
+  #prepareService(resource: Resource, { object, old, options }: Write, meta: readonly Cause[]): KubeObject {
+    const status = options.status === true;
     const moved = old === undefined || status ? object : clearBalancer(carryOver(dropTypeFields(object, old), old));
     const filled = defaultService(moved);
-    const causes = [...meta, ...serviceCauses(filled, old)];
+    const causes = [...meta, ...serviceCauses(filled, old), ...(status ? [] : takenCauses(filled, old, this.#pools))];
     if (causes.length > 0) throw invalid(resource, object.metadata.name, causes);
-    const ready = status ? filled : allocate(filled, this.#pools);
-    if (old !== undefined && !status) release(old, ready, this.#pools);
+    // A dry run takes nothing from the pools, so it shows no new addresses or ports.
+    if (status || options.dryRun === true) return filled;
+    const ready = allocate(filled, this.#pools);
+    if (old !== undefined) release(old, ready, this.#pools);
     return ready;
   }
 

@@ -1,6 +1,8 @@
 import { Pool, familyOf, ipv4Number, ipv4Text } from "./address.js";
 import { asList, asObject, asText, at, compact, isObject, scalar, without } from "./object.js";
 import type { Json, JsonObject, KubeObject } from "./object.js";
+import { badValue } from "./status.js";
+import type { Cause } from "./status.js";
 
 /** Where cluster addresses and node ports come from. */
 export type ServicePools = { readonly ipv4: Pool; readonly ipv6: Pool; readonly nodePorts: Pool };
@@ -127,14 +129,25 @@ export function allocate(object: KubeObject, pools: ServicePools): KubeObject {
   return { ...object, spec: compact(spec) };
 }
 
+const heldPorts = (object: KubeObject | undefined): readonly number[] => [...asList(at(object, "spec", "ports")).map((port) => at(port, "nodePort")), at(object, "spec", "healthCheckNodePort")].filter((port) => typeof port === "number");
+
+const heldAddresses = (object: KubeObject | undefined): readonly string[] => asList(at(object, "spec", "clusterIPs")).map(asText);
+
+/** What a Service asks for by number and another one has. */
+export function takenCauses(next: KubeObject, old: KubeObject | undefined, pools: ServicePools): readonly Cause[] {
+  const own = new Set<number | string>([...heldPorts(old), ...heldAddresses(old)]);
+  const ports = heldPorts(next).filter((port) => !own.has(port) && pools.nodePorts.taken(port));
+  const wanted = heldAddresses(next).length > 0 ? heldAddresses(next) : [asText(at(next, "spec", "clusterIP"))];
+  const addresses = wanted.filter((address) => !own.has(address) && familyOf(address) === "IPv4" && pools.ipv4.taken(ipv4Number(address)));
+  return [...ports.map((port) => badValue("spec.ports[0].nodePort", port, "provided port is already allocated")), ...addresses.map((address) => badValue("spec.clusterIPs", [address], `failed to allocate IP ${address}: provided IP is already allocated`))];
+}
+
 /** Gives back what a Service, or the version of it before an update, held and the new one does not. */
 export function release(old: KubeObject, next: KubeObject | undefined, pools: ServicePools): void {
-  const held = (object: KubeObject | undefined): readonly number[] => [...asList(at(object, "spec", "ports")).map((port) => at(port, "nodePort")), at(object, "spec", "healthCheckNodePort")].filter((port) => typeof port === "number");
-  const addresses = (object: KubeObject | undefined): readonly string[] => asList(at(object, "spec", "clusterIPs")).map(asText);
-  const keptPorts = new Set(held(next));
-  const keptAddresses = new Set(addresses(next));
-  for (const port of held(old)) if (!keptPorts.has(port)) pools.nodePorts.free(port);
-  for (const address of addresses(old)) {
+  const keptPorts = new Set(heldPorts(next));
+  const keptAddresses = new Set(heldAddresses(next));
+  for (const port of heldPorts(old)) if (!keptPorts.has(port)) pools.nodePorts.free(port);
+  for (const address of heldAddresses(old)) {
     if (keptAddresses.has(address)) continue;
     if (familyOf(address) === "IPv4") pools.ipv4.free(ipv4Number(address));
     else if (address.startsWith(IPV6_PREFIX)) pools.ipv6.free(Number.parseInt(address.slice(IPV6_PREFIX.length), 16));

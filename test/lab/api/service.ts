@@ -9,6 +9,7 @@ import type { Effect, Verdict } from "./faults.js";
 import { Handlers } from "./handlers.js";
 import type { Reply } from "./handlers.js";
 import { openapiDocument } from "./openapi.js";
+import { accessReview, isReview } from "./review.js";
 import { describe, parseRequest } from "./request.js";
 import type { Caller, Described, RequestInfo } from "./request.js";
 import { StatusError, forbidden, noSuchPath } from "./status.js";
@@ -80,7 +81,7 @@ export class Service {
       const body = await readBody(request);
       const url = new URL(request.url ?? "/", "https://kubernetes");
       const caller = callerOf(request, this.#tokens.userOf(request));
-      const info = parseRequest(request.method ?? "GET", url, (...of) => findResource(this.#store, ...of));
+      const info = isReview(url.pathname) ? undefined : parseRequest(request.method ?? "GET", url, (...of) => findResource(this.#store, ...of));
       described = describe(caller, info, url.pathname);
       if (caller.user === ANONYMOUS && !OPEN_PATHS.includes(url.pathname.split("/").slice(0, 2).join("/"))) throw denied(described, info, url.pathname);
       await this.#exchange({ request, response, url, info, described, body });
@@ -126,6 +127,8 @@ export class Service {
   #reply({ request, url, info, body }: Exchange): Reply {
     if (info !== undefined) return this.handlers.handle({ info, body, contentType: request.headers["content-type"] ?? "", accept: request.headers.accept ?? "" });
     if (["/livez", "/readyz", "/healthz"].includes(`/${url.pathname.split("/")[1] ?? ""}`)) return { code: 200, json: "ok" };
+    const review = accessReview(request.method ?? "", url.pathname, body);
+    if (review !== undefined) return review;
     const document = discoveryDocument(url.pathname, this.#store, []) ?? openapiDocument(url.pathname, this.#store);
     if (document === undefined) throw noSuchPath();
     return { code: 200, json: JSON.stringify(document) };
