@@ -15,12 +15,12 @@ export function createClock(): Clock {
 
 function after(ms: number, fn: () => void): Timer {
   const due = performance.now() + ms;
-  let timer = setTimeout(step, Math.min(ms, LONGEST_DELAY));
+  let timer = setTimeout(step, Math.min(Math.ceil(ms), LONGEST_DELAY));
   function step(): void {
     const left = due - performance.now();
-    // Node counts whole milliseconds of a time taken once per turn and so may be up to one early.
-    if (left < 1) fn();
-    else timer = setTimeout(step, Math.min(left, LONGEST_DELAY));
+    // Node counts whole milliseconds from a time that it takes once per turn, and so may fire a little early.
+    if (left <= 0) fn();
+    else timer = setTimeout(step, Math.min(Math.ceil(left), LONGEST_DELAY));
   }
   return { cancel: () => clearTimeout(timer) };
 }

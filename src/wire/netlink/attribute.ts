@@ -67,7 +67,7 @@ export function attributeU32(attribute: Attribute | undefined): number | undefin
 export function attributeText(attribute: Attribute | undefined): string | undefined {
   if (attribute === undefined) return undefined;
   const end = attribute.data.indexOf(0);
-  return new TextDecoder().decode(end === -1 ? attribute.data : attribute.data.subarray(0, end));
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(end === -1 ? attribute.data : attribute.data.subarray(0, end));
 }
 
 /** An address of `family`, or undefined where there is no such attribute. Any other length than the family's throws. */
