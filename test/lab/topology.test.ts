@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { Lab } from "./lab.js";
@@ -89,6 +90,7 @@ describe("dispose", () => {
     const forgotten = await Lab.create({ nodes: 1 });
     const left = await forgotten.spawn("n1", ["sleep", "1000"]);
     await using lab = await Lab.create({ nodes: 1 });
+    rmSync(forgotten.dir, { recursive: true });
     expect(alive(left.pid)).toBe(false);
     expect(await pings(lab, "client", "10.77.0.11")).toBe(true);
   });
