@@ -42,7 +42,7 @@ const ROWS: readonly { readonly name: string; readonly hex: string; readonly fra
     },
   },
   {
-    // Answer of Linux 6.18 to a probe, over a veth pair.
+    // Laid out by hand after RFC 826: the answer to the probe above goes to its sender only.
     name: "reply to a probe",
     hex: "02000000000a 02000000000b 0806 0001 0800 06 04 0002 02000000000b c000020a 02000000000a 00000000",
     frame: {
