@@ -105,6 +105,5 @@ export class Cluster implements AsyncDisposable {
 
 /** The addresses in a Service's status. */
 export function ingressOf(service: KubeService): readonly (string | undefined)[] {
-  const status = service.status as { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string }[] } } | undefined;
-  return (status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip);
+  return (service.status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip);
 }
