@@ -91,8 +91,14 @@ export function run(command, args, options = {}) {
     const stop = (signal) => child.kill(signal);
     process.once("SIGTERM", stop).once("SIGINT", stop);
     const done = () => process.off("SIGTERM", stop).off("SIGINT", stop);
-    child.once("error", (error) => (done(), reject(error)));
-    child.once("exit", (code, signal) => (done(), resolve(signal === null ? (code ?? 1) : 1)));
+    child.once("error", (error) => {
+      done();
+      reject(error);
+    });
+    child.once("exit", (code, signal) => {
+      done();
+      resolve(signal === null ? (code ?? 1) : 1);
+    });
   });
 }
 

@@ -22,9 +22,9 @@ export class KeptHttpAgent extends http.Agent {
 
   // Node sets its own probe times on a connection that becomes idle.
   override keepSocketAlive(socket: Duplex): void {
+    // oxlint-disable-next-line typescript/no-confusing-void-expression -- a boolean, which the types leave out
     const keep = super.keepSocketAlive(socket);
     keepProbed(socket);
-    // oxlint-disable-next-line typescript/no-unsafe-return, typescript/no-confusing-void-expression -- a boolean, which the types leave out
     return keep;
   }
 }
@@ -44,9 +44,9 @@ export class KeptHttpsAgent extends https.Agent {
   }
 
   override keepSocketAlive(socket: Duplex): void {
+    // oxlint-disable-next-line typescript/no-confusing-void-expression -- a boolean, which the types leave out
     const keep = super.keepSocketAlive(socket);
     keepProbed(socket);
-    // oxlint-disable-next-line typescript/no-unsafe-return, typescript/no-confusing-void-expression -- a boolean, which the types leave out
     return keep;
   }
 }

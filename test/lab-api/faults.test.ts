@@ -130,6 +130,7 @@ describe("faults", () => {
 
   test("reset connections break what is open", async () => {
     await admin.fault({ effect: { kind: "hang" } });
+    // oxlint-disable-next-line vitest/valid-expect -- awaited below, after the reset
     const hung = expect(on.client.get(maps())).rejects.toThrow();
     while ((await admin.counters()).total === 0) await new Promise((resolve) => void setTimeout(resolve, 5));
     expect(await admin.resetConnections("127.0.0.1")).toBeGreaterThanOrEqual(1);

@@ -109,8 +109,8 @@ export class LabProcess implements AsyncDisposable {
       if (line !== undefined) return { line };
       return ended && { ended };
     };
-    const answer = await waitFor(look, ms, `${String(what)} in the output of ${this.name}`).catch((error: Error) => {
-      throw new Error(`${error.message}\n${this.tail()}`, { cause: error });
+    const answer = await waitFor(look, ms, `${String(what)} in the output of ${this.name}`).catch((error: unknown) => {
+      throw new Error(`${error instanceof Error ? error.message : String(error)}\n${this.tail()}`, { cause: error });
     });
     if (answer.line === undefined) throw new Error(`${this.name} ended (${JSON.stringify(answer.ended)}) before ${String(what)}:\n${this.tail()}`);
     return answer.line;

@@ -4,7 +4,8 @@ import { announceBegin, announceDue, announceEnd, announceStart, type AnnounceCo
 const config: AnnounceConfig = { burstMs: [0, 50, 200, 1000, 2000], refreshMs: 3000, packetsPerSecond: 500 };
 
 /** Runs the schedule by its own wake-up times; returns `time:key` of every announcement. */
-function timeline(state: AnnounceState<string>, until: number): readonly string[] {
+function timeline(start: AnnounceState<string>, until: number): readonly string[] {
+  let state = start;
   const sent: string[] = [];
   let now = 0;
   while (now <= until) {

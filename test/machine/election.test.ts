@@ -33,7 +33,7 @@ class Bench {
   actions: readonly ElectionAction[] = [];
 
   at(now: number, event: Draft<ElectionEvent>): readonly ElectionAction[] {
-    const result = electionStep(this.state, { ...event, wallMs: WALL + now } as ElectionEvent, now, config);
+    const result = electionStep(this.state, { ...event, wallMs: WALL + now }, now, config);
     this.state = result.state;
     this.wakeAt = result.wakeAt;
     this.actions = result.actions;

@@ -27,7 +27,10 @@ async function answer(calls: AdminCalls, request: IncomingMessage, response: Ser
     // Without an encoding set, parts are Buffers.
     for await (const part of request) parts.push(part as Buffer);
     const name = (request.url ?? "/").slice(1);
-    if (request.method !== "POST" || !Object.hasOwn(calls, name)) return send(404, { error: `no admin call ${request.method ?? ""} ${name}` });
+    if (request.method !== "POST" || !Object.hasOwn(calls, name)) {
+      send(404, { error: `no admin call ${request.method ?? ""} ${name}` });
+      return;
+    }
     const given: unknown = parts.length === 0 ? [] : JSON.parse(Buffer.concat(parts).toString("utf8"));
     const list = Array.isArray(given) ? (given as readonly unknown[]) : [given];
     // The typed client is the only caller: arguments are taken as they come.

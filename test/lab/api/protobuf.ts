@@ -96,8 +96,8 @@ function message(bytes: Buffer, schema: Schema): JsonObject {
     const { name, type } = known;
     const old = result[name];
     if (type === "map" || type === "bytesMap") {
-      const [key, text] = entry(asBytes(value), type === "map" ? "utf8" : "base64");
-      result[name] = { ...asObject(old), [key]: text };
+      const [key, content] = entry(asBytes(value), type === "map" ? "utf8" : "base64");
+      result[name] = { ...asObject(old), [key]: content };
       continue;
     }
     const decoded = decodeField(type, value);

@@ -134,7 +134,7 @@ export class Registry {
     const metadata = asObject(body["metadata"]);
     const own = asText(metadata["namespace"]);
     if (own !== "" && resource.namespaced && own !== namespace) throw badRequest(`the namespace of the provided object does not match the namespace sent on the request`);
-    const object: KubeObject = { ...body, apiVersion, kind, metadata: { ...metadata, name: asText(metadata["name"]), ...(resource.namespaced ? { namespace } : {}) } as Meta };
+    const object: KubeObject = { ...body, apiVersion, kind, metadata: { ...metadata, name: asText(metadata["name"]), ...(resource.namespaced ? { namespace } : {}) } };
     const bad = undecodable(object);
     if (bad !== undefined) throw badRequest(`${kind} in version "${resource.version}" cannot be handled as a ${kind}: ${bad}`);
     return object;

@@ -101,7 +101,10 @@ export class Service {
     await this.#wait(verdict.beforeMs);
     if (this.#gone(response)) return;
     if (verdict.fail !== undefined) throw injected(verdict.fail, exchange);
-    if (info?.verb === "watch") return this.#watch(exchange, info);
+    if (info?.verb === "watch") {
+      this.#watch(exchange, info);
+      return;
+    }
     await this.#operate(exchange, verdict);
   }
 

@@ -84,9 +84,9 @@ socket.bind(sockaddrLink(ETH_P_ARP, ifindex()));
 const books = new Map<number, RoundBook>();
 const started = monotonicMs();
 const schedules = groups.map(({ vips, intervalMs }) => {
-  const own = vips.map((vip) => new RoundBook(vip, intervalMs));
-  for (const book of own) books.set(ipv4Bytes(book.vip).readUInt32BE(0), book);
-  return new Schedule(own, intervalMs, started);
+  const rounds = vips.map((vip) => new RoundBook(vip, intervalMs));
+  for (const book of rounds) books.set(ipv4Bytes(book.vip).readUInt32BE(0), book);
+  return new Schedule(rounds, intervalMs, started);
 });
 
 function take(frame: Buffer): void {
