@@ -1,0 +1,72 @@
+// plan: how long the pure function takes, by itself, for a node that holds every Service.
+import { plan, type PlanConfig } from "../../src/core/plan.js";
+import { serviceKey, vipKey } from "../../src/core/model.js";
+import { emptyWorld, type World } from "../../src/core/world.js";
+import { parseIp, type IpAddress } from "../../src/lib/ip.js";
+import type { Service } from "../../src/ports/kube.js";
+import { figure, median } from "./lib/figures.js";
+import { benchOptions } from "./lib/options.js";
+
+const BUDGET_MS = 2;
+const IFACE = "eth0";
+const NODE = "n1";
+
+const CONFIG: PlanConfig = { services: true, controlPlane: [], controlPlanePort: 6443, iface: IFACE, loadBalancerClass: "kube-vip.io/kube-vip-class" };
+
+function addressOf(index: number): IpAddress {
+  const address = parseIp(`10.${100 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`);
+  if (address === undefined) throw new Error(`no address for Service ${index}`);
+  return address;
+}
+
+/** A Service that is served and says so, as most are at any time. */
+function service(index: number): Service {
+  const address = addressOf(index);
+  return {
+    namespace: "default",
+    name: `service-${index}`,
+    uid: `uid-${index}`,
+    resourceVersion: String(index),
+    createdAt: 1_700_000_000_000 + (index % 977) * 1000,
+    deleting: false,
+    type: "LoadBalancer",
+    loadBalancerClass: undefined,
+    loadBalancerIP: address,
+    externalTrafficPolicy: "Cluster",
+    ports: [{ name: "http", protocol: "TCP", port: 80 }],
+    annotations: { "vip.internal/announced": JSON.stringify({ addresses: [address], node: NODE }), "kube-vip.io/vipHost": NODE },
+    ingress: [{ ip: address, hostname: undefined }],
+  };
+}
+
+function worldOf(count: number): World {
+  const services = Array.from({ length: count }, (_, index) => service(index));
+  return {
+    ...emptyWorld(NODE),
+    // Of a link only the name is read here.
+    links: new Map([[IFACE, {} as never]]),
+    defaultLink: IFACE,
+    services: new Map(services.map((one) => [serviceKey(one), one])),
+    ownership: new Map([["services", { held: true, view: "mine", holder: NODE }]]),
+    observed: new Map(services.map((_, index) => [vipKey(IFACE, addressOf(index)), { state: "up", result: undefined }])),
+  };
+}
+
+function measure(count: number, rounds: number): { readonly first: number; readonly typical: number } {
+  const world = worldOf(count);
+  const took: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const start = performance.now();
+    const { wants, statuses } = plan(world, CONFIG);
+    took.push(performance.now() - start);
+    if (wants.arp.size !== count || statuses.size !== 0) throw new Error(`plan of ${count} Services: ${wants.arp.size} wants, ${statuses.size} statuses`);
+  }
+  return { first: took[0] ?? Number.NaN, typical: median(took.slice(Math.ceil(rounds / 2))) };
+}
+
+const { choose } = benchOptions();
+for (const services of [1000, 20_000]) {
+  const { first, typical } = measure(services, choose(60, 20));
+  figure("plan.per1000", typical / (services / 1000), "ms", { services, stat: "median", warm: true, budget: BUDGET_MS });
+  figure("plan.per1000", first / (services / 1000), "ms", { services, stat: "first", warm: services > 1000 });
+}
