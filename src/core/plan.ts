@@ -97,7 +97,7 @@ class Draft {
     };
   }
 
-  /** A lease that names this node is about to be taken again: what stands under it is no leftover. */
+  /** A lease that is free, or names this node from an earlier life, is about to be taken: what stands under it is no leftover. */
   #settled(): boolean {
     if (this.config.services && this.world.services === undefined) return false;
     const keys: OwnershipKey[] = [];
@@ -105,7 +105,7 @@ class Draft {
     if (this.config.controlPlane.length > 0) keys.push("control-plane");
     return keys.every((key) => {
       const state = this.world.ownership.get(key);
-      return state !== undefined && state.view !== "unknown" && (state.held || state.view !== "mine");
+      return state?.held === true || state?.view === "other";
     });
   }
 

@@ -165,6 +165,7 @@ describe("when", () => {
     ["no list yet", {}, false],
     ["the Lease not seen yet", { services: [], ownership: [] }, false],
     ["a Lease of an earlier life, not yet taken again", { services: [], ownership: [["services", { ...MINE, held: false }]] }, false],
+    ["a Lease that is free", { services: [], ownership: [["services", { held: false, view: "free", holder: "" }]] }, false],
     ["held", { services: [] }, true],
     ["held by another", { services: [], ownership: [["services", THEIRS]] }, true],
   ])("leftovers are judged or not: %s", (_name, given, settled) => {

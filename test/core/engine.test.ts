@@ -1,0 +1,162 @@
+import { describe, expect, test } from "vitest";
+import { Engine } from "../../src/core/engine.js";
+import type { ServiceKey } from "../../src/core/model.js";
+import { Ownership } from "../../src/core/ownership.js";
+import { createArpMode } from "../../src/modes/arp.js";
+import type { IpAddress } from "../../src/lib/ip.js";
+import type { Service } from "../../src/ports/kube.js";
+import { FakeClock } from "../fakes/clock.js";
+import { FakeKernel } from "../fakes/kernel.js";
+import { FakeKube } from "../fakes/kube.js";
+import { FakeLog } from "../fakes/log.js";
+import { fakeService } from "../fakes/service.js";
+
+const TIMINGS = { leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000, drift: 0.01, kernelLatenessMs: 1250, handOverMs: 1000 };
+const PLAN = { services: true, controlPlane: [], controlPlanePort: 6443, iface: "eth0", loadBalancerClass: "c" };
+
+/** One node: the real engine, ownership and ARP mode over a kernel and an API in memory. */
+class Node implements AsyncDisposable {
+  readonly log = new FakeLog();
+  readonly #watching = new AbortController();
+  readonly ownership: Ownership;
+  readonly engine: Engine;
+
+  constructor(
+    readonly name: string,
+    readonly clock: FakeClock,
+    readonly kube: FakeKube,
+    readonly kernel = new FakeKernel(clock),
+  ) {
+    const { log } = this;
+    this.ownership = new Ownership({ ...TIMINGS, identity: name }, { leases: kube.leases, clock, log, changed: () => this.engine.wake() });
+    this.engine = new Engine(
+      { node: name, mark: 118, plan: PLAN },
+      {
+        clock,
+        log,
+        random: { float: () => 0.5 },
+        services: kube.servicePort,
+        events: kube.eventPort,
+        ownership: this.ownership,
+        arp: (refresh) =>
+          createArpMode(
+            { announce: { burstMs: [0, 50], refreshMs: 3000, packetsPerSecond: 500 }, mark: 118 },
+            { kernel, fence: this.ownership, clock, log, links: () => this.engine.world.links.values(), refresh },
+          ),
+      },
+    );
+    kernel.listen((event) => this.engine.kernelEvent(event));
+    this.engine.learn({ links: new Map(kernel.linkList.map((link) => [link.name, link])) });
+    this.ownership.watch("services", { namespace: "kube-system", name: "plndr-svcs-lock" });
+    const learn = (services: ReadonlyMap<string, Service>): void => this.engine.learn({ services: services as ReadonlyMap<ServiceKey, Service> });
+    void kube.servicePort.watch(undefined, learn, this.#watching.signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#watching.abort();
+    await this.engine[Symbol.asyncDispose]();
+    await this.ownership[Symbol.asyncDispose]();
+  }
+}
+
+const HELD = ["192.0.2.10/32 dev eth0 scope host"];
+const web = fakeService({ loadBalancerIP: "192.0.2.10" });
+
+async function one(): Promise<{ clock: FakeClock; kube: FakeKube; node: Node }> {
+  const clock = new FakeClock();
+  const kube = new FakeKube();
+  kube.put(web);
+  const node = new Node("n1", clock, kube);
+  await clock.advance(50);
+  return { clock, kube, node };
+}
+
+describe("one node", () => {
+  test("from watch event to kernel, status and Event; then nothing is left to do", async () => {
+    const { clock, kube, node } = await one();
+    await using _ = node;
+    expect(node.kernel.shown()).toEqual(HELD);
+    expect([...kube.services.values()]).toMatchObject([{ ingress: [{ ip: "192.0.2.10" }], annotations: { "kube-vip.io/vipHost": "n1" } }]);
+    expect(kube.events.map((e) => e.reason)).toEqual(["VipHeld"]);
+    const before = kube.requests;
+    await clock.advance(10_000);
+    // Ten renews of the one Lease, nothing else.
+    expect(kube.requests - before).toBe(10);
+    expect(node.kernel.shown()).toEqual(HELD);
+  });
+
+  test("drops everything at the renew deadline when the API is away, goes on living, and takes it again", async () => {
+    const { clock, kube, node } = await one();
+    await using _ = node;
+    kube.down = true;
+    await clock.advance(3100);
+    expect(node.kernel.shown()).toEqual([]);
+    await clock.advance(20_000);
+    kube.down = false;
+    await clock.advance(1100);
+    expect(node.kernel.shown()).toEqual(HELD);
+    expect(node.ownership.states().get("services")?.held).toBe(true);
+  });
+
+  test("an address that is taken away comes back within a few ms; our own refreshes wake nobody", async () => {
+    const { clock, node } = await one();
+    await using _ = node;
+    await clock.advance(10_000);
+    expect(node.log.lines.filter((line) => line.message.includes("repaired"))).toEqual([]);
+    node.kernel.steal("192.0.2.10");
+    expect(node.kernel.shown()).toEqual([]);
+    await clock.advance(5);
+    expect(node.kernel.shown()).toEqual(HELD);
+  });
+
+  test("leftovers of an earlier life go once it is known what is wanted, and not before; what is not ours stays", async () => {
+    const clock = new FakeClock();
+    const kube = new FakeKube();
+    const kernel = new FakeKernel(clock);
+    const signal = new AbortController().signal;
+    for (const [address, mark] of [["192.0.2.10", 118], ["192.0.2.66", 118], ["192.0.2.77", 0]] as const) {
+      await kernel.putAddress({ linkIndex: 2, address: address as IpAddress, prefix: 32, scope: "host", mark, validUntil: clock.now() + 60_000 }, signal);
+    }
+    kube.put(web);
+    kube.down = true;
+    await using node = new Node("n1", clock, kube, kernel);
+    await clock.advance(500);
+    expect(kernel.shown()).toHaveLength(3);
+    kube.down = false;
+    await clock.advance(2000);
+    expect(kernel.shown()).toEqual([...HELD, "192.0.2.77/32 dev eth0 scope host"]);
+    expect(node.log.lines.filter((line) => line.message === "leftover removed")).toHaveLength(1);
+  });
+
+  test("a kernel that refuses is tried again, and told", async () => {
+    const clock = new FakeClock();
+    const kube = new FakeKube();
+    kube.put(web);
+    const kernel = new FakeKernel(clock);
+    kernel.refuse = new Error("add 192.0.2.10/32: EPERM");
+    await using node = new Node("n1", clock, kube, kernel);
+    await clock.advance(1000);
+    expect(node.log.lines.filter((line) => line.level === "warn").map((line) => line["error"])).toContain("add 192.0.2.10/32: EPERM");
+    expect([...kube.services.values()][0]?.ingress).toEqual([]);
+    kernel.refuse = undefined;
+    await clock.advance(2000);
+    expect(kernel.shown()).toEqual(HELD);
+  });
+});
+
+describe("two nodes", () => {
+  test("the second takes over when the first leaves, before the first lets go", async () => {
+    const { clock, kube, node: first } = await one();
+    await using _ = first;
+    await using second = new Node("n2", clock, kube);
+    await clock.advance(100);
+    expect(second.kernel.shown()).toEqual([]);
+    first.ownership.leave();
+    await clock.advance(0);
+    await clock.advance(1);
+    expect(first.kernel.shown()).toEqual(HELD);
+    await clock.advance(20);
+    expect([first.kernel.shown(), second.kernel.shown()]).toEqual([[], HELD]);
+    expect([...kube.services.values()][0]?.annotations["kube-vip.io/vipHost"]).toBe("n2");
+  });
+});
