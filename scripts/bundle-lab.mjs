@@ -1,4 +1,4 @@
-// Bundles the programs of the test lab: test/lab/programs/*.ts and the API server of the lab, each to one file in dist/lab/.
+// Bundles the programs of the test lab (test/lab/programs/*.ts, the API server, the demo), each to one file in dist/lab/.
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -12,8 +12,11 @@ export function labPrograms() {
   for (const file of existsSync(dir) ? readdirSync(dir).sort() : []) {
     if (file.endsWith(".ts") && !file.endsWith(".test.ts")) programs[file.slice(0, -3)] = join(dir, file);
   }
-  const api = join(root, "test/lab/api/main.ts");
-  if (existsSync(api)) programs.api = api;
+  const more = { api: "api/main.ts", demo: "demo/main.ts", "demo-client": "demo/client.ts" };
+  for (const [name, path] of Object.entries(more)) {
+    const source = join(root, "test/lab", path);
+    if (existsSync(source)) programs[name] = source;
+  }
   return programs;
 }
 

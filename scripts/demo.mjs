@@ -1,0 +1,116 @@
+// npm run demo: a cluster in network namespaces, a Service with a virtual IP address, a crash and a planned hand-over, to look at.
+// `npm run demo -- --keep` leaves it running, with a kubeconfig. Plain JavaScript without dependencies, for Node 18 and later.
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isRoot, labRefusal, labWrapper, nodePath, PrepareError, preparePackages, prepareSystem, root, run, toolEnv } from "./prepare.mjs";
+
+const USAGE = `usage: npm run demo [-- --keep]
+
+Shows how a Service of type LoadBalancer gets a virtual IP address, and what happens when its owner crashes or is shut down.
+Everything runs in namespaces of its own on this machine and is gone afterwards. Takes less than a minute; needs root on Linux.
+
+  --keep   leave the cluster running until Ctrl-C, and print how to reach it with kubectl`;
+
+/** Descriptors of the inner program: what we tell it, and the socket on which it listens for kubectl. */
+const CONTROL_FD = 3;
+const API_FD = 4;
+
+async function prepare() {
+  if (process.platform !== "linux") throw new PrepareError(`The demo needs Linux, this is ${process.platform}.`);
+  if (!isRoot()) throw new PrepareError("The demo needs root, for its network namespaces: sudo npm run demo");
+  await prepareSystem();
+  const refusal = labRefusal();
+  if (refusal !== undefined) throw new PrepareError(`The demo cannot run here: ${refusal}.`);
+  await preparePackages();
+  const code = await run(nodePath(), ["build.mjs"], { env: toolEnv() });
+  if (code !== 0) throw new PrepareError(`The build failed (exit ${code}); it says why above.`);
+}
+
+/** A folder that is removed even when this process is killed: a shell waits for the end of a pipe from us. */
+function sharedFolder() {
+  const dir = mkdtempSync(join(tmpdir(), "vip-demo-"));
+  const script = 'trap "" INT TERM HUP; cat >/dev/null; for i in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$0" 2>/dev/null && exit; sleep 0.3; done';
+  const sweeper = spawn("sh", ["-c", script, dir], { stdio: ["pipe", "ignore", "ignore"], detached: true, cwd: "/" });
+  sweeper.unref();
+  sweeper.stdin.unref();
+  return dir;
+}
+
+/** A socket of this network that the inner program takes over: a namespace is no hindrance to one that is open. */
+async function apiSocket() {
+  const server = createServer();
+  await new Promise((resolve, reject) => server.once("error", reject).listen({ port: 0, host: "127.0.0.1" }, resolve));
+  return server;
+}
+
+/** The first child of a process, by its number here. */
+function childOf(parent) {
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, "utf8");
+      if (Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === parent) return Number(name);
+    } catch {
+      // It ended between the listing and the reading.
+    }
+  }
+  return undefined;
+}
+
+async function innerPid(unshare) {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const pid = childOf(unshare);
+    if (pid !== undefined) return pid;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error("the lab's namespaces have no process");
+}
+
+/** Runs the inner program in the lab wrapper; resolves with its exit code. Ctrl-C reaches it as the end of the control pipe, so that it can clean up. */
+async function perform(keep) {
+  const dir = sharedFolder();
+  const api = keep ? await apiSocket() : undefined;
+  const inner = [nodePath(), "--disable-warning=ExperimentalWarning", join(root, "dist/lab/demo.mjs"), "--control", String(CONTROL_FD)];
+  const [command, ...args] = labWrapper([...inner, ...(keep ? ["--keep", "--api", String(API_FD)] : [])]);
+  const child = spawn(command, args, {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit", "pipe", api ?? "ignore"],
+    detached: true, // a session of its own: the terminal's Ctrl-C would end the nodes before the program that looks after them
+    env: toolEnv({ VIP_LAB: "1", TMPDIR: dir }),
+  });
+  api?.close();
+  const control = child.stdio[CONTROL_FD];
+  control.on("error", () => undefined); // the inner program has ended: its exit code tells
+  const stop = () => control.end();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, stop);
+  const ended = new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => resolve(code ?? 1));
+  });
+  const told = innerPid(child.pid).then((pid) => control.write(`${JSON.stringify({ pid, dir })}\n`), () => undefined);
+  const code = await ended;
+  await told;
+  rmSync(dir, { recursive: true, force: true });
+  return code;
+}
+
+async function main() {
+  const unknown = process.argv.slice(2).filter((argument) => argument !== "--keep");
+  if (unknown.length > 0) {
+    console.log(USAGE);
+    return unknown.every((argument) => argument === "--help" || argument === "-h") ? 0 : 1;
+  }
+  await prepare();
+  return await perform(process.argv.includes("--keep"));
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof PrepareError)) throw error;
+  console.error(`\n${error.message}`);
+  process.exitCode = 1;
+}
