@@ -2,12 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { describe, expect, it } from "vitest";
 
+import { KERNEL_LATENESS_MS } from "../../src/config/load.js";
 import { BROADCAST_MAC, macToBytes, type MacAddress } from "../../src/lib/mac.js";
 import { KernelError } from "../../src/linux/errors.js";
 import { createKernel } from "../../src/linux/kernel.js";
 import type { KernelEvent, Link } from "../../src/ports/kernel.js";
 import { ARP_REPLY, ARP_REQUEST, decodeArp, encodeArp, type ArpFrame } from "../../src/wire/arp.js";
-import { address, clock, figure, ip, log, manyPuts, native, never, put, useKernelLab } from "./kernel-fixture.js";
+import { address, clock, figure, ip, log, manyPuts, native, never, put, tenths, useKernelLab } from "./kernel-fixture.js";
 import { waitFor } from "./wait.js";
 
 const lab = useKernelLab();
@@ -37,6 +38,25 @@ describe("events", () => {
     await waitFor(() => events.some((event) => event.type === "address" && event.gone && event.address.address === "192.0.2.21"), 5000, "the event");
     figure("kernel.expiry", { afterValidUntilMs: Math.round(clock.now() - validUntil) });
     expect((await kernel().addresses(never)).some((one) => one.address === "192.0.2.21")).toBe(false);
+  });
+
+  it("ends 50 lifetimes that began at different moments, none of them later than the fence counts on", async () => {
+    const ended = new Map<string, number>();
+    await using _listener = kernel().listen((event) => {
+      if (event.type === "address" && event.gone) ended.set(event.address.address, clock.now());
+    });
+    const late: number[] = [];
+    const ends = new Map<string, number>();
+    for (let i = 0; i < 50; i += 1) {
+      const one = put(a(), `10.8.0.${i}`, { validUntil: clock.now() + 3999 });
+      ends.set(one.address, await kernel().putAddress(one, never));
+      await sleep(37);
+    }
+    await waitFor(() => ended.size === 50, 6000, "50 addresses to end");
+    for (const [one, end] of ends) late.push((ended.get(one) ?? Infinity) - end);
+    figure("kernel.lateness", { addresses: late.length, worstMs: tenths(Math.max(...late)), leastMs: tenths(Math.min(...late)) });
+    // config/load.ts KERNEL_LATENESS_MS: what a takeover waits for on top of every lifetime.
+    expect(Math.max(...late)).toBeLessThan(KERNEL_LATENESS_MS);
   });
 
   it("says overrun when events were lost, and goes on", async () => {
