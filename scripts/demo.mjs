@@ -14,10 +14,6 @@ Everything runs in namespaces of its own on this machine and is gone afterwards.
 
   --keep   leave the cluster running until Ctrl-C, and print how to reach it with kubectl`;
 
-/** Descriptors of the inner program: what we tell it, and the socket on which it listens for kubectl. */
-const CONTROL_FD = 3;
-const API_FD = 4;
-
 async function prepare() {
   if (process.platform !== "linux") throw new PrepareError(`The demo needs Linux, this is ${process.platform}.`);
   if (!isRoot()) throw new PrepareError("The demo needs root, for its network namespaces: sudo npm run demo");
@@ -69,32 +65,38 @@ async function innerPid(unshare) {
   throw new Error("the lab's namespaces have no process");
 }
 
-/** Runs the inner program in the lab wrapper; resolves with its exit code. Ctrl-C reaches it as the end of the control pipe, so that it can clean up. */
+/** Runs the inner program in the lab wrapper; resolves with its exit code. Ctrl-C reaches it as the end of the channel, so that it can clean up. */
 async function perform(keep) {
   const dir = sharedFolder();
-  const api = keep ? await apiSocket() : undefined;
-  const inner = [nodePath(), "--disable-warning=ExperimentalWarning", join(root, "dist/lab/demo.mjs"), "--control", String(CONTROL_FD)];
-  const [command, ...args] = labWrapper([...inner, ...(keep ? ["--keep", "--api", String(API_FD)] : [])]);
+  const inner = [nodePath(), "--disable-warning=ExperimentalWarning", join(root, "dist/lab/demo.mjs"), ...(keep ? ["--keep"] : [])];
+  const [command, ...args] = labWrapper(inner);
   const child = spawn(command, args, {
     cwd: root,
-    stdio: ["ignore", "inherit", "inherit", "pipe", api ?? "ignore"],
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
     detached: true, // a session of its own: the terminal's Ctrl-C would end the nodes before the program that looks after them
     env: toolEnv({ VIP_LAB: "1", TMPDIR: dir }),
   });
-  api?.close();
-  const control = child.stdio[CONTROL_FD];
-  control.on("error", () => undefined); // the inner program has ended: its exit code tells
-  const stop = () => control.end();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, stop);
   const ended = new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (code) => resolve(code ?? 1));
   });
-  const told = innerPid(child.pid).then((pid) => control.write(`${JSON.stringify({ pid, dir })}\n`), () => undefined);
+  const stop = () => {
+    if (child.connected) child.disconnect();
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, stop);
+  if (keep) await handOver(child, dir);
   const code = await ended;
-  await told;
   rmSync(dir, { recursive: true, force: true });
+  if (keep && code === 0) console.log("\nEverything is removed.");
   return code;
+}
+
+/** Sends what the inner program needs to keep the cluster reachable. It may have ended already: then its exit code tells. */
+async function handOver(child, dir) {
+  const server = await apiSocket();
+  const pid = await innerPid(child.pid);
+  if (child.connected) child.send({ pid, dir }, server, () => server.close());
+  else server.close();
 }
 
 async function main() {

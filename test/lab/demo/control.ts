@@ -1,24 +1,22 @@
-import { Socket } from "node:net";
+import { Server } from "node:net";
 
-/** What only the outside of the lab's namespaces knows. */
+/** What only the outside of the lab's namespaces knows or has. */
 export interface Outside {
   /** A process of these namespaces, by its number outside of them: nsenter's target. */
   readonly pid: number;
   /** A folder that both sides see; the caller removes it. */
   readonly dir: string;
+  /** Listens in the network outside. */
+  readonly server: Server;
 }
 
-/** Reads what the caller says on a descriptor: one line of JSON, and an end that means stop. Undefined where there is no caller. */
-export function openControl(fd: string | undefined, stopping: AbortController): Promise<Outside> | undefined {
-  if (fd === undefined) return undefined;
+/** Takes what scripts/demo.mjs sends over the IPC channel, whose end means stop. Undefined where something else started us. */
+export function openControl(stopping: AbortController): Promise<Outside> | undefined {
+  if (process.channel === undefined) return undefined;
+  process.once("disconnect", () => stopping.abort());
   return new Promise((resolve) => {
-    let text = "";
-    const socket = new Socket({ fd: Number(fd), readable: true, writable: false });
-    socket.on("data", (part: Buffer) => {
-      text += part.toString();
-      if (text.endsWith("\n")) resolve(JSON.parse(text) as Outside);
+    process.once("message", (message, server) => {
+      if (server instanceof Server) resolve({ ...(message as Omit<Outside, "server">), server });
     });
-    socket.on("error", () => stopping.abort());
-    socket.on("close", () => stopping.abort());
   });
 }

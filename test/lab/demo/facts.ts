@@ -28,7 +28,7 @@ export interface FactSources {
   readonly pids: boolean;
 }
 
-const HIDDEN = new Set(["level", "time", "version", "message", "part", "key", "view", "held", "source", "interface", "services", "controlPlane", "mac", "node"]);
+const HIDDEN = new Set(["level", "time", "version", "message", "part", "key", "lease", "view", "held", "source", "interface", "services", "controlPlane", "mac", "node"]);
 
 /** One line of a log: the message, and the fields that say what it is about. */
 export function logText(entry: Readonly<Record<string, unknown>>): string {

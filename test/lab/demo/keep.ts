@@ -1,8 +1,9 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { connect, createServer, type AddressInfo } from "node:net";
+import { connect, type AddressInfo, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { API_LISTEN } from "../daemons.js";
+import { loadBalancer } from "../kube-client.js";
 import { CLIENT_NS } from "../topology.js";
 import { monotonicMs } from "../wait.js";
 import type { Outside } from "./control.js";
@@ -11,8 +12,6 @@ import { DemoError, type Stage } from "./stage.js";
 /** What keeping the cluster takes. */
 export interface KeepOptions {
   readonly control: Promise<Outside> | undefined;
-  /** A listening socket of the network outside. */
-  readonly apiFd: number;
   readonly signal: AbortSignal;
 }
 
@@ -21,38 +20,43 @@ const REVIVE_MS = 10_000;
 const LOOK_MS = 200;
 
 /** Leaves the cluster running until `signal`, with a way to its API and into its namespaces. */
-export async function keep(stage: Stage, { control, apiFd, signal }: KeepOptions): Promise<void> {
+export async function keep(stage: Stage, { control, signal }: KeepOptions): Promise<void> {
   if (control === undefined) throw new DemoError("--keep needs scripts/demo.mjs: run `npm run demo -- --keep`");
-  const { pid, dir } = await control;
+  const { pid, dir, server } = await control;
   stage.pids = true;
   for (const { name } of stage.cluster.lab.nodes) if (stage.processOf(name)?.ended !== undefined) await stage.startVip(name);
-  const port = await relay(apiFd);
+  const port = relay(server);
   const kubeconfig = join(dir, "kubeconfig");
   writeFileSync(kubeconfig, readFileSync(stage.cluster.api.adminConf, "utf8").replace(/server: .*/, `server: https://127.0.0.1:${port}`), { mode: 0o600 });
+  writeFileSync(join(dir, "shop.json"), `${JSON.stringify(loadBalancer({ name: "shop" }), null, 2)}\n`);
   await noteOwner(stage, dir);
   instructions(stage, { pid, dir, kubeconfig });
   await mind(stage, dir, signal);
-  stage.screen.say("", "   Everything is removed.");
 }
 
-/** Takes connections from outside and passes them to the API. */
-async function relay(fd: number): Promise<number> {
+/** Passes connections from outside to the API; returns the port that takes them. */
+function relay(server: Server): number {
   const [host = "", port = ""] = API_LISTEN.split(":");
-  const server = createServer((near) => {
+  server.on("connection", (near: Socket) => {
     const far = connect({ host, port: Number(port) });
     near.pipe(far).pipe(near);
     near.on("error", () => far.destroy()).on("close", () => far.destroy());
     far.on("error", () => near.destroy()).on("close", () => near.destroy());
   });
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen({ fd }, resolve));
   return (server.address() as AddressInfo).port;
 }
 
-function instructions({ screen, vip }: Stage, { pid, dir, kubeconfig }: Outside & { readonly kubeconfig: string }): void {
+interface Instructions {
+  readonly pid: number;
+  readonly dir: string;
+  readonly kubeconfig: string;
+}
+
+function instructions({ screen, vip }: Stage, { pid, dir, kubeconfig }: Instructions): void {
   const { bold, cyan, dim } = screen.paint;
   const blocks = [
     ["the cluster, as kubectl sees it", `export KUBECONFIG=${kubeconfig}`, "kubectl get services", "kubectl get leases -n kube-system", "kubectl get events"],
-    ["a second Service: without an address it waits, with one it is served", "kubectl create service loadbalancer shop --tcp=80:8080", "kubectl annotate service shop kube-vip.io/loadbalancerIPs=10.77.0.201", "kubectl get service shop"],
+    ["a second Service: without an address it waits, with one it is served", `kubectl apply -f ${dir}/shop.json`, "kubectl get service shop", "kubectl annotate service shop kube-vip.io/loadbalancerIPs=10.77.0.201", "kubectl get service shop"],
     ["into the namespaces: ask as the client; look at a node's network card", `IN="nsenter -t ${pid} -m -p"`, `$IN ip netns exec ${CLIENT_NS} curl -s http://${vip}/`, "$IN ip -n lab-n1 -d addr show dev eth0"],
     [`kill the owner, and ask again (it is started again ${REVIVE_MS / 1000} s later)`, `$IN sh -c "kill -9 $(cat ${dir}/owner.pid)"`],
   ];

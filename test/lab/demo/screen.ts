@@ -123,7 +123,7 @@ interface Table {
 
 /** The table: a rule with the time, a heading and a line for each node. */
 export function tableLines({ facts, vip, paint: p, width, seconds }: Table): string[] {
-  const heading = ["node", "process", "in the Lease", `has ${vip}`, "lifetime", "answers", "last log message"];
+  const heading = ["node", "process", "Lease", "has VIP", "lifetime", "answers", "last log message"];
   const rows = facts.map((one) => [
     one.node,
     one.process,
@@ -135,7 +135,7 @@ export function tableLines({ facts, vip, paint: p, width, seconds }: Table): str
   ]);
   const widths = heading.map((title, at) => Math.max(title.length, ...rows.map((row) => (at === 6 ? 0 : (row[at] ?? "").length))));
   const fit = (row: readonly string[]): string => cut(row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join("  ").trimEnd(), width - 3);
-  const rule = `─── ${seconds.toFixed(0)} s `.padEnd(Math.min(width - 1, WIDEST), "─");
+  const rule = `─── ${seconds.toFixed(0)} s ─── VIP ${vip} `.padEnd(Math.min(width - 1, WIDEST), "─");
   return ["", p.dim(rule), p.dim(` ${fit(heading)}`), ...rows.map((row, at) => ` ${tint(facts[at], p)(fit(row))}`)];
 }
 

@@ -137,13 +137,13 @@ function summary({ screen, vip }: Stage, { createdMs, crash, handOver }: Figures
     ["Service created, until a node has its VIP", ms(createdMs)],
     ["crash, until the old node's kernel dropped the VIP", ms(crash.dropped)],
     ["crash, until the next owner had it", ms(crash.taken)],
-    ["  nobody had it, never two", ms(crash.taken - crash.dropped)],
+    ["  in between nobody had it (never two)", ms(crash.taken - crash.dropped)],
     ["  gap that the client saw", gaps(crash)],
     ["shut-down, until the next owner had it", `${ms(handOver.taken)} (${both})`],
     ["  gap that the client saw", gaps(handOver)],
   ].map(([what = "", figure = ""]) => `   ${what.padEnd(52)}${figure}`);
   screen.say("", bold("Figures"), ...rows, "", bold("What you have seen"));
-  screen.explain(`- ${vip} belongs to no machine: it went ${crash.from} → ${crash.to} → ${handOver.to}, and the client never had to know.`);
+  screen.explain(`- ${vip} belongs to no machine: it went ${crash.from} → ${crash.to} → ${handOver.to}, and the client used one address all along.`);
   screen.explain("- Two nodes never answered for it after the crash: the dead one's kernel dropped it first, with no process alive to tell it to.");
   screen.explain("- A planned hand-over costs next to nothing, so nodes can be updated one by one.");
   screen.explain("- Here only the process died, so its node answered until the address ended. Had the whole machine died, the gap would have been all the time from crash to take-over.");
