@@ -25,7 +25,7 @@ import { dump } from "./netlink-dump.js";
 import { NetlinkEvents } from "./netlink-events.js";
 import { NetlinkRequests } from "./netlink-requests.js";
 import { ECANCELED, ETIME, type NetlinkRequest } from "./netlink-socket.js";
-import { PacketSocket } from "./packet-socket.js";
+import { PacketSocket, type OnFrame, type PacketId } from "./packet-socket.js";
 
 const FAMILIES: readonly Family[] = [4, 6];
 /** The address, its link, or (ENXIO) all of IPv6 on the link is not there. */
@@ -114,14 +114,15 @@ class LinuxKernel implements Kernel {
     return this.#own(events);
   }
 
-  openArp(linkIndex: number, onFrame: ((frame: Uint8Array) => void) | undefined): FrameSocket {
-    this.#throwIfClosed(`open an arp socket on link ${linkIndex}`);
-    const socket = PacketSocket.openArp({ native: this.#native, log: this.#deps.log }, linkIndex, onFrame);
-    const owned = this.#own(socket);
-    return { send: (frame) => socket.send(frame), [Symbol.asyncDispose]: async () => owned[Symbol.asyncDispose]() };
+  openArp(linkIndex: number, onFrame: OnFrame | undefined): FrameSocket {
+    return this.#openPacket({ linkIndex, kind: "arp" }, onFrame);
   }
 
-  /** Closes what is open, also event listeners and ARP sockets that were given out; waits for what is on its way. */
+  openNd(linkIndex: number, onFrame: OnFrame | undefined): FrameSocket {
+    return this.#openPacket({ linkIndex, kind: "nd" }, onFrame);
+  }
+
+  /** Closes what is open, also event listeners and packet sockets that were given out; waits for what is on its way. */
   async [Symbol.asyncDispose](): Promise<void> {
     await (this.#closed ??= this.#close());
   }
@@ -175,6 +176,13 @@ class LinuxKernel implements Kernel {
 
   #throwIfClosed(tried: string): void {
     if (this.#closed !== undefined) throw new KernelError(tried, ECANCELED, "the kernel is closed");
+  }
+
+  #openPacket(id: PacketId, onFrame: OnFrame | undefined): FrameSocket {
+    this.#throwIfClosed(`open an ${id.kind} socket on link ${id.linkIndex}`);
+    const socket = PacketSocket.open({ native: this.#native, log: this.#deps.log }, id, onFrame);
+    const owned = this.#own(socket);
+    return { send: (frame) => socket.send(frame), [Symbol.asyncDispose]: async () => owned[Symbol.asyncDispose]() };
   }
 
   /** Disposed with the kernel, or before it by its user. */

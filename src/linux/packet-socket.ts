@@ -1,45 +1,39 @@
 import { messageOf } from "../lib/errors.js";
 import type { FrameSocket } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
-import { ETHERTYPE_ARP } from "../wire/ethernet.js";
+import { ETHERTYPE_ARP, ETHERTYPE_IPV6 } from "../wire/ethernet.js";
 import { errnoName, KernelError } from "./errors.js";
 import type { Native, Poll } from "./native.js";
 import { EAGAIN, EINTR, ENETDOWN, MSG_DONTWAIT } from "./netlink-socket.js";
+import { ARP_ONLY, FRAME_SIZE, ND_ONLY } from "./packet-filter.js";
 
 const AF_PACKET = 17;
 const SOCK_RAW = 3;
 const SOCK_NONBLOCK = 0x800;
 const SOCK_CLOEXEC = 0x8_0000;
 const SOL_PACKET = 263;
+const PACKET_ADD_MEMBERSHIP = 1;
 const PACKET_IGNORE_OUTGOING = 23;
+const PACKET_MR_ALLMULTI = 2;
 const EBADF = 9;
 
-/** More than any ARP frame; a longer one is cut, and what is read of it is all that ARP has. */
-const FRAME_SIZE = 2048;
 /** Frames in one turn of the loop; the poll comes back for the rest. */
 const FRAMES_PER_TURN = 256;
 
-// Classic BPF: {u16 code, u8 jump if true, u8 jump if false, u32 operand}
-const LOAD_HALF = 0x28;
-const LOAD_BYTE = 0x30;
-const JUMP_EQUAL = 0x15;
-const RETURN = 0x06;
-/** Load from here: not the frame but what the kernel knows about it, first the packet type. */
-const ANCILLARY_PACKET_TYPE = 0xffff_f000 + 4;
-/** For another host; frames of a VLAN that this link does not have are marked so too, and their ARP is not ours. */
-const PACKET_OTHERHOST = 3;
-const PACKET_OUTGOING = 4;
+/** What a socket hears: ARP, or Neighbor Solicitations and Advertisements. */
+export type FrameKind = "arp" | "nd";
 
-/** Only ARP, and nothing that is not for this link or that this link sent itself. */
-const ARP_ONLY = encodeFilter([
-  [LOAD_BYTE, 0, 0, ANCILLARY_PACKET_TYPE],
-  [JUMP_EQUAL, 4, 0, PACKET_OTHERHOST],
-  [JUMP_EQUAL, 3, 0, PACKET_OUTGOING],
-  [LOAD_HALF, 0, 0, 12],
-  [JUMP_EQUAL, 0, 1, ETHERTYPE_ARP],
-  [RETURN, 0, 0, FRAME_SIZE],
-  [RETURN, 0, 0, 0],
-]);
+interface Hearing {
+  readonly etherType: number;
+  readonly filter: Uint8Array;
+  /** ARP comes by broadcast. Of IPv6 multicast the hardware lets through only the groups of our own addresses. */
+  readonly allMulticast: boolean;
+}
+
+const HEARING: Readonly<Record<FrameKind, Hearing>> = {
+  arp: { etherType: ETHERTYPE_ARP, filter: ARP_ONLY, allMulticast: false },
+  nd: { etherType: ETHERTYPE_IPV6, filter: ND_ONLY, allMulticast: true },
+};
 
 export type OnFrame = (frame: Uint8Array) => void;
 
@@ -48,18 +42,24 @@ export interface PacketDeps {
   readonly log: Log;
 }
 
-/** A raw socket on one link that sends whole frames and, where it has a listener, hears ARP. */
+/** Which socket: on which link, for what. */
+export interface PacketId {
+  readonly linkIndex: number;
+  readonly kind: FrameKind;
+}
+
+/** A raw socket on one link that sends whole frames and, where it has a listener, hears one kind of them. */
 export class PacketSocket implements FrameSocket {
   readonly #deps: PacketDeps;
-  readonly #linkIndex: number;
+  readonly #id: PacketId;
   readonly #fd: number;
   readonly #poll: Poll | undefined;
   #open = true;
   #closed: Promise<void> | undefined;
 
-  private constructor(deps: PacketDeps, bound: { readonly fd: number; readonly linkIndex: number }, onFrame: OnFrame | undefined) {
+  private constructor(deps: PacketDeps, bound: PacketId & { readonly fd: number }, onFrame: OnFrame | undefined) {
     this.#deps = deps;
-    this.#linkIndex = bound.linkIndex;
+    this.#id = bound;
     this.#fd = bound.fd;
     if (onFrame === undefined) return;
     const buffer = new Uint8Array(FRAME_SIZE);
@@ -67,12 +67,12 @@ export class PacketSocket implements FrameSocket {
   }
 
   /** Without `onFrame` the kernel delivers nothing. Throws KernelError. */
-  static openArp(deps: PacketDeps, linkIndex: number, onFrame: OnFrame | undefined): PacketSocket {
-    return new PacketSocket(deps, { fd: openPacket(deps.native, linkIndex, onFrame !== undefined), linkIndex }, onFrame);
+  static open(deps: PacketDeps, id: PacketId, onFrame: OnFrame | undefined): PacketSocket {
+    return new PacketSocket(deps, { ...id, fd: openPacket(deps.native, id, onFrame !== undefined) }, onFrame);
   }
 
   send(frame: Uint8Array): void {
-    const tried = `send ${frame.length} octets on link ${this.#linkIndex}`;
+    const tried = `send ${frame.length} octets on link ${this.#id.linkIndex}`;
     if (!this.#open) throw new KernelError(tried, EBADF, "the socket is closed");
     let sent = this.#deps.native.send(this.#fd, frame, MSG_DONTWAIT);
     // A link that went down leaves this on the socket, to be told once, also when the link is long up again.
@@ -96,7 +96,7 @@ export class PacketSocket implements FrameSocket {
       if (length === -EAGAIN) return;
       if (length >= 0) this.#tell(buffer.slice(0, length), onFrame);
       // ENETDOWN and the like are told once; the socket lives on and hears again when the link is up.
-      else if (length !== -EINTR) this.#deps.log.debug("arp socket has an error", { link: this.#linkIndex, code: errnoName(-length) });
+      else if (length !== -EINTR) this.#deps.log.debug("packet socket has an error", { ...this.#fields(), code: errnoName(-length) });
     }
   }
 
@@ -104,17 +104,25 @@ export class PacketSocket implements FrameSocket {
     try {
       onFrame(frame);
     } catch (error) {
-      this.#deps.log.warn("arp frame dropped", { link: this.#linkIndex, error: messageOf(error) });
+      this.#deps.log.warn("frame dropped", { ...this.#fields(), error: messageOf(error) });
     }
+  }
+
+  #fields(): { readonly link: number; readonly kind: FrameKind } {
+    return { link: this.#id.linkIndex, kind: this.#id.kind };
   }
 }
 
-function openPacket(native: Native, linkIndex: number, hear: boolean): number {
-  const tried = `open an arp socket on link ${linkIndex}`;
+function openPacket(native: Native, { linkIndex, kind }: PacketId, hear: boolean): number {
+  const tried = `open an ${kind} socket on link ${linkIndex}`;
+  const hearing = HEARING[kind];
   // Protocol 0: nothing is heard before the filter is on and the link is chosen.
   const fd = native.socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) throw new KernelError(tried, -fd);
-  const failed = (hear ? hearArpOnly(native, fd) : 0) || native.bind(fd, packetAddress(linkIndex, hear ? ETHERTYPE_ARP : 0));
+  const failed =
+    (hear ? prepareToHear(native, fd, hearing) : 0) ||
+    native.bind(fd, packetAddress(linkIndex, hear ? hearing.etherType : 0)) ||
+    (hear && hearing.allMulticast ? native.setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, allMulticast(linkIndex)) : 0);
   if (failed < 0) {
     native.close(fd);
     throw new KernelError(tried, -failed);
@@ -122,10 +130,18 @@ function openPacket(native: Native, linkIndex: number, hear: boolean): number {
   return fd;
 }
 
-function hearArpOnly(native: Native, fd: number): number {
+function prepareToHear(native: Native, fd: number, { filter }: Hearing): number {
   // Since Linux 4.20; spares the kernel a copy of each frame that we send. The filter drops them too.
   native.setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, Uint8Array.of(1, 0, 0, 0));
-  return native.attachFilter(fd, ARP_ONLY);
+  return native.attachFilter(fd, filter);
+}
+
+// packet_mreq: link index, type, length of an address, room for the address. The kernel forgets it with the socket.
+function allMulticast(linkIndex: number): Uint8Array {
+  const request = new DataView(new ArrayBuffer(16));
+  request.setInt32(0, linkIndex, true);
+  request.setUint16(4, PACKET_MR_ALLMULTI, true);
+  return new Uint8Array(request.buffer);
 }
 
 // sockaddr_ll: family, protocol in network order, link index, and nothing else for bind
@@ -135,15 +151,4 @@ function packetAddress(linkIndex: number, protocol: number): Uint8Array {
   address.setUint16(2, protocol);
   address.setInt32(4, linkIndex, true);
   return new Uint8Array(address.buffer);
-}
-
-function encodeFilter(instructions: readonly (readonly [code: number, ifTrue: number, ifFalse: number, operand: number])[]): Uint8Array {
-  const program = new DataView(new ArrayBuffer(instructions.length * 8));
-  instructions.forEach(([code, ifTrue, ifFalse, operand], index) => {
-    program.setUint16(index * 8, code, true);
-    program.setUint8(index * 8 + 2, ifTrue);
-    program.setUint8(index * 8 + 3, ifFalse);
-    program.setUint32(index * 8 + 4, operand, true);
-  });
-  return new Uint8Array(program.buffer);
 }

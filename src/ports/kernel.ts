@@ -98,6 +98,11 @@ export interface Packets {
    * delivers nothing. The frame given to `onFrame` is a copy.
    */
   openArp(linkIndex: number, onFrame: ((frame: Uint8Array) => void) | undefined): FrameSocket;
+  /**
+   * The same for Neighbor Solicitations and Advertisements (ICMPv6 135 and 136). While there is an `onFrame`, the link receives all multicast, so that
+   * solicitations for addresses that this node does not have are heard too, as far as the switch sends them here.
+   */
+  openNd(linkIndex: number, onFrame: ((frame: Uint8Array) => void) | undefined): FrameSocket;
 }
 
 /**

@@ -3,6 +3,9 @@ import type { MacAddress } from "../../src/lib/mac.js";
 import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, Route } from "../../src/ports/kernel.js";
 import type { Clock } from "../../src/ports/clock.js";
 
+/** Which packet socket a frame went out of or comes in by. */
+export type FrameKind = "arp" | "nd";
+
 interface Stored {
   readonly put: AddressPut;
   readonly endsAt: number;
@@ -12,7 +15,8 @@ interface Stored {
 export class FakeKernel implements Kernel {
   readonly #stored = new Map<string, Stored>();
   readonly #listeners = new Set<(event: KernelEvent) => void>();
-  readonly frames: { readonly linkIndex: number; readonly at: number; readonly bytes: Uint8Array }[] = [];
+  readonly #hearing = new Set<{ readonly linkIndex: number; readonly kind: FrameKind; readonly onFrame: (frame: Uint8Array) => void }>();
+  readonly frames: { readonly linkIndex: number; readonly kind: FrameKind; readonly at: number; readonly bytes: Uint8Array }[] = [];
   readonly linkList: Link[] = [fakeLink(1, "lo"), fakeLink(2, "eth0")];
   routeList: Route[] = [];
   /** Puts so far. */
@@ -71,19 +75,37 @@ export class FakeKernel implements Kernel {
     return { [Symbol.asyncDispose]: async () => void this.#listeners.delete(listener) };
   }
 
-  openArp(linkIndex: number): FrameSocket {
+  openArp(linkIndex: number, onFrame?: (frame: Uint8Array) => void): FrameSocket {
+    return this.#openPacket(linkIndex, "arp", onFrame);
+  }
+
+  openNd(linkIndex: number, onFrame?: (frame: Uint8Array) => void): FrameSocket {
+    return this.#openPacket(linkIndex, "nd", onFrame);
+  }
+
+  /** A frame arrives on the link, for every open socket of this kind that hears. Says how many heard it. */
+  deliver(linkIndex: number, kind: FrameKind, frame: Uint8Array): number {
+    const hearing = [...this.#hearing].filter((one) => one.linkIndex === linkIndex && one.kind === kind);
+    for (const { onFrame } of hearing) onFrame(frame.slice());
+    return hearing.length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #openPacket(linkIndex: number, kind: FrameKind, onFrame: ((frame: Uint8Array) => void) | undefined): FrameSocket {
     this.openSockets += 1;
     let open = true;
+    const hearer = onFrame === undefined ? undefined : { linkIndex, kind, onFrame };
+    if (hearer !== undefined) this.#hearing.add(hearer);
     return {
-      send: (bytes) => void this.frames.push({ linkIndex, at: this.clock.now(), bytes }),
+      send: (bytes) => void this.frames.push({ linkIndex, kind, at: this.clock.now(), bytes }),
       [Symbol.asyncDispose]: async () => {
+        if (hearer !== undefined) this.#hearing.delete(hearer);
         if (open) this.openSockets -= 1;
         open = false;
       },
     };
   }
-
-  async [Symbol.asyncDispose](): Promise<void> {}
 
   #live(): ReadonlyMap<string, Stored> {
     for (const [key, stored] of this.#stored) if (stored.endsAt <= this.clock.now()) this.#stored.delete(key);

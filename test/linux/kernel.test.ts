@@ -166,7 +166,7 @@ describe("openArp", () => {
     });
     native.arrive(Uint8Array.of(1), Uint8Array.of(2), 100, Uint8Array.of(3));
     expect(heard.map(([octet]) => octet)).toEqual([1, 2, 3]);
-    expect(log.lines.map(({ message }) => message)).toEqual(["arp frame dropped", "arp socket has an error"]);
+    expect(log.lines.map(({ message }) => message)).toEqual(["frame dropped", "packet socket has an error"]);
   });
 });
 

@@ -1,0 +1,55 @@
+import { ETHERTYPE_ARP, ETHERTYPE_IPV6 } from "../wire/ethernet.js";
+import { NEXT_HEADER_ICMPV6 } from "../wire/ipv6.js";
+import { ND_NEIGHBOR_ADVERT, ND_NEIGHBOR_SOLICIT } from "../wire/ndp.js";
+
+/** More than any frame that is let through; a longer one is cut. */
+export const FRAME_SIZE = 2048;
+
+// Classic BPF: {u16 code, u8 jump if true, u8 jump if false, u32 operand}
+const LOAD_HALF = 0x28;
+const LOAD_BYTE = 0x30;
+const JUMP_EQUAL = 0x15;
+const RETURN = 0x06;
+/** Load from here: not the frame but what the kernel knows about it, first the packet type. */
+const ANCILLARY_PACKET_TYPE = 0xffff_f000 + 4;
+/** For another host; frames of a VLAN that this link does not have are marked so too, and what they carry is not ours. */
+const PACKET_OTHERHOST = 3;
+const PACKET_OUTGOING = 4;
+
+/** Only ARP, and nothing that is not for this link or that this link sent itself. */
+export const ARP_ONLY = encodeFilter([
+  [LOAD_BYTE, 0, 0, ANCILLARY_PACKET_TYPE],
+  [JUMP_EQUAL, 4, 0, PACKET_OTHERHOST],
+  [JUMP_EQUAL, 3, 0, PACKET_OUTGOING],
+  [LOAD_HALF, 0, 0, 12],
+  [JUMP_EQUAL, 0, 1, ETHERTYPE_ARP],
+  [RETURN, 0, 0, FRAME_SIZE],
+  [RETURN, 0, 0, 0],
+]);
+
+/** The same for Neighbor Solicitations and Advertisements; no node sends these behind an extension header (RFC 6980: at least not fragmented). */
+export const ND_ONLY = encodeFilter([
+  [LOAD_BYTE, 0, 0, ANCILLARY_PACKET_TYPE],
+  [JUMP_EQUAL, 9, 0, PACKET_OTHERHOST],
+  [JUMP_EQUAL, 8, 0, PACKET_OUTGOING],
+  [LOAD_HALF, 0, 0, 12],
+  [JUMP_EQUAL, 0, 6, ETHERTYPE_IPV6],
+  [LOAD_BYTE, 0, 0, 20],
+  [JUMP_EQUAL, 0, 4, NEXT_HEADER_ICMPV6],
+  [LOAD_BYTE, 0, 0, 54],
+  [JUMP_EQUAL, 1, 0, ND_NEIGHBOR_SOLICIT],
+  [JUMP_EQUAL, 0, 1, ND_NEIGHBOR_ADVERT],
+  [RETURN, 0, 0, FRAME_SIZE],
+  [RETURN, 0, 0, 0],
+]);
+
+function encodeFilter(instructions: readonly (readonly [code: number, ifTrue: number, ifFalse: number, operand: number])[]): Uint8Array {
+  const program = new DataView(new ArrayBuffer(instructions.length * 8));
+  instructions.forEach(([code, ifTrue, ifFalse, operand], index) => {
+    program.setUint16(index * 8, code, true);
+    program.setUint8(index * 8 + 2, ifTrue);
+    program.setUint8(index * 8 + 3, ifFalse);
+    program.setUint32(index * 8 + 4, operand, true);
+  });
+  return new Uint8Array(program.buffer);
+}
