@@ -62,7 +62,7 @@ describe("a Service of type LoadBalancer", () => {
       if (target !== "10.77.0.129") expect(stdout).toContain('"prefsrc":"10.77.0.11"');
     }
     await lab.exec("n1", ["ping", "-c1", "-W1", "-I", "10.77.0.129", "10.77.0.100"]);
-    const [address] = (await lab.addresses("n1", "eth0")).filter((a) => a.local === "10.77.0.129");
+    const address = (await lab.addresses("n1", "eth0")).find((a) => a.local === "10.77.0.129");
     expect(address).toMatchObject({ prefixlen: 32, scope: "host" });
     expect(address?.validLifetime).toBeLessThanOrEqual(3);
   });
