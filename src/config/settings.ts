@@ -54,6 +54,19 @@ const addresses: SettingType<readonly IpAddress[]> = {
   },
 };
 
+/** What turns the health check of the API server off. */
+const OFF = "off";
+
+const healthAddress: SettingType<string | undefined> = {
+  name: "an http or https URL, or `off`",
+  parse(value) {
+    if (value === "" || value === OFF) return { value: value === "" ? undefined : OFF };
+    const url = URL.canParse(value) ? new URL(value) : undefined;
+    if (url === undefined || !/^https?:$/.test(url.protocol)) return { expected: "a URL such as https://127.0.0.1:6443/livez, or `off`" };
+    return { value };
+  },
+};
+
 function int(least: number, most: number): SettingType<number> {
   const name = `a whole number from ${least} to ${most}`;
   return {
@@ -78,6 +91,11 @@ export const SETTINGS = {
   kubernetesAddress: { env: ["kubernetes_addr"], flag: undefined, type: text, fallback: "", doc: "Host or URL of the API server, instead of the kubeconfig's." },
   controlPlaneNamespace: { env: ["cp_namespace"], flag: "namespace", type: text, fallback: "kube-system", doc: "Namespace of the Leases." },
   controlPlaneLease: { env: ["vip_leasename"], flag: "leaseName", type: text, fallback: "plndr-cp-lock", doc: "Lease of the control-plane VIP." },
+  healthAddress: { env: ["control_plane_health_check_address"], flag: "controlPlaneHealthCheckAddress", type: healthAddress, fallback: "", doc: "Where this node's API server tells its health; unset: /livez at 127.0.0.1 and `port`, by HTTPS; `off`: never asked." },
+  healthPeriodSeconds: { env: ["control_plane_health_check_period_seconds"], flag: "controlPlaneHealthCheckPeriodSeconds", type: int(1, 3600), fallback: "5", unit: "s", doc: "Time from one health check of the API server to the next." },
+  healthTimeoutSeconds: { env: ["control_plane_health_check_timeout_seconds"], flag: "controlPlaneHealthCheckTimeoutSeconds", type: int(1, 3600), fallback: "3", unit: "s", doc: "A health check without an answer for so long has failed." },
+  healthFailureThreshold: { env: ["control_plane_health_check_failure_threshold"], flag: "controlPlaneHealthCheckFailureThreshold", type: int(1, 1000), fallback: "3", doc: "So many failed checks in a row make the API server sick: this node gives the control-plane VIP up." },
+  healthCaPath: { env: ["control_plane_health_check_ca_path"], flag: "controlPlaneHealthCheckCAPath", type: text, fallback: "", doc: "PEM file of the CA of the API server's certificate; unset: kubeadm's for a loopback address, else the well-known CAs." },
   servicesLease: { env: ["svc_leasename"], flag: "servicesLeaseName", type: text, fallback: "plndr-svcs-lock", doc: "Lease of the Services." },
   serviceNamespace: { env: ["svc_namespace"], flag: undefined, type: text, fallback: "", doc: "Serve Services of this namespace only; unset: of all." },
   leaseSeconds: { env: ["vip_leaseduration"], flag: "leaseDuration", type: int(1, 3600), fallback: "5", unit: "s", doc: "A holder that is silent for so long is taken for dead." },
@@ -93,3 +111,9 @@ export type SettingName = keyof typeof SETTINGS;
 
 /** Every setting with its value, after its type. */
 export type Settings = { readonly [N in SettingName]: (typeof SETTINGS)[N] extends Setting<infer T> ? T : never };
+
+/** The URL that tells the health of this node's API server; undefined where nobody asks. */
+export function controlPlaneHealthUrl({ controlPlane, healthAddress: address, port }: Pick<Settings, "controlPlane" | "healthAddress" | "port">): string | undefined {
+  if (!controlPlane || address === OFF) return undefined;
+  return address ?? `https://127.0.0.1:${port}/livez`;
+}

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ConfigError, loadSettings } from "../../src/config/load.js";
-import { SETTINGS } from "../../src/config/settings.js";
+import { controlPlaneHealthUrl, SETTINGS } from "../../src/config/settings.js";
 
 const BASE = { vip_arp: "true", svc_enable: "true" };
 
@@ -27,6 +27,9 @@ describe("settings", () => {
     ["no number", { port: "64x" }, 'port="64x": expected a whole number from 1 to 65535'],
     ["out of range", { port: "65536" }, 'port="65536": expected a whole number from 1 to 65535'],
     ["no address", { address: "10.0.0" }, 'address="10.0.0": expected IPv4 addresses such as 192.0.2.10, comma separated'],
+    ["no URL", { control_plane_health_check_address: "127.0.0.1:6443/livez" }, 'control_plane_health_check_address="127.0.0.1:6443/livez": expected a URL such as https://127.0.0.1:6443/livez, or `off`'],
+    ["no URL of HTTP", { control_plane_health_check_address: "tcp://127.0.0.1:6443" }, 'control_plane_health_check_address="tcp://127.0.0.1:6443": expected a URL such as https://127.0.0.1:6443/livez, or `off`'],
+    ["no health checks in a row", { control_plane_health_check_failure_threshold: "0" }, 'control_plane_health_check_failure_threshold="0": expected a whole number from 1 to 1000'],
     ["no mode", { vip_arp: "false" }, 'vip_arp="false": expected true, ARP is the mode that there is'],
     ["nothing to do", { svc_enable: "false" }, 'svc_enable="false", cp_enable="false": expected one of them to be true, or there is nothing to do'],
     ["control plane without address", { cp_enable: "true" }, 'address="": expected the address of the control-plane VIP, for cp_enable is true'],
@@ -53,5 +56,25 @@ describe("settings", () => {
   test("an empty variable counts as unset, and `address` comes before the old `vip_address`", () => {
     expect(loadSettings({ ...BASE, address: "", vip_address: "192.0.2.1" }, {}).settings.address).toEqual(["192.0.2.1"]);
     expect(loadSettings({ ...BASE, address: "192.0.2.2", vip_address: "192.0.2.1" }, {}).settings.address).toEqual(["192.0.2.2"]);
+  });
+});
+
+describe("the health check of the API server", () => {
+  const CP = { cp_enable: "true", address: "192.0.2.1" };
+  const urlOf = (env: Record<string, string>): string | undefined => controlPlaneHealthUrl(loadSettings({ ...BASE, ...CP, ...env }, {}).settings);
+
+  test("has kube-vip's names and times", () => {
+    const { settings } = loadSettings(BASE, { healthCaPath: "/ca" });
+    expect(settings).toMatchObject({ healthAddress: undefined, healthPeriodSeconds: 5, healthTimeoutSeconds: 3, healthFailureThreshold: 3, healthCaPath: "/ca" });
+  });
+
+  test.each<readonly [string, Record<string, string>, string | undefined]>([
+    ["nothing is set", {}, "https://127.0.0.1:6443/livez"],
+    ["another port is set", { port: "443" }, "https://127.0.0.1:443/livez"],
+    ["an address is set", { control_plane_health_check_address: "http://[::1]:8080/readyz" }, "http://[::1]:8080/readyz"],
+    ["it is off", { control_plane_health_check_address: "off" }, undefined],
+    ["there is no control plane", { cp_enable: "false" }, undefined],
+  ])("asks the right URL when %s", (_name, env, url) => {
+    expect(urlOf(env)).toBe(url);
   });
 });
