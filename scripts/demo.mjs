@@ -86,6 +86,7 @@ async function perform(keep) {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, stop);
   if (keep) await handOver(child, dir);
   const code = await ended;
+  if (process.stdout.isTTY) process.stdout.write("\x1b[?25h"); // the cursor, should the inner program have been killed
   rmSync(dir, { recursive: true, force: true });
   if (keep && code === 0) console.log("\nEverything is removed.");
   return code;

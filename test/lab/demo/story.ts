@@ -37,7 +37,12 @@ async function startNodes(stage: Stage): Promise<void> {
     command(stage, name, `vip_arp=true svc_enable=true vip_interface=eth0 vip_nodename=${name} vip_leaseduration=5 vip start`);
     await stage.startVip(name);
   }
-  await stage.cluster.owner();
+  const ended = lab.nodes.map(async ({ name }) => {
+    const exit = await stage.processOf(name)?.exited;
+    throw new DemoError(`vip on ${name} ended at once: ${JSON.stringify(exit)}`);
+  });
+  await Promise.race([stage.cluster.owner(), ...ended]);
+  for (const one of ended) one.catch(() => undefined); // from now on they may end: that is what the demo shows
   await stage.pause();
 }
 
