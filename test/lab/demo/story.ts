@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { ingressOf } from "../cluster.js";
 import { loadBalancer } from "../kube-client.js";
 import { monotonicMs } from "../wait.js";
@@ -6,6 +7,9 @@ import { ms } from "./paint.js";
 import { DemoError, type Stage } from "./stage.js";
 
 const SERVICE = "web";
+
+/** A candidate looks at the Lease every second here: after this time it has had its chance. */
+const LONGER_THAN_A_RETRY_MS = 1_200;
 
 function title(stage: Stage, number: number, text: string): void {
   stage.screen.say("", stage.screen.paint.bold(`${number}. ${text}`));
@@ -109,7 +113,8 @@ async function bringBack(stage: Stage, { from, to }: Failover): Promise<void> {
   screen.explain(`Its \`vip\` is started again, as the kubelet would do it. It sees that the Lease is ${to}'s and waits: nothing moves, no connection breaks.`);
   command(stage, from, "vip start");
   const process = await stage.startVip(from);
-  await process.waitFor(/"ownership changed"/, 3_000);
+  await process.waitFor(/"started"/, 3_000);
+  await sleep(LONGER_THAN_A_RETRY_MS);
   await cluster.heldBy(vip, 500, to);
   screen.say(`   ${screen.paint.green("✓")} ${to} still has ${vip}.`);
   await stage.pause();
