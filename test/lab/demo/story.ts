@@ -154,7 +154,7 @@ function summary({ screen, vip }: Stage, { createdMs, crash, handOver }: Figures
   ].map(([what = "", figure = ""]) => `   ${what.padEnd(52)}${figure}`);
   screen.say("", bold("Figures"), ...rows, "", bold("What you have seen"));
   screen.explain(`- ${vip} belongs to no machine: it went ${crash.from} → ${crash.to} → ${handOver.to}, and the client used one address all along.`);
-  screen.explain("- Two nodes never answered for it after the crash: the dead one's kernel dropped it first, with no process alive to tell it to.");
+  screen.explain("- In the crash no two nodes ever had it: the dead one's kernel dropped it first, with no process alive to tell it to.");
   screen.explain("- A planned hand-over costs next to nothing, so nodes can be updated one by one.");
   screen.explain("- Here only the process died, so its node answered until the address ended. Had the whole machine died, the gap would have been all the time from crash to take-over.");
 }
