@@ -13,6 +13,7 @@ import {
 import { decodeLink, IFF_LOOPBACK, IFF_LOWER_UP, IFF_UP, type LinkMessage } from "../wire/netlink/link.js";
 import { AF_UNSPEC, RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK, type NetlinkMessage } from "../wire/netlink/message.js";
 import { RTN_UNICAST, type RouteMessage } from "../wire/netlink/route.js";
+import type { WrittenMark } from "./address-marks.js";
 
 const SCOPES = {
   global: RT_SCOPE_UNIVERSE,
@@ -30,15 +31,20 @@ export function linkFrom(message: LinkMessage): Link | undefined {
   return { index, name, mac, up: has(IFF_UP), carrier: has(IFF_LOWER_UP), loopback: has(IFF_LOOPBACK), mtu, kind };
 }
 
-/** What the port calls an address. */
-export function linkAddressFrom(message: AddressMessage): LinkAddress {
-  const { linkIndex, address, prefix, mark, validSeconds, preferredSeconds } = message;
+/** What the port calls an address; `mark` is ours to read (address-marks.ts). */
+export function linkAddressFrom(message: AddressMessage, mark: number): LinkAddress {
+  const { linkIndex, address, prefix, validSeconds, preferredSeconds } = message;
   return { linkIndex, address, prefix, scope: scopeFrom(message.scope), mark, validSeconds, preferredSeconds };
 }
 
+/** RT_SCOPE_*. */
+export function scopeNumber(scope: AddressScope): number {
+  return SCOPES[scope];
+}
+
 /** The message that asks for `address` with a valid lifetime of `validSeconds`. */
-export function addressMessage(address: AddressPut, validSeconds: number): AddressMessage {
-  const { linkIndex, prefix, mark } = address;
+export function addressMessage(address: AddressPut, validSeconds: number, { mark, label }: WrittenMark): AddressMessage {
+  const { linkIndex, prefix } = address;
   return {
     linkIndex,
     address: address.address,
@@ -51,7 +57,7 @@ export function addressMessage(address: AddressPut, validSeconds: number): Addre
     validSeconds,
     // Deprecated from the start: never a source address (RFC 4862 5.5.4).
     preferredSeconds: 0,
-    label: undefined,
+    label,
   };
 }
 
@@ -63,7 +69,7 @@ export function routesFrom(message: RouteMessage): readonly Route[] {
 }
 
 /** Undefined for messages that the port has no event for. Throws DecodeError. */
-export function eventFrom(message: NetlinkMessage): KernelEvent | undefined {
+export function eventFrom(message: NetlinkMessage, markOf: (address: AddressMessage) => number): KernelEvent | undefined {
   switch (message.type) {
     case RTM_NEWLINK:
     case RTM_DELLINK: {
@@ -72,7 +78,8 @@ export function eventFrom(message: NetlinkMessage): KernelEvent | undefined {
     }
     case RTM_NEWADDR:
     case RTM_DELADDR: {
-      const address = linkAddressFrom(decodeAddress(message.payload));
+      const decoded = decodeAddress(message.payload);
+      const address = linkAddressFrom(decoded, markOf(decoded));
       return { type: "address", address, gone: message.type === RTM_DELADDR };
     }
     default:

@@ -1,8 +1,9 @@
+import { messageOf } from "../lib/errors.js";
 import { familyOf, type Family } from "../lib/ip.js";
 import type { Clock } from "../ports/clock.js";
 import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, Route } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
-import { decodeAddress, encodeAddress, encodeAddressDump, encodeAddressRemoval } from "../wire/netlink/address.js";
+import { decodeAddress, encodeAddress, encodeAddressDump, encodeAddressRemoval, type AddressMessage } from "../wire/netlink/address.js";
 import { decodeLink, encodeLinkDump } from "../wire/netlink/link.js";
 import {
   NLM_F_CREATE,
@@ -18,8 +19,10 @@ import {
   type NetlinkMessage,
 } from "../wire/netlink/message.js";
 import { decodeRoute, encodeRouteDump } from "../wire/netlink/route.js";
+import { AddressMarks, type MarkMode, type WrittenMark } from "./address-marks.js";
+import { AddressRecord } from "./address-record.js";
 import { KernelError } from "./errors.js";
-import { addressMessage, eventFrom, linkAddressFrom, linkFrom, routesFrom } from "./kernel-values.js";
+import { addressMessage, eventFrom, linkAddressFrom, linkFrom, routesFrom, scopeNumber } from "./kernel-values.js";
 import { createNative, type Native } from "./native.js";
 import { dump } from "./netlink-dump.js";
 import { NetlinkEvents } from "./netlink-events.js";
@@ -28,6 +31,7 @@ import { ECANCELED, ETIME, type NetlinkRequest } from "./netlink-socket.js";
 import { PacketSocket, type OnFrame, type PacketId } from "./packet-socket.js";
 
 const FAMILIES: readonly Family[] = [4, 6];
+const RECORD_DIR = "/run/vip";
 /** The address, its link, or (ENXIO) all of IPv6 on the link is not there. */
 const ABSENT: readonly string[] = ["EADDRNOTAVAIL", "ENODEV", "ENXIO"];
 
@@ -39,6 +43,10 @@ export interface KernelDeps {
   readonly native?: Native;
   /** Octets of events that may wait in the kernel before some are lost. Default: 8 MiB. */
   readonly eventBuffer?: number;
+  /** How addresses are marked. Default: auto. */
+  readonly markMode?: MarkMode;
+  /** Folder of the record of our addresses, for kernels before Linux 5.18. Default: /run/vip. */
+  readonly recordDir?: string;
 }
 
 /** The kernel of this network namespace. Opens one netlink socket at once, others when they are needed. */
@@ -54,12 +62,15 @@ class LinuxKernel implements Kernel {
   readonly #open = new Set<AsyncDisposable>();
   readonly #dumps = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
+  readonly #marks: AddressMarks;
+  #deciding: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(deps: KernelDeps & { readonly native: Native }, requests: NetlinkRequests) {
     this.#native = deps.native;
     this.#deps = deps;
     this.#requests = requests;
+    this.#marks = new AddressMarks(deps.markMode ?? "auto", new AddressRecord({ log: deps.log, dir: deps.recordDir ?? RECORD_DIR }));
   }
 
   async links(signal: AbortSignal): Promise<readonly Link[]> {
@@ -70,8 +81,8 @@ class LinuxKernel implements Kernel {
 
   async addresses(signal: AbortSignal): Promise<readonly LinkAddress[]> {
     return this.#dumpFamilies(
-      (family) => ({ type: RTM_GETADDR, flags: 0, payload: () => encodeAddressDump(family), tried: `list IPv${family} addresses` }),
-      (message) => [linkAddressFrom(decodeAddress(message.payload))],
+      addressDump,
+      (message) => [this.#linkAddress(decodeAddress(message.payload))],
       { answer: RTM_NEWADDR, familyOf: ({ address }) => familyOf(address), signal },
     );
   }
@@ -85,18 +96,28 @@ class LinuxKernel implements Kernel {
   }
 
   async putAddress(address: AddressPut, signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted();
+    this.#marks.note(address);
     const put = await this.#put({ address, allowance: 0 }, signal);
+    // The kernel echoes IPv4 only.
+    if (this.#marks.undecided && familyOf(address.address) === 6) await (this.#deciding ??= this.#decide(address));
     return put.late > 0 ? this.#shorten(address, put.late) : put.endsAt;
   }
 
   async removeAddress(id: AddressId, signal: AbortSignal): Promise<boolean> {
     const tried = `remove ${id.address}/${id.prefix} from link ${id.linkIndex}`;
+    const payload = (): Uint8Array => {
+      this.#marks.forget(id);
+      return encodeAddressRemoval(id);
+    };
     try {
-      await this.#requests.request({ type: RTM_DELADDR, flags: 0, payload: () => encodeAddressRemoval(id), tried }, signal);
+      await this.#requests.request({ type: RTM_DELADDR, flags: 0, payload, tried }, signal);
       return true;
     } catch (error) {
       if (error instanceof KernelError && ABSENT.includes(error.code)) return false;
       throw error;
+    } finally {
+      this.#marks.flush();
     }
   }
 
@@ -106,7 +127,7 @@ class LinuxKernel implements Kernel {
     const deps = { native: this.#native, log, ...(eventBuffer === undefined ? {} : { receiveBuffer: eventBuffer }) };
     const events = NetlinkEvents.open(deps, {
       onMessage: (message) => {
-        const event = eventFrom(message);
+        const event = eventFrom(message, (address) => this.#marks.markOf(address));
         if (event !== undefined) listener(event);
       },
       onOverrun: () => listener({ type: "overrun" }),
@@ -146,11 +167,11 @@ class LinuxKernel implements Kernel {
     const request = putRequest(plan.address, () => {
       encodedAt = clock.now();
       seconds = Math.floor((validUntil - encodedAt - plan.allowance) / 1000);
-      return seconds;
+      return { seconds, ...this.#marks.written(plan.address) };
     });
     const echoes = await this.#requests.request(request, signal);
-    if (echoes.some((echo) => hasOtherScope(echo, plan.address))) {
-      // REPLACE leaves the scope of an IPv4 address as it was. One batch, so the address is gone for microseconds only.
+    if (echoes.some((echo) => this.#isOther(echo, plan.address))) {
+      // REPLACE leaves scope and label of an IPv4 address as they were. One batch, so the address is gone for microseconds only.
       await Promise.all([this.removeAddress(plan.address, signal), this.#requests.request(request, signal)]);
     }
     const late = seconds === Infinity ? 0 : clock.now() + seconds * 1000 - validUntil;
@@ -172,6 +193,32 @@ class LinuxKernel implements Kernel {
       await this.removeAddress(address, signal);
       throw error;
     }
+  }
+
+  /** Whether the kernel kept a scope or label that is not as wanted. Only IPv4: IPv6 has no labels and its scope comes from the address. */
+  #isOther(echo: NetlinkMessage, wanted: AddressPut): boolean {
+    if (echo.type !== RTM_NEWADDR || familyOf(wanted.address) === 6) return false;
+    const shown = decodeAddress(echo.payload);
+    this.#marks.learn(wanted, shown);
+    const label = this.#marks.label(wanted);
+    return shown.scope !== scopeNumber(wanted.scope) || (label !== undefined && shown.label !== label);
+  }
+
+  /** Looks up whether the mark of an address that was put just now is there. */
+  async #decide(put: AddressPut): Promise<void> {
+    try {
+      const messages = await this.#dump(addressDump(familyOf(put.address)), RTM_NEWADDR, this.#stop.signal);
+      const shown = messages.map(({ payload }) => decodeAddress(payload)).find((one) => one.address === put.address && one.linkIndex === put.linkIndex);
+      if (shown !== undefined) this.#marks.learn(put, shown);
+    } catch (error) {
+      this.#deps.log.warn("cannot look up whether marks stick", { error: messageOf(error) });
+    } finally {
+      this.#deciding = undefined;
+    }
+  }
+
+  #linkAddress(message: AddressMessage): LinkAddress {
+    return linkAddressFrom(message, this.#marks.markOf(message));
   }
 
   #throwIfClosed(tried: string): void {
@@ -223,19 +270,17 @@ class LinuxKernel implements Kernel {
   }
 }
 
-/** `lifetime` is asked just before the write; less than one second is refused. */
-function putRequest(address: AddressPut, lifetime: () => number): NetlinkRequest {
-  const tried = `add ${address.address}/${address.prefix} to link ${address.linkIndex}`;
-  const payload = (): Uint8Array => {
-    const seconds = lifetime();
-    if (!(seconds >= 1)) throw new KernelError(tried, ETIME, "no whole second is left of its lifetime");
-    return encodeAddress(addressMessage(address, seconds));
-  };
-  return { type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ECHO, payload, tried };
+function addressDump(family: Family): NetlinkRequest {
+  return { type: RTM_GETADDR, flags: 0, payload: () => encodeAddressDump(family), tried: `list IPv${family} addresses` };
 }
 
-/** Only IPv4: the kernel derives the scope of an IPv6 address from its bits, and does not echo. */
-function hasOtherScope(echo: NetlinkMessage, wanted: AddressPut): boolean {
-  if (echo.type !== RTM_NEWADDR || familyOf(wanted.address) === 6) return false;
-  return linkAddressFrom(decodeAddress(echo.payload)).scope !== wanted.scope;
+/** `last` is asked just before the write; less than one second is refused. */
+function putRequest(address: AddressPut, last: () => WrittenMark & { readonly seconds: number }): NetlinkRequest {
+  const tried = `add ${address.address}/${address.prefix} to link ${address.linkIndex}`;
+  const payload = (): Uint8Array => {
+    const { seconds, ...mark } = last();
+    if (!(seconds >= 1)) throw new KernelError(tried, ETIME, "no whole second is left of its lifetime");
+    return encodeAddress(addressMessage(address, seconds, mark));
+  };
+  return { type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ECHO, payload, tried };
 }
