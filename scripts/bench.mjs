@@ -1,6 +1,7 @@
 // npm run bench [NAME...] [OPTION...]: measures the built binary in the test lab. One line of JSON per figure on stdout, all else on stderr.
 // NAME is a program test/bench/NAME.ts; without one, the standard ones run in turn. Options go to the programs as they are:
-// --quick (fewer and shorter runs, about 3 minutes), --runs N, --profile DIR. `npm run -s` keeps npm's own lines off stdout.
+// --quick (fewer and shorter runs, about 3 minutes), --runs N, --node "FLAGS" (the bundle on plain Node with these flags instead of the binary,
+// such as "--max-semi-space-size=1 --cpu-prof --cpu-prof-dir=/tmp/p"). `npm run -s` keeps npm's own lines off stdout.
 // VIP_BENCH_BINARY names another binary than the one that is built here, for comparison.
 import { spawn } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";

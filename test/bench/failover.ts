@@ -2,12 +2,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster, VIP } from "../lab/cluster.js";
 import { loadBalancer } from "../lab/kube-client.js";
-import { interrupt, repeat, type Interruption } from "./lib/interrupt.js";
+import { figure } from "./lib/figures.js";
+import { interrupt, repeat, undisturbed, type Interruption } from "./lib/interrupt.js";
 import { benchOptions, type BenchOptions } from "./lib/options.js";
 
 /** Leases of 5 s, of which a crash may use all, and half a second to act. */
-const CRASH_BUDGET_MS = 5500;
-const PLANNED_BUDGET_MS = 50;
+const CRASH_BUDGET = { gap: 5500, takeover: 5500 };
+const PLANNED_BUDGET = { gap: 50 };
 const TIMINGS = { lease: 5, deadline: 3, retry: 1 };
 
 /** Starts the program again on a node where it ended, and gives it the time to be a standby. */
@@ -47,13 +48,14 @@ await using cluster = await Cluster.up(3, options.vip);
 await cluster.lab.serve({ heldOnly: true });
 await cluster.api.client.createService(loadBalancer({ name: "web", ip: VIP }));
 await cluster.heldBy(VIP, 5_000);
+figure("failover.gap", await undisturbed(cluster.lab, VIP, 3000), "ms", { event: "none" });
 const { runs } = options;
 const common = { runs, name: "failover" };
-await repeat({ ...common, budget: PLANNED_BUDGET_MS, parameters: { event: "SIGTERM" }, once: async () => await stopped(cluster, options) });
-await repeat({ ...common, budget: CRASH_BUDGET_MS, parameters: { event: "kill -9", ...TIMINGS }, once: async () => await killed(cluster, options) });
+await repeat({ ...common, budget: PLANNED_BUDGET, parameters: { event: "SIGTERM" }, once: async () => await stopped(cluster, options) });
+await repeat({ ...common, budget: CRASH_BUDGET, parameters: { event: "kill -9", ...TIMINGS }, once: async () => await killed(cluster, options) });
 await repeat({
   ...common,
-  budget: CRASH_BUDGET_MS,
+  budget: CRASH_BUDGET,
   parameters: { event: "node cut off", ...TIMINGS },
   once: async () => await cutOff({ lab: cluster.lab, heldBy: async (...given) => await cluster.heldBy(...given) }),
 });

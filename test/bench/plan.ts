@@ -1,5 +1,5 @@
 // plan: how long the pure function takes, by itself, for a node that holds every Service.
-import { plan, type PlanConfig } from "../../src/core/plan.js";
+import { plan } from "../../src/core/plan.js";
 import { serviceKey, vipKey } from "../../src/core/model.js";
 import { emptyWorld, type World } from "../../src/core/world.js";
 import { parseIp, type IpAddress } from "../../src/lib/ip.js";
@@ -11,7 +11,10 @@ const BUDGET_MS = 2;
 const IFACE = "eth0";
 const NODE = "n1";
 
-const CONFIG: PlanConfig = { services: true, controlPlane: [], controlPlanePort: 6443, iface: IFACE, loadBalancerClass: "kube-vip.io/kube-vip-class" };
+const CONFIG = { services: true, controlPlane: [], controlPlanePort: 6443, iface: IFACE, servicesIface: undefined, loadBalancerClass: "kube-vip.io/kube-vip-class" };
+const LINK = { index: 2, name: IFACE, mac: undefined, up: true, carrier: true, loopback: false, mtu: 1500, kind: "veth" };
+/** This node owns every Service. */
+const OWNED = { held: true, view: "mine", holder: NODE, created: true } as const;
 
 function addressOf(index: number): IpAddress {
   const address = parseIp(`10.${100 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`);
@@ -43,11 +46,10 @@ function worldOf(count: number): World {
   const services = Array.from({ length: count }, (_, index) => service(index));
   return {
     ...emptyWorld(NODE),
-    // Of a link only the name is read here.
-    links: new Map([[IFACE, {} as never]]),
+    links: new Map([[IFACE, LINK]]),
     defaultLink: IFACE,
     services: new Map(services.map((one) => [serviceKey(one), one])),
-    ownership: new Map([["services", { held: true, view: "mine", holder: NODE }]]),
+    ownership: new Map([["services", OWNED]]),
     observed: new Map(services.map((_, index) => [vipKey(IFACE, addressOf(index)), { state: "up", result: undefined }])),
   };
 }

@@ -7,6 +7,10 @@ import { progress, spread, type Parameters } from "./figures.js";
 export interface Interruption {
   /** The longest silence of the worst protocol, from the last answered probe before to the first answered one after. */
   readonly gapMs: number;
+  /** The same for each protocol. */
+  readonly gaps: { readonly udp: number; readonly tcp: number; readonly icmp: number };
+  /** UDP probes that were sent and never answered: none where only the probe itself was held up. */
+  readonly lost: number;
   /** From the event to the first answer by another node. */
   readonly takeoverMs: number;
 }
@@ -37,7 +41,8 @@ export async function interrupt(lab: Lab, { vip, holder, inject }: Incident): Pr
   const { udp, tcp, icmp } = await probe.stop();
   const first = udp.nodes.find((answer) => answer.node !== holder && answer.at > at);
   if (first === undefined) throw new Error(`${vip}: no other node answered within ${Math.round(lab.now() - at)} ms after ${holder} was interrupted`);
-  return { gapMs: Math.max(udp.gapMs, tcp.gapMs, icmp.gapMs), takeoverMs: first.at - at };
+  const gaps = { udp: udp.gapMs, tcp: tcp.gapMs, icmp: icmp.gapMs };
+  return { gapMs: Math.max(...Object.values(gaps)), gaps, lost: udp.sent - udp.answered, takeoverMs: first.at - at };
 }
 
 /** Waits until a node other than this one has the address, looking seldom enough not to load the machine. */
@@ -52,12 +57,20 @@ async function takenFrom(lab: Lab, vip: string, holder: string): Promise<void> {
   );
 }
 
+/** The longest silence that a probe sees while nothing happens: what the machine itself adds to every gap. */
+export async function undisturbed(lab: Lab, vip: string, ms: number): Promise<number> {
+  await using probe = await lab.probe(vip);
+  await sleep(ms);
+  const { udp, tcp, icmp } = await probe.stop();
+  return Math.max(udp.gapMs, tcp.gapMs, icmp.gapMs);
+}
+
 /** What is repeated, and how it is told. */
 export interface Repeated {
   readonly runs: number;
   readonly name: string;
-  /** Most that the gap and the time to the first answer should be, ms. */
-  readonly budget?: number;
+  /** The most that they should be, ms. */
+  readonly budget?: { readonly gap: number; readonly takeover?: number };
   readonly parameters: Parameters;
   readonly once: () => Promise<Interruption>;
 }
@@ -68,9 +81,9 @@ export async function repeat({ runs, name, budget, parameters, once }: Repeated)
   for (let run = 1; run <= runs; run += 1) {
     const one = await once();
     seen.push(one);
-    progress(`${name} ${Object.values(parameters).join(" ")} ${run}/${runs}: gap ${Math.round(one.gapMs)} ms, first answer of the new holder after ${Math.round(one.takeoverMs)} ms`);
+    const gaps = Object.entries(one.gaps).map(([protocol, ms]) => `${protocol} ${Math.round(ms)}`).join(" ");
+    progress(`${name} ${Object.values(parameters).join(" ")} ${run}/${runs}: gap ${gaps} ms, ${one.lost} lost, first answer of the new holder after ${Math.round(one.takeoverMs)} ms`);
   }
-  const more = { ...parameters, ...(budget === undefined ? {} : { budget }) };
-  spread(`${name}.gap`, seen.map(({ gapMs }) => gapMs), "ms", more);
-  spread(`${name}.takeover`, seen.map(({ takeoverMs }) => takeoverMs), "ms", more);
+  spread(`${name}.gap`, seen.map(({ gapMs }) => gapMs), "ms", { ...parameters, budget: budget?.gap });
+  spread(`${name}.takeover`, seen.map(({ takeoverMs }) => takeoverMs), "ms", { ...parameters, budget: budget?.takeover });
 }

@@ -18,12 +18,12 @@ export interface BenchOptions {
 export function benchOptions(): BenchOptions {
   const { values } = parseArgs({
     strict: false,
-    options: { quick: { type: "boolean", default: false }, runs: { type: "string" }, profile: { type: "string" } },
+    options: { quick: { type: "boolean", default: false }, runs: { type: "string" }, node: { type: "string" } },
   });
   const quick = values.quick === true;
   const runs = values.runs === undefined ? (quick ? 3 : 7) : Number(values.runs);
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs ${String(values.runs)}: expected a whole number from 1`);
-  const vip = typeof values.profile === "string" ? profiled(values.profile) : binary();
+  const vip = typeof values.node === "string" ? onNode(values.node) : binary();
   return { quick, runs, vip, choose: (full, short) => (quick ? short : full) };
 }
 
@@ -32,8 +32,8 @@ function binary(): VipOptions {
   return path === undefined ? {} : { binary: path };
 }
 
-/** The same program on plain Node with its CPU profiler, which writes a file to `dir` when the program ends by SIGTERM. */
-function profiled(dir: string): VipOptions {
+/** The same program on plain Node with these options in place of the binary's own. A profiler writes its file when the program ends by SIGTERM. */
+function onNode(flags: string): VipOptions {
   const bundle = join(process.env["VIP_BENCH_BINARY"] ?? "dist/bench/vip", "../vip.cjs");
-  return { binary: process.execPath, args: ["--max-semi-space-size=1", "--cpu-prof", `--cpu-prof-dir=${dir}`, bundle, "start"] };
+  return { binary: process.execPath, args: [...flags.split(" ").filter((flag) => flag !== ""), bundle, "start"] };
 }
