@@ -1,0 +1,232 @@
+import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { describe, expect, it } from "vitest";
+
+import type { IpAddress } from "../../src/lib/ip.js";
+import type { MacAddress } from "../../src/lib/mac.js";
+import { createKernel } from "../../src/linux/kernel.js";
+import type { Link } from "../../src/ports/kernel.js";
+import {
+  decodeNd,
+  encodeNa,
+  encodeNs,
+  multicastMac,
+  ND_NEIGHBOR_ADVERT,
+  ND_NEIGHBOR_SOLICIT,
+  ndProbe,
+  solicitedNode,
+  unsolicitedNa,
+  type NdFrame,
+} from "../../src/wire/ndp.js";
+import { address, clock, errorOf, ip, log, MARK, native, never, put, run, useKernelLab } from "./kernel-fixture.js";
+import { waitFor } from "./wait.js";
+
+const lab = useKernelLab();
+const kernel = () => lab().kernel;
+const a = () => lab().a;
+const b = () => lab().b;
+
+function macOf(link: Link): MacAddress {
+  if (link.mac === undefined) throw new Error(`${link.name} has no mac`);
+  return link.mac;
+}
+
+interface ShownAddress {
+  readonly local: string;
+  readonly scope: string;
+  readonly deprecated?: boolean;
+  readonly tentative?: boolean;
+  readonly dadfailed?: boolean;
+  readonly nodad?: boolean;
+  readonly preferred_life_time: number;
+  readonly valid_life_time: number;
+  readonly protocol?: string;
+}
+
+async function shown(text: string, link = "vka"): Promise<ShownAddress | undefined> {
+  const links = JSON.parse(await ip("-6", "-j", "addr", "show", "dev", link)) as readonly { readonly addr_info?: readonly ShownAddress[] }[];
+  return links.flatMap(({ addr_info: info = [] }) => info).find(({ local }) => local === text);
+}
+
+/** What is heard for one address: others (the link-local ones of the links) are asked for as well. */
+function hearing(target: IpAddress): { readonly frames: NdFrame[]; readonly onFrame: (frame: Uint8Array) => void } {
+  const frames: NdFrame[] = [];
+  const onFrame = (frame: Uint8Array): void => {
+    const decoded = decodeNd(frame);
+    if (decoded.target === target) frames.push(decoded);
+  };
+  return { frames, onFrame };
+}
+
+describe("IPv6 addresses", () => {
+  it("are never tentative, deprecated from the start, global whatever the scope, and known by our mark", async () => {
+    // The link itself does duplicate address detection.
+    expect(await readFile("/proc/sys/net/ipv6/conf/vka/accept_dad", "utf8")).toBe("1\n");
+    for (const text of ["fd77::1:1", "2001:db8::1:1"]) {
+      await kernel().putAddress(put(a(), text, { validUntil: clock.now() + 20_500 }), never);
+      const seen = await shown(text);
+      expect(seen).toMatchObject({ scope: "global", deprecated: true, nodad: true, preferred_life_time: 0 });
+      expect(seen).not.toHaveProperty("tentative");
+      expect(seen).not.toHaveProperty("dadfailed");
+      expect(seen?.valid_life_time).toBeGreaterThanOrEqual(19);
+    }
+  });
+
+  it("of someone else become ours: mark and lifetime", async () => {
+    await ip("-6", "addr", "add", "fd77::1:2/128", "dev", "vka", "nodad");
+    await kernel().putAddress(put(a(), "fd77::1:2", { validUntil: clock.now() + 20_500 }), never);
+    const found = (await kernel().addresses(never)).filter((one) => one.address === "fd77::1:2");
+    expect(found).toEqual([expect.objectContaining({ mark: MARK, preferredSeconds: 0 })]);
+    expect(await shown("fd77::1:2")).toMatchObject({ deprecated: true });
+  });
+
+  it("are prolonged and shortened by another put, and end by themselves", async () => {
+    await kernel().putAddress(put(a(), "fd77::1:3", { validUntil: clock.now() + 60_500 }), never);
+    await kernel().putAddress(put(a(), "fd77::1:3", { validUntil: clock.now() + 1_500 }), never);
+    expect((await shown("fd77::1:3"))?.valid_life_time).toBeLessThanOrEqual(1);
+    await waitFor(async () => ({ ok: (await shown("fd77::1:3")) === undefined, seen: "still there" }), 4000, "the end of its lifetime");
+  });
+
+  it("are no source address where there is another global one, also when they fit better; bound to, they are", async () => {
+    await kernel().putAddress(put(a(), "fd77::1:4"), never);
+    await ip("-6", "route", "add", "fd77::/64", "dev", "vka");
+    const source = async (): Promise<string> => (await ip("-6", "route", "get", "fd77::1:99")).replace(/^.* src (\S+).*$/s, "$1");
+    // Without another global address the kernel takes a deprecated one (RFC 6724 rule 3 only prefers).
+    expect(await source()).toBe("fd77::1:4");
+    await ip("-6", "addr", "add", "fd77::11/64", "dev", "vka", "nodad");
+    expect(await source()).toBe("fd77::11");
+    const bound = await ip("-6", "route", "get", "fd77::1:99", "from", "fd77::1:4");
+    expect(bound).toContain("from fd77::1:4");
+    await ip("-6", "addr", "del", "fd77::11/64", "dev", "vka");
+    await ip("-6", "route", "del", "fd77::/64", "dev", "vka").catch(() => undefined);
+  });
+
+  it("are refused where the link has no IPv6, as with an MTU under 1280", async () => {
+    await ip("link", "set", "vka", "mtu", "1000");
+    const error = await errorOf(kernel().putAddress(put(a(), "fd77::1:5"), never));
+    await ip("link", "set", "vka", "mtu", "1500");
+    expect(error).toMatchObject({ name: "KernelError", code: "EINVAL" });
+  });
+});
+
+describe("nd sockets", () => {
+  const vip = address("fd77::1:20");
+
+  it("get the kernel's own answer for an address that is held, asked by a probe or by a neighbour", async () => {
+    await kernel().putAddress(put(b(), vip), never);
+    const { frames, onFrame } = hearing(vip);
+    await using socket = kernel().openNd(a().index, onFrame);
+    socket.send(encodeNs(ndProbe(macOf(a()), vip)));
+    await waitFor(() => frames.length > 0, 2000, "the answer to the probe");
+    // RFC 4861 7.2.4: to someone without an address, the answer goes to all nodes.
+    expect(frames).toEqual([unsolicitedNa(macOf(b()), vip, { router: false })]);
+    const sourceIp = (await kernel().addresses(never)).find((one) => one.linkIndex === a().index && one.address.startsWith("fe80:"))?.address;
+    if (sourceIp === undefined) throw new Error("vka has no link-local address");
+    const group = solicitedNode(vip);
+    const frame = { destination: multicastMac(group), source: macOf(a()), sourceIp, destinationIp: group, target: vip, sourceMac: macOf(a()) };
+    socket.send(encodeNs({ type: ND_NEIGHBOR_SOLICIT, ...frame }));
+    await waitFor(() => frames.length > 1, 2000, "the answer to the neighbour");
+    expect(frames[1]).toMatchObject({ type: ND_NEIGHBOR_ADVERT, solicited: true, override: true, targetMac: macOf(b()), destinationIp: sourceIp });
+  });
+
+  it("nobody answers for an address that was removed", async () => {
+    await kernel().putAddress(put(b(), vip), never);
+    await kernel().removeAddress(put(b(), vip), never);
+    const { frames, onFrame } = hearing(vip);
+    await using socket = kernel().openNd(a().index, onFrame);
+    socket.send(encodeNs(ndProbe(macOf(a()), vip)));
+    await sleep(100);
+    expect(frames).toEqual([]);
+  });
+
+  it("hear probes for addresses that this node does not have, and advertisements to all nodes, but not themselves", async () => {
+    const there = hearing(vip);
+    const here = hearing(vip);
+    await using sender = kernel().openNd(a().index, here.onFrame);
+    await using _other = kernel().openNd(b().index, there.onFrame);
+    expect(await ip("-d", "link", "show", "vkb")).toContain("allmulti 1");
+    sender.send(encodeNs(ndProbe(macOf(a()), vip)));
+    sender.send(encodeNa(unsolicitedNa(macOf(a()), vip, { router: true })));
+    await waitFor(() => there.frames.length === 2, 2000, "both frames");
+    expect(there.frames).toEqual([ndProbe(macOf(a()), vip), unsolicitedNa(macOf(a()), vip, { router: true })]);
+    await sleep(20);
+    expect(here.frames).toEqual([]);
+  });
+
+  it("hear nothing else: no ARP, no echo, no router solicitation, nothing for another host", async () => {
+    const raw: Uint8Array[] = [];
+    await using sender = kernel().openNd(a().index, undefined);
+    await using _other = kernel().openNd(b().index, (frame) => raw.push(frame));
+    const frame = encodeNa(unsolicitedNa(macOf(a()), vip, { router: false }));
+    const changed = (at: number, ...octets: readonly number[]): void => {
+      const copy = frame.slice();
+      copy.set(octets, at);
+      sender.send(copy);
+    };
+    changed(12, 0x08, 0x06);
+    changed(20, 0);
+    changed(54, 128);
+    changed(54, 133);
+    changed(0, 2, 0, 0, 0, 0, 0x99);
+    changed(21, 64); // the filter lets it through, the decoder does not
+    await waitFor(() => raw.some((one) => one[21] === 64), 2000, "the frame with hop limit 64");
+    expect(raw.filter((one) => one[54] !== 135 && one[54] !== 136)).toEqual([]);
+    expect(raw.filter((one) => one[0] === 2)).toEqual([]);
+  });
+
+  it("take all multicast only while they hear", async () => {
+    const allMulticast = async (): Promise<boolean> => (await ip("-d", "link", "show", "vka")).includes("allmulti 1");
+    await using _silent = kernel().openNd(a().index, undefined);
+    expect(await allMulticast()).toBe(false);
+    const socket = kernel().openNd(a().index, () => {});
+    expect(await allMulticast()).toBe(true);
+    await socket[Symbol.asyncDispose]();
+    expect(await allMulticast()).toBe(false);
+  });
+
+  it("refuse a link that does not exist", () => {
+    expect(() => kernel().openNd(9999, () => {})).toThrow(/^open an nd socket on link 9999: ENODEV/);
+  });
+});
+
+describe("unsolicited advertisements", () => {
+  it("move an entry that a neighbour has, and make none", async () => {
+    const vip = address("fd77::1:30");
+    await using socket = kernel().openNd(a().index, undefined);
+    const entry = async (): Promise<string> => ip("-6", "neigh", "show", vip, "dev", "vkb");
+    socket.send(encodeNa(unsolicitedNa(macOf(a()), vip, { router: true })));
+    await sleep(50);
+    expect(await entry()).toBe("");
+    await ip("-6", "neigh", "add", vip, "lladdr", "02:00:00:00:00:99", "dev", "vkb", "nud", "reachable");
+    socket.send(encodeNa(unsolicitedNa(macOf(a()), vip, { router: true })));
+    await waitFor(async () => ({ ok: (await entry()).includes(macOf(a())), seen: await entry() }), 2000, "the entry");
+    expect(await entry()).toMatch(/router STALE/);
+      await ip("-6", "neigh", "del", vip, "dev", "vkb");
+  });
+});
+
+describe("marks by label and record", () => {
+  it("are found by the next life, which removes by them", async () => {
+    const dir = "/run/vip/record-test";
+    const texts = ["192.0.2.60", "fd77::1:60"];
+    const first = createKernel({ log, clock, native, markMode: "record", recordDir: dir });
+    await Promise.all(texts.map(async (text) => first.putAddress(put(a(), text, { validUntil: clock.now() + 20_500 }), never)));
+    expect(await ip("addr", "show", "dev", "vka")).toMatch(/inet 192\.0\.2\.60\/32 scope host .*vka:vip4d$/m);
+    expect(await marked()).toEqual([]);
+    await first[Symbol.asyncDispose]();
+    await ip("addr", "add", "192.0.2.61/32", "dev", "vka");
+    await using second = createKernel({ log, clock, native, markMode: "record", recordDir: dir });
+    const found = (await second.addresses(never)).filter(({ mark }) => mark === MARK);
+    expect(found.map((one) => one.address).toSorted()).toEqual(texts);
+    for (const one of found) await second.removeAddress(one, never);
+    expect((await second.addresses(never)).filter((one) => texts.includes(one.address))).toEqual([]);
+    expect((await run("cat", [`${dir}/addresses.json`])).stdout).toBe('{"version":1,"addresses":{}}\n');
+    await ip("addr", "del", "192.0.2.61/32", "dev", "vka");
+  });
+
+  /** What carries IFA_PROTO. */
+  async function marked(): Promise<readonly unknown[]> {
+    return (await kernel().addresses(never)).filter(({ mark }) => mark === MARK);
+  }
+});
