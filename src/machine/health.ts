@@ -5,13 +5,15 @@ import type { StepResult } from "./step.js";
  * Is the API server of this node well? Asked at once and then every `periodMs`. Healthy from the first success; sick after `failureThreshold`
  * failures in a row; unknown before either.
  *
- * Only `healthy` may seek or hold the control-plane VIP (`wellEnough`). Why not `unknown` too: a `vip` that starts on a node whose API server
- * is dead would take the VIP, or go on holding it, until the threshold is reached, while another node is well; that is the very fault that the
- * gate is for. Waiting costs nothing: the first check goes out at once and a loopback answer takes milliseconds, less than the first lists of
- * the API take. Bootstrap does not need it either: the first node's API server comes up after its `vip`, but the Lease that makes a node the
- * holder is written to an API server, so before one is up nobody can hold anything. So that the gate is not what the first node then waits
- * for, checks go out every `FIRST_PERIOD_MS` until the first success. When every node is sick nobody holds the VIP; a VIP that leads to a
- * dead API server serves nobody, and as all API servers stand on one etcd the Lease could mostly not be renewed anyway.
+ * What follows for the control-plane VIP:
+ * `healthy`: seeks and keeps it. `sick`: gives it up by plan and takes it only when nobody else does: another node that is well comes first, and
+ * where a check fails everywhere (a wrong URL, a wrong CA) there still is a VIP.
+ * `unknown`: neither seeks it nor gives it up. Not like `healthy`: a `vip` that starts where the API server is dead would take the VIP away from
+ * a node that is well, and hold it until the threshold is reached. Not like `sick`: a `vip` that is restarted on a node that is well would give away
+ * what its earlier life holds. It lasts for as long as an answer on loopback takes, milliseconds, less than the first lists of the API.
+ * Bootstrap: the first node's API server comes up after its `vip`, and until then nobody can hold anything, for the Lease that makes a node the
+ * holder is written to an API server. So that this check is not what the first node then waits for, it is asked every `FIRST_PERIOD_MS` until the
+ * first success.
  */
 export interface HealthConfig {
   readonly periodMs: number;
@@ -46,11 +48,6 @@ export const FIRST_PERIOD_MS = 1000;
 /** Nothing asked yet. The first event, a `tick`, starts the first check. */
 export function healthStart(): HealthState {
   return { health: "unknown", reason: "", failures: 0, everHealthy: false, probe: undefined, nextAt: -Infinity, nextId: 1 };
-}
-
-/** True where this node may seek and hold what stands for the API server. */
-export function wellEnough(state: HealthState): boolean {
-  return state.health === "healthy";
 }
 
 /** One event in, new state and the checks to start or to drop. At most one check is under way. */

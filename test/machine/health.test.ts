@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { healthStart, healthStep, wellEnough, type HealthAction, type HealthConfig, type HealthEvent, type HealthState } from "../../src/machine/health.js";
+import { healthStart, healthStep, type HealthAction, type HealthConfig, type HealthEvent, type HealthState } from "../../src/machine/health.js";
 
 const config: HealthConfig = { periodMs: 5000, timeoutMs: 3000, failureThreshold: 3 };
 
@@ -36,14 +36,12 @@ describe("at the start", () => {
     const bench = new Bench();
     expect(bench.at(700)).toEqual([{ type: "probe", id: 1 }]);
     expect(bench.state.health).toBe("unknown");
-    expect(wellEnough(bench.state)).toBe(false);
     expect(bench.wakeAt).toBe(3700);
   });
 
   test("one success makes it healthy", () => {
     const bench = Bench.well();
     expect(bench.state).toMatchObject({ health: "healthy", reason: "200", failures: 0 });
-    expect(wellEnough(bench.state)).toBe(true);
     expect(bench.wakeAt).toBe(5000);
   });
 
@@ -80,7 +78,6 @@ describe("a healthy API server", () => {
     }
     expect(seen).toEqual(["healthy", "healthy", "sick"]);
     expect(bench.state.reason).toBe("failed at 15000");
-    expect(wellEnough(bench.state)).toBe(false);
   });
 
   test("stays so when a success comes between failures", () => {
