@@ -30,7 +30,7 @@ async function runStart(flags: Readonly<Record<string, string>>): Promise<void> 
   try {
     await start(settings, log.with({ version }), stop.signal);
   } catch (error) {
-    if (stop.signal.aborted) return;
+    if (error === stop.signal.reason) return;
     log.error("the program cannot go on", { error: messageOf(error) });
     process.exitCode = 1;
   }

@@ -1,36 +1,43 @@
 import { hostname } from "node:os";
 import { CLOCK_DRIFT, KERNEL_LATENESS_MS } from "../config/load.js";
+import { followKernel } from "./follow-kernel.js";
+import { watchHealth } from "./watch-health.js";
 import type { Settings } from "../config/settings.js";
 import { Engine, type EngineConfig } from "../core/engine.js";
-import type { OwnershipKey, ServiceKey } from "../core/model.js";
+import type { Marks, OwnershipKey, ServiceKey } from "../core/model.js";
+import { watchForPause } from "../core/pause.js";
 import { Ownership } from "../core/ownership.js";
 import { createKube } from "../kube/kube.js";
 import { Cleanup } from "../lib/cleanup.js";
-import { messageOf } from "../lib/errors.js";
 import { createClock } from "../linux/clock.js";
 import { createKernel } from "../linux/kernel.js";
 import { createRandom } from "../linux/random.js";
-import type { ElectionConfig } from "../machine/election.js";
+import type { ElectionConfig } from "../machine/election-state.js";
 import { createArpMode } from "../modes/index.js";
 import type { Clock } from "../ports/clock.js";
-import type { Kernel } from "../ports/kernel.js";
 import type { LeaseId, Service } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
 
-/** IFA_PROTO of every address that we make. */
-const MARK = 118;
-/** RT_TABLE_MAIN. */
-const MAIN_TABLE = 254;
+/** IFA_PROTO of the addresses that we make. */
+const MARKS: Marks = { services: 118, "control-plane": 119 };
 const BURST_MS = [0, 50, 200, 1000, 2000];
 /** How long a leaving holder keeps its addresses while no heir shows up. */
 const HAND_OVER_MS = 1000;
+/** How long it keeps them beside its heir, at the most: it lets go when it hears the heir announce them. */
+const HEIR_MS = 80;
+/** How long a node whose API server is sick leaves a free Lease to others, and when it offers it again. */
+const PATIENCE_MS = 2000;
+const OFFER_AGAIN_MS = 30_000;
+/** When real time jumps ahead of monotonic time by more than a second, the machine has stood still, or somebody set the clock. */
+const PAUSE = { everyMs: 200, thresholdMs: 1000 };
 /** How long a clean stop may take in all beyond the hand-over. */
 const STOP_MS = 2000;
 
 /** Runs the daemon until `signal` aborts, then lets go of everything in order: VIPs handed over or removed, Leases released, sockets closed. */
 export async function start(settings: Settings, log: Log, signal: AbortSignal): Promise<void> {
-  const node = settings.nodeName ?? hostname().toLowerCase();
+  const node = (settings.nodeName ?? hostname()).toLowerCase();
   await using cleanup = new Cleanup();
+  const leases = leaseIds(settings);
   const clock = createClock();
   const random = createRandom();
   const kernel = cleanup.use(createKernel({ log, clock }));
@@ -50,15 +57,26 @@ export async function start(settings: Settings, log: Log, signal: AbortSignal): 
       services: kube.services,
       events: kube.events,
       ownership,
-      arp: (refresh) => {
+      arp: (report) => {
         const announce = { burstMs: BURST_MS, refreshMs: settings.arpRateMs, packetsPerSecond: settings.arpPacketsPerSecond };
         const links = () => engine.world.links.values();
-        return createArpMode({ announce, mark: MARK }, { kernel, fence: ownership, clock, log, links, refresh });
+        return createArpMode({ announce, marks: MARKS, serves: new Set(leases.keys()), duplicateCheck: settings.duplicateCheck }, { kernel, fence: ownership, clock, log, links, report });
       },
     }),
   );
-  cleanup.use(await followKernel(kernel, engine, log, signal));
-  for (const [key, id] of leaseIds(settings)) ownership.watch(key, id);
+  const following = cleanup.use(followKernel({ wantsDefaultLink: settings.iface === undefined }, { kernel, engine, clock, log }));
+  await following.ready;
+  const pause = watchForPause(PAUSE, {
+    clock,
+    paused: (ms) => {
+      log.warn("real time jumped ahead: nothing is held until the API has confirmed it", { ms: Math.round(ms) });
+      ownership.suspect();
+    },
+  });
+  cleanup.defer(() => pause[Symbol.dispose]());
+  const health = watchHealth(settings, { clock, log, changed: (controlPlaneHealth) => engine.learn({ controlPlaneHealth }) });
+  if (health !== undefined) cleanup.use(health);
+  for (const [key, id] of leases) ownership.watch(key, id);
   const services = settings.services
     ? kube.services.watch(settings.serviceNamespace, (all) => engine.learn({ services: byKey(all) }), watching.signal)
     : aborted(watching.signal);
@@ -75,27 +93,6 @@ export async function start(settings: Settings, log: Log, signal: AbortSignal): 
   log.info("stopped");
 }
 
-/** Keeps the engine's view of links true. Listens before the first dump, so that nothing falls between. */
-async function followKernel(kernel: Kernel, engine: Engine, log: Log, signal: AbortSignal): Promise<AsyncDisposable> {
-  const dump = async (): Promise<void> => {
-    const [links, routes] = await Promise.all([kernel.links(signal), kernel.routes(signal)]);
-    const defaults = routes.filter((route) => route.destination === undefined && route.table === MAIN_TABLE);
-    defaults.sort((a, b) => a.family - b.family || a.metric - b.metric);
-    const defaultLink = links.find((link) => link.index === defaults[0]?.linkIndex)?.name;
-    engine.learn({ links: new Map(links.map((link) => [link.name, link])), defaultLink });
-  };
-  const listening = kernel.listen((event) => {
-    if (event.type !== "overrun") return engine.kernelEvent(event);
-    log.warn("kernel events were lost, everything is read again");
-    dump().then(
-      () => engine.refreshAll(),
-      (error: unknown) => log.error("links not read", { error: messageOf(error) }),
-    );
-  });
-  await dump();
-  return listening;
-}
-
 function electionConfig(settings: Settings, node: string): ElectionConfig {
   return {
     identity: node,
@@ -105,18 +102,22 @@ function electionConfig(settings: Settings, node: string): ElectionConfig {
     drift: CLOCK_DRIFT,
     kernelLatenessMs: KERNEL_LATENESS_MS,
     handOverMs: HAND_OVER_MS,
+    heirMs: HEIR_MS,
+    patienceMs: PATIENCE_MS,
+    offerAgainMs: OFFER_AGAIN_MS,
   };
 }
 
 function engineConfig(settings: Settings, node: string): EngineConfig {
   return {
     node,
-    mark: MARK,
+    marks: MARKS,
     plan: {
       services: settings.services,
       controlPlane: settings.controlPlane ? settings.address : [],
       controlPlanePort: settings.port,
       iface: settings.iface,
+      servicesIface: settings.servicesIface,
       loadBalancerClass: settings.loadBalancerClass ?? "",
     },
   };

@@ -64,7 +64,8 @@ function contradictions(s: Settings): readonly string[] {
   const [lease, renew, retry] = [s.leaseSeconds, s.renewDeadlineSeconds, s.retrySeconds];
   const timings = `(vip_leaseduration=${lease}, vip_renewdeadline=${renew}, vip_retryperiod=${retry})`;
   if (lease - lateness < 2 * retry) wrong.push(`vip_leaseduration - ${lateness} must be at least 2 x vip_retryperiod ${timings}`);
-  if (lease < renew + lateness) wrong.push(`vip_leaseduration must be at least vip_renewdeadline + ${lateness} ${timings}`);
+  const share = 1 - 2 * CLOCK_DRIFT;
+  if (lease * share - lateness < renew) wrong.push(`vip_leaseduration x ${share} - ${lateness} must be at least vip_renewdeadline ${timings}`);
   if (renew <= 2 * retry) wrong.push(`vip_renewdeadline must be more than 2 x vip_retryperiod ${timings}`);
   if (!s.arp) wrong.push(`vip_arp="false": expected true, ARP is the mode that there is`);
   if (!s.services && !s.controlPlane) wrong.push(`svc_enable="false", cp_enable="false": expected one of them to be true, or there is nothing to do`);

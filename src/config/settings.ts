@@ -36,18 +36,23 @@ const bool: SettingType<boolean> = {
   },
 };
 
+const onOff: SettingType<boolean> = {
+  name: "on or off",
+  parse: (value) => (value === "on" || value === "off" ? { value: value === "on" } : { expected: "on or off" }),
+};
+
 const text: SettingType<string | undefined> = {
   name: "text",
   parse: (value) => ({ value: value === "" ? undefined : value }),
 };
 
 const addresses: SettingType<readonly IpAddress[]> = {
-  name: "IPv4 addresses, comma separated",
+  name: "IP addresses, comma separated",
   parse(value) {
     const parsed: IpAddress[] = [];
     for (const part of value.split(",").filter((p) => p.trim() !== "")) {
       const address = parseIp(part.trim());
-      if (address === undefined || address.includes(":")) return { expected: "IPv4 addresses such as 192.0.2.10, comma separated" };
+      if (address === undefined) return { expected: "IP addresses such as 192.0.2.10, comma separated" };
       parsed.push(address);
     }
     return { value: parsed };
@@ -86,6 +91,8 @@ export const SETTINGS = {
   address: { env: ["address", "vip_address"], flag: "address", type: addresses, fallback: "", doc: "The control-plane VIP." },
   port: { env: ["port"], flag: "port", type: int(1, 65535), fallback: "6443", doc: "Port of the API server." },
   iface: { env: ["vip_interface"], flag: "interface", type: text, fallback: "", doc: "Link for the VIPs; unset: the link of the default route." },
+  servicesIface: { env: ["vip_servicesinterface"], flag: "serviceInterface", type: text, fallback: "", doc: "Link for the VIPs of Services, or `auto`: the link whose subnet holds the address; unset: as `vip_interface`." },
+  duplicateCheck: { env: ["duplicate_check"], flag: undefined, type: onOff, fallback: "on", doc: "Look whether somebody else has an address before it is taken for the first time, and listen for it afterwards." },
   nodeName: { env: ["vip_nodename"], flag: "nodeName", type: text, fallback: "", doc: "Name of this node; unset: the host name, lower case." },
   kubeconfig: { env: ["k8s_config_file"], flag: "k8sConfigPath", type: text, fallback: "/etc/kubernetes/admin.conf", doc: "Path of the kubeconfig." },
   kubernetesAddress: { env: ["kubernetes_addr"], flag: undefined, type: text, fallback: "", doc: "Host or URL of the API server, instead of the kubeconfig's." },
@@ -102,7 +109,7 @@ export const SETTINGS = {
   renewDeadlineSeconds: { env: ["vip_renewdeadline"], flag: "leaseRenewDuration", type: int(1, 3600), fallback: "3", unit: "s", doc: "A holder that could not renew for so long lets go." },
   retrySeconds: { env: ["vip_retryperiod"], flag: "leaseRetry", type: int(1, 3600), fallback: "1", unit: "s", doc: "Time between two renews." },
   arpRateMs: { env: ["vip_arpRate"], flag: undefined, type: int(500, 3_600_000), fallback: "3000", unit: "ms", doc: "Time between two announcements of one VIP, after the burst of a take-over." },
-  arpPacketsPerSecond: { env: ["vip_arp_pps"], flag: undefined, type: int(1, 1_000_000), fallback: "500", unit: "1/s", doc: "Announcements per second on one link, at the most." },
+  arpPacketsPerSecond: { env: ["vip_arp_pps"], flag: undefined, type: int(1, 1_000_000), fallback: "500", unit: "1/s", doc: "Announcements per second of this node, at the most." },
   loadBalancerClass: { env: ["lb_class_name"], flag: "lbClassName", type: text, fallback: "kube-vip.io/kube-vip-class", doc: "Services of another class are left alone." },
   logLevel: { env: ["vip_loglevel"], flag: "log", type: int(-4, 8), fallback: "0", doc: "Least severity that is logged: -4 debug, 0 info, 4 warn, 8 error." },
 } as const satisfies Record<string, Setting<unknown>>;

@@ -1,5 +1,6 @@
+import { familyOf } from "../lib/ip.js";
 import type { KernelEvent, Link } from "../ports/kernel.js";
-import { vipKey, type Vip, type VipKey } from "./model.js";
+import { vipKey, type Marks, type Vip, type VipKey } from "./model.js";
 
 /**
  * The VIP that a kernel event shows not to be as wanted, or undefined. Our own refreshes come back as events too: only a difference counts.
@@ -8,7 +9,7 @@ export function driftOf(
   event: KernelEvent,
   wants: ReadonlyMap<VipKey, Vip>,
   links: ReadonlyMap<string, Link>,
-  mark: number,
+  marks: Marks,
 ): VipKey | undefined {
   if (event.type !== "address") return undefined;
   const { address } = event;
@@ -17,6 +18,8 @@ export function driftOf(
   const want = wants.get(vipKey(link.name, address.address));
   if (want === undefined || address.prefix !== want.prefix) return undefined;
   if (event.gone) return want.key;
-  const asWanted = address.mark === mark && address.scope === "host" && address.validSeconds !== Infinity;
+  // The kernel gives every IPv6 address the scope that its bits have.
+  const scoped = familyOf(want.address) === 6 || address.scope === "host";
+  const asWanted = address.mark === marks[want.ownership] && scoped && address.validSeconds !== Infinity;
   return asWanted ? undefined : want.key;
 }

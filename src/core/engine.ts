@@ -1,13 +1,15 @@
-import { messageOf } from "../lib/errors.js";
-import type { Clock } from "../ports/clock.js";
-import type { KernelEvent, Link } from "../ports/kernel.js";
-import type { EventDraft, Events, Services } from "../ports/kube.js";
+import { assertNever, messageOf } from "../lib/errors.js";
+import type { Stance } from "../machine/election-state.js";
+import type { Clock, Timer } from "../ports/clock.js";
+import type { KernelEvent, Link, LinkAddress, Route } from "../ports/kernel.js";
+import type { EventDraft, Events, KubeErrorShape, Services } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
 import { driftOf } from "./drift.js";
+import { KernelView } from "./kernel-view.js";
 import { Loop } from "./loop.js";
-import type { DownReason, VipMode } from "./mode.js";
-import type { OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
+import type { DownReason, ModeReport, VipMode } from "./mode.js";
+import type { Marks, OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
 import { plan, type Plan, type PlanConfig } from "./plan.js";
 import type { SkipReason } from "./plan-service.js";
 import { sameStatusPatch, type StatusPatch } from "./status.js";
@@ -17,8 +19,7 @@ import { emptyWorld, type OwnershipState, type World } from "./world.js";
 export interface EngineConfig {
   readonly node: string;
   readonly plan: PlanConfig;
-  /** IFA_PROTO of what we make. */
-  readonly mark: number;
+  readonly marks: Marks;
 }
 
 export interface EngineDeps {
@@ -29,12 +30,14 @@ export interface EngineDeps {
   readonly events: Events;
   readonly ownership: {
     states(): ReadonlyMap<OwnershipKey, OwnershipState>;
-    campaign(keys: ReadonlySet<OwnershipKey>): void;
+    campaign(stances: ReadonlyMap<OwnershipKey, Stance>): void;
   };
-  arp(refresh: (key: VipKey) => void): VipMode<"arp">;
+  arp(report: (key: VipKey, what: ModeReport) => void): VipMode<"arp">;
 }
 
 const COALESCE_MS = 2;
+/** A link without carrier for so long makes this node ineligible for what stands on it. */
+const BAD_LINK_MS = 200;
 const SYNC = { firstRetryMs: 200, lastRetryMs: 30_000 };
 
 /** World in, plan out, every mode moved towards it. The one owner of the world; events only replace a part of it and wake the loop. */
@@ -42,7 +45,10 @@ export class Engine implements AsyncDisposable {
   #world: World;
   #plan: Plan | undefined;
   #swept = false;
+  #sweepAgain: Timer | undefined;
+  #eventsForbidden = false;
   readonly #loop: Loop;
+  readonly #kernel: KernelView;
   readonly #arp: VipMode<"arp">;
   readonly #vips: KeyedSync<VipKey, Vip, void>;
   readonly #statuses: KeyedSync<ServiceKey, StatusPatch, void>;
@@ -55,8 +61,12 @@ export class Engine implements AsyncDisposable {
   ) {
     const { clock } = deps;
     this.#world = emptyWorld(config.node);
+    this.#kernel = new KernelView(
+      { marks: config.marks, badAfterMs: BAD_LINK_MS },
+      { clock, learn: (part) => this.learn(part), returned: (link) => this.#refreshWhere((vip) => vip.iface === link) },
+    );
     this.#loop = new Loop({ coalesceMs: COALESCE_MS }, { clock, pass: () => this.#pass() });
-    this.#arp = deps.arp((key) => this.#vips.refresh(key));
+    this.#arp = deps.arp((key, what) => this.#reported(key, what));
     this.#vips = new KeyedSync(
       { ...SYNC, concurrency: Infinity, same: sameVip },
       {
@@ -68,7 +78,7 @@ export class Engine implements AsyncDisposable {
     this.#statuses = this.#writer({ same: sameStatusPatch }, "status", async ({ service, ingress, annotations }, signal) =>
       deps.services.patchStatus(service, { ingress, annotations }, signal),
     );
-    this.#events = this.#writer({ same: () => true }, "event", async (event, signal) => deps.events.write(event, signal));
+    this.#events = this.#writer({ same: () => true }, "event", async (event, signal) => this.#writeEvent(event, signal));
   }
 
   /** Rejects when a pass throws: a bug, after which nothing can be trusted. */
@@ -90,22 +100,21 @@ export class Engine implements AsyncDisposable {
     this.#loop.wake();
   }
 
+  /** A kernel event; only one that shows a difference leads to anything. */
   kernelEvent(event: KernelEvent): void {
-    if (event.type === "link") {
-      this.learn({ links: withLink(this.#world.links, event.link, event.gone) });
-      return;
-    }
+    this.#kernel.event(event);
     const wants = this.#plan?.wants.arp;
     if (wants === undefined) return;
-    const drifted = driftOf(event, wants, this.#world.links, this.config.mark);
+    const drifted = driftOf(event, wants, this.#world.links, this.config.marks);
     if (drifted === undefined) return;
     this.deps.log.info("vip not as wanted, repaired", { vip: drifted, gone: event.type === "address" && event.gone });
     this.#vips.refresh(drifted);
   }
 
-  /** Events were lost: everything that is wanted is put again. */
-  refreshAll(): void {
-    for (const key of this.#plan?.wants.arp.keys() ?? []) this.#vips.refresh(key);
+  /** What the kernel has now, at the start and after events were lost: then everything that is wanted is put again. */
+  kernelDump(links: readonly Link[], addresses: readonly LinkAddress[], routes: readonly Route[]): void {
+    this.#kernel.dump(links, addresses, routes);
+    this.#refreshWhere(() => true);
   }
 
   /** Runs a pass now and waits until every VIP is where the plan wants it, or has failed. */
@@ -117,9 +126,40 @@ export class Engine implements AsyncDisposable {
   /** Stops planning. What is held stays until its lifetime ends, unless `settle` removed it before. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#loop.stop();
+    this.#kernel[Symbol.dispose]();
+    this.#sweepAgain?.cancel();
     this.#closing.abort(new DOMException("closing", "AbortError"));
     for (const sync of [this.#vips, this.#statuses, this.#events]) sync.stop();
     await this.#arp[Symbol.asyncDispose]();
+  }
+
+  /** Without the right to write Events the program does its work all the same, and says so once. */
+  async #writeEvent(event: EventDraft, signal: AbortSignal): Promise<void> {
+    try {
+      await this.deps.events.write(event, signal);
+    } catch (error) {
+      if ((error as Partial<KubeErrorShape>).code !== "forbidden") throw error;
+      if (!this.#eventsForbidden) this.deps.log.warn("events are not written", { error: messageOf(error) });
+      this.#eventsForbidden = true;
+    }
+  }
+
+  #refreshWhere(which: (vip: Vip) => boolean): void {
+    for (const [key, vip] of this.#plan?.wants.arp ?? []) if (which(vip)) this.#vips.refresh(key);
+  }
+
+  #reported(key: VipKey, what: ModeReport): void {
+    switch (what.type) {
+      case "refresh":
+        this.#vips.refresh(key);
+        return;
+      case "conflict":
+        this.deps.log.warn("another host announces this address", { vip: key, mac: what.mac });
+        this.learn({ conflicts: new Map([...this.#world.conflicts, [key, what.mac]]) });
+        return;
+      default:
+        assertNever(what);
+    }
   }
 
   #pass(): void {
@@ -149,8 +189,7 @@ export class Engine implements AsyncDisposable {
     } catch (error) {
       if (this.#closing.signal.aborted) return;
       this.deps.log.warn("leftovers not removed, tried again", { error: messageOf(error) });
-      this.#swept = false;
-      this.deps.clock.after(SYNC.lastRetryMs, () => this.wake());
+      this.#sweepAgain = this.deps.clock.after(SYNC.lastRetryMs, () => void this.#sweep());
     }
   }
 
@@ -193,13 +232,6 @@ export class Engine implements AsyncDisposable {
       if (old?.code !== reason.code || old.message !== reason.message) this.deps.log.debug("service not served", { service, ...reason });
     }
   }
-}
-
-function withLink(links: ReadonlyMap<string, Link>, link: Link, gone: boolean): ReadonlyMap<string, Link> {
-  // A link may have been renamed: its index is what stays.
-  const next = new Map([...links].filter(([, other]) => other.index !== link.index));
-  if (!gone) next.set(link.name, link);
-  return next;
 }
 
 /** Owners and ports may differ: what is held is the same. */

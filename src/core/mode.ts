@@ -1,3 +1,5 @@
+import type { IpAddress } from "../lib/ip.js";
+import type { MacAddress } from "../lib/mac.js";
 import type { ModeName, OwnershipKey, VipKey, WantOf } from "./model.js";
 
 /** Why a mode is told to let go. */
@@ -25,10 +27,38 @@ export interface VipMode<M extends ModeName = ModeName> extends AsyncDisposable 
 
 /** How long this node may hold what an ownership key stands for. Read afresh before every use; never kept. */
 export interface Fence {
-  /** Monotonic ms until which this process may hold and announce; 0 where it may not. */
+  /** Monotonic ms until which this process may hold; 0 where it may not. */
   heldUntil(ownership: OwnershipKey): number;
   /** Monotonic ms at which a lifetime given to the kernel now has to have ended; 0 where this process may not hold. */
   kernelDeadline(ownership: OwnershipKey): number;
+  /** False also while it is being given up: an heir announces by now. */
+  mayAnnounce(ownership: OwnershipKey): boolean;
+  /** Asks the API whether this node still owns it; true once a renew that started after the call has taken effect, false once it is lost. */
+  confirm(ownership: OwnershipKey): Promise<boolean>;
   /** Calls `listener` after every renew that took effect. Returns what ends it. */
   onRenewed(listener: (ownership: OwnershipKey) => void): () => void;
+}
+
+/** What a mode learns of something that it holds. */
+export type ModeReport =
+  /** It was found wrong: `up` should run again. */
+  | { readonly type: "refresh" }
+  /** Another host announces the same address. */
+  | { readonly type: "conflict"; readonly mac: MacAddress };
+
+/** The address is held by a host that is none of ours. Tried again every ten seconds. */
+export class AddressInUse extends Error {
+  readonly code = "addressInUse";
+  readonly retryAfterMs = 10_000;
+
+  constructor(
+    readonly address: IpAddress,
+    readonly iface: string,
+    readonly mac: MacAddress,
+    /** That host answers for every address. */
+    readonly proxy: boolean,
+  ) {
+    super(`hold ${address} on ${iface}: ${mac} answers for it${proxy ? ", as for every address (proxy ARP)" : ""}`);
+    this.name = "AddressInUse";
+  }
 }

@@ -11,6 +11,9 @@ export type ServiceKey = string & { readonly [serviceKeyBrand]: true };
 /** What is owned as one, by one node (DESIGN: single keys). */
 export type OwnershipKey = "services" | "control-plane";
 
+/** IFA_PROTO of the addresses that we make, so that a process that serves only the one never touches what another made for the other. */
+export type Marks = Readonly<Record<OwnershipKey, number>>;
+
 export interface Port {
   readonly protocol: "TCP" | "UDP" | "SCTP";
   readonly port: number;
@@ -31,6 +34,8 @@ export interface Vip extends Want {
   readonly ports: readonly Port[];
   /** Whose fence this address stands behind. */
   readonly ownership: OwnershipKey;
+  /** No node of ours has held this address before: somebody else may have it. */
+  readonly fresh: boolean;
 }
 
 /** What each mode takes. A new mode is a line here, a file in modes/ and a line in modes/index.ts. */

@@ -2,16 +2,15 @@ import { messageOf } from "../lib/errors.js";
 import { Drive } from "../machine/drive.js";
 import {
   electionStart,
-  electionStep,
   heldUntil,
   holds,
   kernelDeadline,
   leaseView,
-  type ElectionAction,
   type ElectionConfig,
-  type ElectionEvent,
   type ElectionState,
-} from "../machine/election.js";
+  type Stance,
+} from "../machine/election-state.js";
+import { electionStep, type ElectionAction, type ElectionEvent } from "../machine/election.js";
 import type { Clock } from "../ports/clock.js";
 import type { KubeErrorShape, Lease, LeaseId, Leases } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
@@ -28,7 +27,7 @@ export interface OwnershipDeps {
 }
 
 /** An event of the machine before its wall time is put in. */
-type Answer = WithoutWall<Exclude<ElectionEvent<Lease>, { readonly type: "candidate" | "leave" | "tick" }>>;
+type Input = WithoutWall<ElectionEvent<Lease>>;
 type WithoutWall<E> = E extends unknown ? Omit<E, "wallMs"> : never;
 
 type Machine = Drive<ElectionState<Lease>, ElectionEvent<Lease>, ElectionAction<Lease>>;
@@ -48,6 +47,7 @@ export class Ownership implements Fence, AsyncDisposable {
   readonly #renewed = new Set<(ownership: OwnershipKey) => void>();
   readonly #work = new Set<Promise<void>>();
   readonly #movedOnce: (() => void)[] = [];
+  #closed = false;
 
   constructor(
     private readonly config: ElectionConfig,
@@ -67,25 +67,29 @@ export class Ownership implements Fence, AsyncDisposable {
       this.deps.clock,
     );
     const abort = new AbortController();
-    const seen = (lease: Lease | undefined): void => machine.send({ type: "seen", lease, wallMs: this.deps.clock.wallTime() });
+    const seen = (lease: Lease | undefined): void => this.#send(machine, { type: "seen", lease });
     const watch = this.deps.leases.watch(id, seen, abort.signal).catch((error: unknown) => {
       if (!abort.signal.aborted) throw error;
     });
-    this.#seats.set(key, { id, machine, abort, watch, shown: { held: false, view: "unknown", holder: "" }, renewedAt: undefined });
+    this.#seats.set(key, { id, machine, abort, watch, shown: { held: false, view: "unknown", holder: "", created: false }, renewedAt: undefined });
   }
 
-  /** Takes part in the elections of exactly these keys. */
-  campaign(keys: ReadonlySet<OwnershipKey>): void {
+  /** How this node stands towards each key from now on; keys that are not named are left to others. */
+  campaign(stances: ReadonlyMap<OwnershipKey, Stance>): void {
     for (const [key, { machine }] of this.#seats) {
-      const on = keys.has(key);
-      const { candidate, leavingSince } = machine.state;
-      if (candidate !== on && leavingSince === undefined) machine.send({ type: "candidate", on, wallMs: this.deps.clock.wallTime() });
+      const stance = stances.get(key) ?? "out";
+      if (machine.state.stance !== stance) this.#send(machine, { type: "stance", stance });
     }
   }
 
   /** Gives up every Lease held here; addresses may stay until the heir is seen, for a bounded time (`heldUntil` says how long). */
   leave(): void {
-    for (const { machine } of this.#seats.values()) machine.send({ type: "leave", wallMs: this.deps.clock.wallTime() });
+    for (const { machine } of this.#seats.values()) this.#send(machine, { type: "stance", stance: "leave" });
+  }
+
+  /** This machine seems to have stood still: nothing is held until the API has confirmed it anew. */
+  suspect(): void {
+    for (const { machine } of this.#seats.values()) this.#send(machine, { type: "confirm", stop: true });
   }
 
   states(): ReadonlyMap<OwnershipKey, OwnershipState> {
@@ -103,6 +107,24 @@ export class Ownership implements Fence, AsyncDisposable {
     return kernelDeadline(seat.machine.state, this.config);
   }
 
+  mayAnnounce(key: OwnershipKey): boolean {
+    const state = this.#seats.get(key)?.machine.state;
+    return state !== undefined && state.leavingSince === undefined && holds(state, this.config, this.deps.clock.now());
+  }
+
+  async confirm(key: OwnershipKey): Promise<boolean> {
+    const seat = this.#seats.get(key);
+    if (seat === undefined) return false;
+    const asked = this.deps.clock.now();
+    this.#send(seat.machine, { type: "confirm", stop: false });
+    for (;;) {
+      const { renewedAt } = seat.machine.state;
+      if (!this.mayAnnounce(key) || this.#closed) return false;
+      if (renewedAt !== undefined && renewedAt >= asked) return true;
+      await new Promise<void>((resolve) => this.#movedOnce.push(resolve));
+    }
+  }
+
   onRenewed(listener: (ownership: OwnershipKey) => void): () => void {
     this.#renewed.add(listener);
     return () => this.#renewed.delete(listener);
@@ -116,6 +138,8 @@ export class Ownership implements Fence, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    for (const resolve of this.#movedOnce.splice(0)) resolve();
     for (const { machine, abort } of this.#seats.values()) {
       machine.stop();
       abort.abort(new DOMException("closing", "AbortError"));
@@ -136,6 +160,7 @@ export class Ownership implements Fence, AsyncDisposable {
       held: holds(state, this.config, now),
       view: leaseView(state, this.config, now),
       holder: state.lease?.record.holderIdentity ?? "",
+      created: state.created,
     };
     const before = seat.shown;
     seat.shown = shown;
@@ -158,10 +183,14 @@ export class Ownership implements Fence, AsyncDisposable {
 
   async #carryOut({ id, machine, abort }: Seat, action: ElectionAction<Lease>): Promise<void> {
     const event = await this.#request(id, action, abort.signal);
-    if (!abort.signal.aborted) machine.send({ ...event, wallMs: this.deps.clock.wallTime() });
+    if (!abort.signal.aborted) this.#send(machine, event);
   }
 
-  async #request(id: LeaseId, action: ElectionAction<Lease>, signal: AbortSignal): Promise<Answer> {
+  #send(machine: Machine, event: Input): void {
+    machine.send({ ...event, wallMs: this.deps.clock.wallTime() });
+  }
+
+  async #request(id: LeaseId, action: ElectionAction<Lease>, signal: AbortSignal): Promise<Input> {
     const { leases, log } = this.deps;
     try {
       switch (action.type) {
@@ -173,14 +202,15 @@ export class Ownership implements Fence, AsyncDisposable {
           return { type: "written", id: action.id, lease: await leases.replace(action.base, action.record, action.timeoutMs, signal) };
       }
     } catch (error) {
-      const conflict = isConflict(error);
+      const conflict = isConflict(action, error);
       if (!conflict && !signal.aborted) log.warn("lease request failed", { lease: id.name, request: action.type, error: messageOf(error) });
       return action.type === "read" ? { type: "readFailed" } : { type: "failed", id: action.id, conflict };
     }
   }
 }
 
-function isConflict(error: unknown): boolean {
+/** Somebody else was quicker. A Lease that cannot be found is one that was deleted, unless it was to be made: then its namespace is missing. */
+function isConflict(action: ElectionAction<Lease>, error: unknown): boolean {
   const code = (error as Partial<KubeErrorShape>).code;
-  return code === "conflict" || code === "alreadyExists" || code === "notFound";
+  return code === "conflict" || code === "alreadyExists" || (code === "notFound" && action.type === "replace");
 }

@@ -1,4 +1,4 @@
-import { familyOf, parseIp, unusableAsVip, type IpAddress } from "../lib/ip.js";
+import { parseIp, unusableAsVip, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
 
 /** Closed list of why a Service is not served here. */
@@ -8,8 +8,9 @@ export type SkipCode =
   | "otherClass"
   | "noAddress"
   | "invalidAddress"
-  | "familyNotServed"
   | "noInterface"
+  | "linkDown"
+  | "addressInUse"
   | "notOwner"
   | "foreignController";
 
@@ -20,7 +21,7 @@ export interface SkipReason {
 }
 
 /** A person has to change something: told once, as an Event. */
-export const TELLING: ReadonlySet<SkipCode> = new Set<SkipCode>(["invalidAddress", "familyNotServed", "foreignController"]);
+export const TELLING: ReadonlySet<SkipCode> = new Set<SkipCode>(["invalidAddress", "addressInUse", "foreignController"]);
 
 export const IGNORE = "kube-vip.io/ignore";
 export const LOAD_BALANCER_IPS = "kube-vip.io/loadbalancerIPs";
@@ -61,7 +62,6 @@ function parseAddresses(name: string, text: string): Asked {
     if (address === undefined) return skip("invalidAddress", `${name} has "${part}": expected an IP address such as 192.0.2.10`);
     const why = unusableAsVip(address);
     if (why !== undefined) return skip("invalidAddress", `${name} has ${address}, ${why}: expected a unicast address of the network`);
-    if (familyOf(address) === 6) return skip("familyNotServed", `${name} has ${address}: IPv6 is not served yet, expected an IPv4 address`);
     if (!addresses.includes(address)) addresses.push(address);
   }
   return { type: "addresses", addresses };

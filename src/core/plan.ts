@@ -1,24 +1,25 @@
-import { hostPrefix, type IpAddress } from "../lib/ip.js";
+import { familyOf, hostPrefix, type IpAddress } from "../lib/ip.js";
+import type { Stance } from "../machine/election-state.js";
 import type { EventDraft, Service } from "../ports/kube.js";
+import { AddressInUse } from "./mode.js";
 import { serviceKey, vipKey, type OwnershipKey, type Port, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { canServe, mainLink, serviceLink, type LinkPlanConfig } from "./plan-links.js";
 import { askedAddresses, TELLING, type ServicePlanConfig, type SkipReason } from "./plan-service.js";
 import { announceStatus, clearStatus, recordedAddresses, type StatusDecision, type StatusPatch } from "./status.js";
 import type { World } from "./world.js";
 
-export interface PlanConfig extends ServicePlanConfig {
+export interface PlanConfig extends ServicePlanConfig, LinkPlanConfig {
   /** Serve Services of type LoadBalancer. */
   readonly services: boolean;
   /** Addresses of the control-plane VIP; empty where there is none. */
   readonly controlPlane: readonly IpAddress[];
   readonly controlPlanePort: number;
-  /** Link for the VIPs; undefined: the link of the default route. */
-  readonly iface: string | undefined;
 }
 
 /** What this node should do, and for every Service that it does not serve, why not. */
 export interface Plan {
-  /** Ownership that this node should seek and keep. */
-  readonly campaigns: ReadonlySet<OwnershipKey>;
+  /** How this node should stand towards each ownership; those that are not named are left to others. */
+  readonly campaigns: ReadonlyMap<OwnershipKey, Stance>;
   readonly wants: { readonly arp: ReadonlyMap<VipKey, Vip> };
   readonly statuses: ReadonlyMap<ServiceKey, StatusPatch>;
   /** Facts to tell about Services, by what makes each of them one fact. */
@@ -43,58 +44,84 @@ class Draft {
   readonly #statuses = new Map<ServiceKey, StatusPatch>();
   readonly #events = new Map<string, EventDraft>();
   readonly #skipped = new Map<ServiceKey, SkipReason>();
-  readonly #iface: string | undefined;
 
   constructor(
     private readonly world: World,
     private readonly config: PlanConfig,
-  ) {
-    this.#iface = config.iface ?? world.defaultLink;
-  }
+  ) {}
 
   controlPlane(): void {
-    if (!this.#held("control-plane") || !this.#linkKnown()) return;
+    const link = mainLink(this.world, this.config);
+    const state = this.world.ownership.get("control-plane");
+    if (state?.held !== true || link.type === "none") return;
+    const ports: readonly Port[] = [{ protocol: "TCP", port: this.config.controlPlanePort }];
     for (const address of this.config.controlPlane) {
-      this.#want(address, "control-plane", undefined, [{ protocol: "TCP", port: this.config.controlPlanePort }]);
+      this.#want({ address, iface: link.name, ownership: "control-plane", owner: undefined, ports, fresh: state.created });
     }
   }
 
   service(service: Service): void {
-    const key = serviceKey(service);
     const asked = askedAddresses(service, this.config);
     if (asked.type === "skip") {
       this.#skip(service, asked.reason);
       if (this.#held("services")) this.#decideStatus(service, clearStatus(service));
       return;
     }
-    if (!this.#linkKnown()) {
-      const name = this.#iface ?? "the link of the default route";
-      this.#skipped.set(key, { code: "noInterface", message: `${name} is not there` });
-      return;
+    const up: string[] = [];
+    let reason: SkipReason | undefined;
+    for (const address of asked.addresses) {
+      const outcome = this.#serviceAddress(service, address);
+      if (typeof outcome === "object") reason ??= outcome;
+      else if (outcome === "up") up.push(address);
     }
-    const served = asked.addresses.filter((address) => this.#held(this.#ownership(address)));
-    if (served.length === 0) {
-      const holder = this.world.ownership.get("services")?.holder ?? "";
-      this.#skipped.set(key, { code: "notOwner", message: holder === "" ? "nobody holds it yet" : `held by ${holder}` });
-      return;
-    }
-    for (const address of served) this.#want(address, this.#ownership(address), service, service.ports);
-    this.#state(service, asked.addresses);
+    if (reason !== undefined) this.#skip(service, reason);
+    if (reason?.code !== "notOwner") this.#say(service, asked.addresses, up as IpAddress[]);
   }
 
   finish(): Plan {
-    const campaigns = new Set<OwnershipKey>();
-    // Without the first full list there is nothing to serve, and no reason to keep another node from serving.
-    if (this.config.services && this.world.services !== undefined && this.#linkKnown()) campaigns.add("services");
-    if (this.config.controlPlane.length > 0 && this.#linkKnown()) campaigns.add("control-plane");
     return {
-      campaigns,
+      campaigns: this.#campaigns(),
       wants: { arp: this.#wants },
       statuses: this.#statuses,
       events: this.#events,
       skipped: this.#skipped,
       settled: this.#settled(),
     };
+  }
+
+  #campaigns(): ReadonlyMap<OwnershipKey, Stance> {
+    const { world, config } = this;
+    const campaigns = new Map<OwnershipKey, Stance>();
+    // Without the first full list there is nothing to serve, and no reason to keep another node from serving.
+    if (config.services && world.services !== undefined) campaigns.set("services", canServe(world, config) ? "run" : "drop");
+    if (config.controlPlane.length === 0) return campaigns;
+    const well = world.controlPlaneHealth === undefined || world.controlPlaneHealth === "healthy";
+    campaigns.set("control-plane", mainLink(world, config).type === "none" ? "drop" : well ? "run" : "yield");
+    return campaigns;
+  }
+
+  /** Wants one address of a Service; says whether it is up, on its way, or why it is not served here. */
+  #serviceAddress(service: Service, address: IpAddress): "up" | "pending" | SkipReason {
+    const ownership = this.#ownership(address);
+    if (!this.#held(ownership)) {
+      const holder = this.world.ownership.get(ownership)?.holder ?? "";
+      return { code: "notOwner", message: holder === "" ? "nobody holds it yet" : `held by ${holder}` };
+    }
+    const link = ownership === "control-plane" ? mainLink(this.world, this.config) : serviceLink(this.world, this.config, address);
+    if (link.type === "none") return { code: link.code, message: link.message };
+    const fresh = recordedAddresses(service)?.includes(address) !== true;
+    const key = this.#want({ address, iface: link.name, ownership, owner: serviceKey(service), ports: service.ports, fresh });
+    const observed = this.world.observed.get(key);
+    if (observed?.state === "failed" && observed.error instanceof AddressInUse) {
+      return { code: "addressInUse", message: inUseMessage(observed.error) };
+    }
+    if (observed?.state !== "up") return "pending";
+    this.#tell(service, "Normal", "VipHeld", `${address} is held by node ${this.world.node} (${familyOf(address) === 4 ? "ARP" : "NDP"} on ${link.name})`);
+    const rival = this.world.conflicts.get(key);
+    if (rival !== undefined) {
+      this.#tell(service, "Warning", "AddressConflict", `${address} on ${link.name} is announced by ${rival} too: kept and defended, every ten seconds at the most`);
+    }
+    return "up";
   }
 
   /** A lease that is free, or names this node from an earlier life, is about to be taken: what stands under it is no leftover. */
@@ -109,36 +136,32 @@ class Draft {
     });
   }
 
-  #want(address: IpAddress, ownership: OwnershipKey, service: Service | undefined, ports: readonly Port[]): void {
-    const iface = this.#iface ?? "";
+  #want(asked: AskedVip): VipKey {
+    const { address, iface, ownership, owner, ports, fresh } = asked;
     const key = vipKey(iface, address);
     const before = this.#wants.get(key);
-    const owners = service === undefined ? [] : [serviceKey(service)];
     const merged = [...(before?.ports ?? []), ...ports.map(({ protocol, port }) => ({ protocol, port }))];
     this.#wants.set(key, {
       key,
-      owners: [...(before?.owners ?? []), ...owners],
+      owners: [...(before?.owners ?? []), ...(owner === undefined ? [] : [owner])],
       iface,
       address,
       prefix: hostPrefix(address),
       ports: merged,
-      ownership: before?.ownership ?? ownership,
+      ownership,
+      fresh: fresh && before?.fresh !== false,
     });
+    return key;
   }
 
-  /** What the Service's status and Events should say of addresses that this node serves. */
-  #state(service: Service, asked: readonly IpAddress[]): void {
-    const iface = this.#iface ?? "";
-    const up = asked.filter((address) => this.world.observed.get(vipKey(iface, address))?.state === "up");
-    if (up.length === 0) {
-      const stale = recordedAddresses(service)?.some((address) => !asked.some((a) => a === address)) ?? false;
-      if (stale) this.#decideStatus(service, clearStatus(service));
+  /** What the status of a Service should say whose addresses are this node's to announce. */
+  #say(service: Service, asked: readonly IpAddress[], up: readonly IpAddress[]): void {
+    if (up.length > 0) {
+      this.#decideStatus(service, announceStatus(service, up, this.world.node));
       return;
     }
-    this.#decideStatus(service, announceStatus(service, up, this.world.node));
-    for (const address of up) {
-      this.#tell(service, "Normal", "VipHeld", `${address} is held by node ${this.world.node} (ARP on ${iface})`);
-    }
+    const stale = recordedAddresses(service)?.some((address) => !asked.some((a) => a === address)) ?? false;
+    if (stale) this.#decideStatus(service, clearStatus(service));
   }
 
   #decideStatus(service: Service, decision: StatusDecision): void {
@@ -168,8 +191,18 @@ class Draft {
   #held(key: OwnershipKey): boolean {
     return this.world.ownership.get(key)?.held === true;
   }
+}
 
-  #linkKnown(): boolean {
-    return this.#iface !== undefined && this.world.links.has(this.#iface);
-  }
+interface AskedVip {
+  readonly address: IpAddress;
+  readonly iface: string;
+  readonly ownership: OwnershipKey;
+  readonly owner: ServiceKey | undefined;
+  readonly ports: readonly Port[];
+  readonly fresh: boolean;
+}
+
+function inUseMessage({ address, iface, mac, proxy }: AddressInUse): string {
+  const hint = proxy ? "; it answers for every address (proxy ARP): turn that off there, or set duplicate_check to off here" : "";
+  return `${address} is in use on ${iface} by ${mac}, not taken; looked at again every ten seconds${hint}`;
 }

@@ -8,7 +8,7 @@ export const VIP_HOST = "kube-vip.io/vipHost";
 
 export interface StatusPatch {
   readonly service: Service;
-  readonly ingress: readonly { readonly ip: string }[];
+  readonly ingress: readonly Readonly<Record<string, unknown>>[];
   readonly annotations: Readonly<Record<string, string | null>>;
 }
 
@@ -34,7 +34,7 @@ export function announceStatus(service: Service, addresses: readonly IpAddress[]
 export function clearStatus(service: Service): StatusDecision {
   const ours = recordedAddresses(service);
   if (ours === undefined) return { type: "none" };
-  const ingress = service.ingress.flatMap((entry) => (entry.ip !== undefined && !ours.includes(entry.ip) ? [{ ip: entry.ip }] : []));
+  const ingress = service.ingress.filter(({ ip }) => ip === undefined || !ours.includes(ip)).map(({ raw }) => raw);
   return { type: "patch", patch: { service, ingress, annotations: { [ANNOUNCED]: null, [VIP_HOST]: null } } };
 }
 

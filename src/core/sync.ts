@@ -49,6 +49,7 @@ export class KeyedSync<K, V, O> {
   readonly #queue = new Set<K>();
   #running = 0;
   #idle: (() => void)[] = [];
+  #stopped = false;
 
   constructor(
     private readonly config: SyncConfig<V>,
@@ -118,6 +119,7 @@ export class KeyedSync<K, V, O> {
   }
 
   #pump(): void {
+    if (this.#stopped) this.#queue.clear();
     for (const key of this.#queue) {
       if (this.#running >= this.config.concurrency) return;
       this.#queue.delete(key);
@@ -158,11 +160,11 @@ export class KeyedSync<K, V, O> {
   }
 
   #failed(key: K, entry: Entry<V, O>, verb: "up" | "down", error: unknown): void {
-    const retryMs = backoffMs(entry.attempts, this.config.firstRetryMs, this.config.lastRetryMs, this.deps.random.float());
+    const retryMs = askedRetry(error) ?? backoffMs(entry.attempts, this.config.firstRetryMs, this.config.lastRetryMs, this.deps.random.float());
     entry.attempts += 1;
     this.#observe(entry, { state: "failed", error, attempts: entry.attempts });
     this.deps.failed(key, verb, error, retryMs);
-    if (entry.dirty) return;
+    if (entry.dirty || this.#stopped) return;
     entry.retry = this.deps.clock.after(retryMs, () => {
       entry.retry = undefined;
       entry.dirty = true;
@@ -179,9 +181,17 @@ export class KeyedSync<K, V, O> {
 
   /** Calls off every retry. Desired state is left as it is; nothing runs from now on but what runs already. */
   stop(): void {
+    this.#stopped = true;
+    this.#queue.clear();
     for (const entry of this.#entries.values()) {
       entry.retry?.cancel();
       entry.retry = undefined;
     }
   }
+}
+
+/** An error may know best when to try again. */
+function askedRetry(error: unknown): number | undefined {
+  const ms = error instanceof Error && "retryAfterMs" in error ? error.retryAfterMs : undefined;
+  return typeof ms === "number" ? ms : undefined;
 }

@@ -20,7 +20,7 @@ export function createServices(annotations: readonly string[], deps: ReflectDeps
         // A patch with a version that is not the newest is refused (409).
         metadata: { resourceVersion: service.resourceVersion, ...(Object.keys(patch.annotations).length === 0 ? {} : { annotations: patch.annotations }) },
         // A merge patch replaces the array as a whole (RFC 7396).
-        status: { loadBalancer: { ingress: patch.ingress.map(({ ip }) => ({ ip })) } },
+        status: { loadBalancer: { ingress: patch.ingress } },
       };
       const path = `/api/v1/namespaces/${encodeURIComponent(service.namespace)}/services/${encodeURIComponent(service.name)}/status`;
       const contentType = "application/merge-patch+json";
@@ -68,7 +68,7 @@ function decodePort(raw: unknown): readonly ServicePort[] {
 
 function decodeIngress(raw: unknown): IngressAddress {
   const { ip, hostname } = fieldsOf(raw);
-  return { ip: textOf(ip), hostname: textOf(hostname) };
+  return { ip: textOf(ip), hostname: textOf(hostname), raw: fieldsOf(raw) };
 }
 
 function timeOf(raw: unknown): number {

@@ -1,3 +1,4 @@
+import { ARP_REPLY } from "../wire/arp.js";
 import { ETHERTYPE_ARP, ETHERTYPE_IPV6 } from "../wire/ethernet.js";
 import { NEXT_HEADER_ICMPV6 } from "../wire/ipv6.js";
 import { ND_NEIGHBOR_ADVERT, ND_NEIGHBOR_SOLICIT } from "../wire/ndp.js";
@@ -8,37 +9,66 @@ export const FRAME_SIZE = 2048;
 // Classic BPF: {u16 code, u8 jump if true, u8 jump if false, u32 operand}
 const LOAD_HALF = 0x28;
 const LOAD_BYTE = 0x30;
+const LOAD_WORD = 0x20;
+const A_TO_X = 0x07;
 const JUMP_EQUAL = 0x15;
+const JUMP_EQUAL_X = 0x1d;
 const RETURN = 0x06;
 /** Load from here: not the frame but what the kernel knows about it, first the packet type. */
 const ANCILLARY_PACKET_TYPE = 0xffff_f000 + 4;
 /** For another host; frames of a VLAN that this link does not have are marked so too, and what they carry is not ours. */
 const PACKET_OTHERHOST = 3;
 const PACKET_OUTGOING = 4;
+// Where things are in an Ethernet frame.
+const ARP_OPERATION = 20;
+const ARP_SENDER_IP = 28;
+const ARP_TARGET_IP = 38;
+const IPV6_SOURCE = 22;
 
-/** Only ARP, and nothing that is not for this link or that this link sent itself. */
-export const ARP_ONLY = encodeFilter([
+/**
+ * ARP by which somebody claims an address: replies, announcements (sender = target) and probes (sender 0.0.0.0). Ordinary requests, the bulk of
+ * the broadcasts on a LAN, wake nobody. Nothing that is not for this link or that this link sent itself.
+ */
+export const ARP_CLAIMS = encodeFilter([
   [LOAD_BYTE, 0, 0, ANCILLARY_PACKET_TYPE],
-  [JUMP_EQUAL, 4, 0, PACKET_OTHERHOST],
-  [JUMP_EQUAL, 3, 0, PACKET_OUTGOING],
+  [JUMP_EQUAL, 11, 0, PACKET_OTHERHOST],
+  [JUMP_EQUAL, 10, 0, PACKET_OUTGOING],
   [LOAD_HALF, 0, 0, 12],
-  [JUMP_EQUAL, 0, 1, ETHERTYPE_ARP],
+  [JUMP_EQUAL, 0, 8, ETHERTYPE_ARP],
+  [LOAD_HALF, 0, 0, ARP_OPERATION],
+  [JUMP_EQUAL, 5, 0, ARP_REPLY],
+  [LOAD_WORD, 0, 0, ARP_SENDER_IP],
+  [JUMP_EQUAL, 3, 0, 0],
+  [A_TO_X, 0, 0, 0],
+  [LOAD_WORD, 0, 0, ARP_TARGET_IP],
+  [JUMP_EQUAL_X, 0, 1, 0],
   [RETURN, 0, 0, FRAME_SIZE],
   [RETURN, 0, 0, 0],
 ]);
 
-/** The same for Neighbor Solicitations and Advertisements; no node sends these behind an extension header (RFC 6980: at least not fragmented). */
-export const ND_ONLY = encodeFilter([
+/**
+ * The same for Neighbor Discovery: advertisements, and solicitations from `::`. No node sends these behind an extension header (RFC 6980: at least
+ * not fragmented).
+ */
+export const ND_CLAIMS = encodeFilter([
   [LOAD_BYTE, 0, 0, ANCILLARY_PACKET_TYPE],
-  [JUMP_EQUAL, 9, 0, PACKET_OTHERHOST],
-  [JUMP_EQUAL, 8, 0, PACKET_OUTGOING],
+  [JUMP_EQUAL, 17, 0, PACKET_OTHERHOST],
+  [JUMP_EQUAL, 16, 0, PACKET_OUTGOING],
   [LOAD_HALF, 0, 0, 12],
-  [JUMP_EQUAL, 0, 6, ETHERTYPE_IPV6],
+  [JUMP_EQUAL, 0, 14, ETHERTYPE_IPV6],
   [LOAD_BYTE, 0, 0, 20],
-  [JUMP_EQUAL, 0, 4, NEXT_HEADER_ICMPV6],
+  [JUMP_EQUAL, 0, 12, NEXT_HEADER_ICMPV6],
   [LOAD_BYTE, 0, 0, 54],
-  [JUMP_EQUAL, 1, 0, ND_NEIGHBOR_SOLICIT],
-  [JUMP_EQUAL, 0, 1, ND_NEIGHBOR_ADVERT],
+  [JUMP_EQUAL, 9, 0, ND_NEIGHBOR_ADVERT],
+  [JUMP_EQUAL, 0, 9, ND_NEIGHBOR_SOLICIT],
+  [LOAD_WORD, 0, 0, IPV6_SOURCE],
+  [JUMP_EQUAL, 0, 7, 0],
+  [LOAD_WORD, 0, 0, IPV6_SOURCE + 4],
+  [JUMP_EQUAL, 0, 5, 0],
+  [LOAD_WORD, 0, 0, IPV6_SOURCE + 8],
+  [JUMP_EQUAL, 0, 3, 0],
+  [LOAD_WORD, 0, 0, IPV6_SOURCE + 12],
+  [JUMP_EQUAL, 0, 1, 0],
   [RETURN, 0, 0, FRAME_SIZE],
   [RETURN, 0, 0, 0],
 ]);

@@ -5,7 +5,7 @@ import { ETHERTYPE_ARP, ETHERTYPE_IPV6 } from "../wire/ethernet.js";
 import { errnoName, KernelError } from "./errors.js";
 import type { Native, Poll } from "./native.js";
 import { EAGAIN, EINTR, ENETDOWN, MSG_DONTWAIT } from "./netlink-socket.js";
-import { ARP_ONLY, FRAME_SIZE, ND_ONLY } from "./packet-filter.js";
+import { ARP_CLAIMS, FRAME_SIZE, ND_CLAIMS } from "./packet-filter.js";
 
 const AF_PACKET = 17;
 const SOCK_RAW = 3;
@@ -31,8 +31,8 @@ interface Hearing {
 }
 
 const HEARING: Readonly<Record<FrameKind, Hearing>> = {
-  arp: { etherType: ETHERTYPE_ARP, filter: ARP_ONLY, allMulticast: false },
-  nd: { etherType: ETHERTYPE_IPV6, filter: ND_ONLY, allMulticast: true },
+  arp: { etherType: ETHERTYPE_ARP, filter: ARP_CLAIMS, allMulticast: false },
+  nd: { etherType: ETHERTYPE_IPV6, filter: ND_CLAIMS, allMulticast: true },
 };
 
 export type OnFrame = (frame: Uint8Array) => void;

@@ -1,66 +1,37 @@
 import type { LeaseRecord } from "../lib/lease-record.js";
+import {
+  freeAt,
+  heldUntil,
+  holds,
+  isFreeRecord,
+  namesMe,
+  type ElectionConfig,
+  type ElectionState,
+  type LeaseVersion,
+  type SentWrite,
+  type Stance,
+} from "./election-state.js";
 import type { StepResult } from "./step.js";
 
-/**
+/*
  * Leader election on one Lease, wire-compatible with client-go's `leaderelection` (LeaseLock), with these differences, all on the safe side:
  * the Lease is watched; several writes may be under way (each with the resourceVersion last seen, so at most one takes effect); a renew
  * counts from the moment at which it was *started*; and a reply that was lost counts when any later reading shows the renewTime that we sent.
  */
-export interface ElectionConfig {
-  readonly identity: string;
-  readonly leaseDurationMs: number;
-  readonly renewDeadlineMs: number;
-  readonly retryPeriodMs: number;
-  /** How far the rates of two machines' clocks may differ, as a fraction. */
-  readonly drift: number;
-  /** How late the kernel may remove an address whose lifetime has ended, plus a margin, ms. */
-  readonly kernelLatenessMs: number;
-  /** How long a leaving holder keeps its addresses when no heir shows up, ms. */
-  readonly handOverMs: number;
-}
 
-/** One version of the Lease object. */
-export interface LeaseVersion {
-  readonly resourceVersion: string;
-  readonly record: LeaseRecord;
-}
-
-interface Sent {
-  readonly id: number;
-  /** resourceVersion that the write was based on; undefined for a create. */
-  readonly base: string | undefined;
-  readonly renewTime: string;
-  readonly startedAt: number;
-}
-
-export interface ElectionState<L extends LeaseVersion = LeaseVersion> {
-  readonly candidate: boolean;
-  /** When `leave` was asked for. */
-  readonly leavingSince: number | undefined;
-  readonly releasing: boolean;
-  /** False until the Lease, or its absence, has been seen once. */
-  readonly known: boolean;
-  readonly lease: L | undefined;
-  /** Own monotonic time at which `lease` was last seen to change. */
-  readonly changedAt: number;
-  readonly sent: readonly Sent[];
-  readonly inFlight: readonly number[];
-  readonly reading: boolean;
-  readonly nextId: number;
-  readonly nextAttemptAt: number;
-  /** Start of the last renew that is known to have taken effect. */
-  readonly renewedAt: number | undefined;
-}
-
-export type ElectionEvent<L extends LeaseVersion = LeaseVersion> =
-  | { readonly type: "candidate"; readonly on: boolean; readonly wallMs: number }
-  | { readonly type: "leave"; readonly wallMs: number }
+type ElectionInput<L extends LeaseVersion> =
+  | { readonly type: "stance"; readonly stance: Stance }
+  /** The Lease is to be renewed now; with `stop`, nothing is held until such a renew has taken effect. */
+  | { readonly type: "confirm"; readonly stop: boolean }
   /** The watch, or a read that was asked for, shows this version; undefined: there is no such Lease. */
-  | { readonly type: "seen"; readonly lease: L | undefined; readonly wallMs: number; readonly read?: boolean }
-  | { readonly type: "written"; readonly id: number; readonly lease: L; readonly wallMs: number }
-  | { readonly type: "failed"; readonly id: number; readonly conflict: boolean; readonly wallMs: number }
-  | { readonly type: "readFailed"; readonly wallMs: number }
-  | { readonly type: "tick"; readonly wallMs: number };
+  | { readonly type: "seen"; readonly lease: L | undefined; readonly read?: boolean }
+  | { readonly type: "written"; readonly id: number; readonly lease: L }
+  | { readonly type: "failed"; readonly id: number; readonly conflict: boolean }
+  | { readonly type: "readFailed" }
+  | { readonly type: "tick" };
+
+/** Every event carries the wall clock, for the timestamps in the Lease and for nothing else. */
+export type ElectionEvent<L extends LeaseVersion = LeaseVersion> = ElectionInput<L> & { readonly wallMs: number };
 
 export type ElectionAction<L extends LeaseVersion = LeaseVersion> =
   | { readonly type: "create"; readonly id: number; readonly record: LeaseRecord; readonly timeoutMs: number }
@@ -69,55 +40,6 @@ export type ElectionAction<L extends LeaseVersion = LeaseVersion> =
 
 const MAX_WRITES_IN_FLIGHT = 3;
 
-/** Before anything is known; not a candidate. */
-export function electionStart<L extends LeaseVersion>(): ElectionState<L> {
-  return {
-    candidate: false,
-    leavingSince: undefined,
-    releasing: false,
-    known: false,
-    lease: undefined,
-    changedAt: 0,
-    sent: [],
-    inFlight: [],
-    reading: false,
-    nextId: 1,
-    nextAttemptAt: 0,
-    renewedAt: undefined,
-  };
-}
-
-/** True while this node may hold what the Lease stands for: fresh, and named by the newest version known. */
-export function holds(state: ElectionState, config: ElectionConfig, now: number): boolean {
-  return now < heldUntil(state, config);
-}
-
-/** Monotonic ms at which `holds` ends unless a renew takes effect before; 0 where it does not hold. */
-export function heldUntil(state: ElectionState, config: ElectionConfig): number {
-  if (state.renewedAt === undefined) return 0;
-  const fresh = state.renewedAt + config.renewDeadlineMs;
-  const holder = state.lease?.record.holderIdentity;
-  if (state.leavingSince === undefined) return holder === config.identity ? fresh : 0;
-  // Make before break: keep the address until the heir's name is seen, for a bounded time.
-  const heir = holder !== undefined && holder !== "" && holder !== config.identity;
-  return heir ? 0 : Math.min(fresh, state.leavingSince + config.handOverMs);
-}
-
-/** Monotonic ms at which a kernel lifetime set now has to have ended (before anybody else may take over). */
-export function kernelDeadline(state: ElectionState, config: ElectionConfig): number {
-  if (state.renewedAt === undefined) return 0;
-  return state.renewedAt + config.leaseDurationMs * (1 - 2 * config.drift) - config.kernelLatenessMs;
-}
-
-/** What an observer may say of the Lease. */
-export type LeaseView = "unknown" | "mine" | "other" | "free";
-
-export function leaseView(state: ElectionState, config: ElectionConfig, now: number): LeaseView {
-  if (!state.known) return "unknown";
-  if (state.lease?.record.holderIdentity === config.identity) return "mine";
-  return freeAt(state, config) <= now ? "free" : "other";
-}
-
 /** One event in, new state and the requests to send out. */
 export function electionStep<L extends LeaseVersion>(
   state: ElectionState<L>,
@@ -125,27 +47,24 @@ export function electionStep<L extends LeaseVersion>(
   now: number,
   config: ElectionConfig,
 ): StepResult<ElectionState<L>, ElectionAction<L>> {
-  let next = absorb(state, event, now, config);
+  let next = offerAgain(settled(absorb(state, event, now, config), now, config), now, config);
   const actions: ElectionAction<L>[] = [];
+  const timeoutMs = config.renewDeadlineMs;
   if (event.type === "failed" && event.conflict && !next.reading && !movedOn(state, event.id)) {
     next = { ...next, reading: true };
-    actions.push({ type: "read", timeoutMs: config.renewDeadlineMs });
+    actions.push({ type: "read", timeoutMs });
   }
-  const write = dueWrite(next, now, config);
-  if (write !== undefined) {
-    const { record, sent } = write(event.wallMs);
-    const base = next.lease;
-    const timeoutMs = config.renewDeadlineMs;
-    actions.push(
-      base === undefined
-        ? { type: "create", id: sent.id, record, timeoutMs }
-        : { type: "replace", id: sent.id, base, record, timeoutMs },
-    );
+  const due = dueWrite(next, now, config);
+  if (due !== undefined) {
+    const record = due === "release" ? released(next, event.wallMs) : claimed(next, event.wallMs, config);
+    const { lease: base, nextId: id } = next;
+    actions.push(base === undefined ? { type: "create", id, record, timeoutMs } : { type: "replace", id, base, record, timeoutMs });
+    const sent: SentWrite = { id, base: base?.resourceVersion, renewTime: record.renewTime ?? "", startedAt: now };
     next = {
       ...next,
-      nextId: sent.id + 1,
+      nextId: id + 1,
       sent: [...next.sent.filter((s) => now - s.startedAt < config.leaseDurationMs), sent],
-      inFlight: [...next.inFlight, sent.id],
+      inFlight: [...next.inFlight, id],
       nextAttemptAt: now + config.retryPeriodMs,
     };
   }
@@ -161,25 +80,55 @@ function absorb<L extends LeaseVersion>(
   switch (event.type) {
     case "tick":
       return state;
-    case "candidate":
-      return { ...state, candidate: event.on };
-    case "leave":
-      return state.leavingSince === undefined
-        ? { ...state, candidate: false, leavingSince: now, releasing: true, nextAttemptAt: now }
-        : state;
+    case "stance":
+      return changeStance(state, event.stance, now, config);
+    case "confirm":
+      return { ...state, nextAttemptAt: Math.min(state.nextAttemptAt, now), suspectedAt: event.stop ? now : state.suspectedAt };
     case "seen":
       return observe({ ...state, reading: event.read === true ? false : state.reading }, event.lease, now, config);
     case "readFailed":
       return { ...state, reading: false };
-    case "written":
-      return observe(landed(state, event.id), event.lease, now, config);
+    case "written": {
+      const created = state.created || state.sent.some((s) => s.id === event.id && s.base === undefined);
+      return observe({ ...landed(state, event.id), created }, event.lease, now, config);
+    }
     case "failed": {
-      const after = landed(state, event.id);
-      if (event.conflict) return after;
+      const landing = landed(state, event.id);
+      const after = { ...landing, releasing: landing.releasing && (namesMe(landing, config) || landing.inFlight.length > 0) };
+      // A renew that landed before the release made its version stale: the release is not put off.
+      if (event.conflict) return after.releasing ? { ...after, nextAttemptAt: Math.min(after.nextAttemptAt, now) } : after;
       const pause = holds(state, config, now) ? config.retryPeriodMs / 4 : config.retryPeriodMs;
       return { ...after, nextAttemptAt: Math.min(state.nextAttemptAt, now + pause) };
     }
   }
+}
+
+function changeStance<L extends LeaseVersion>(state: ElectionState<L>, stance: Stance, now: number, config: ElectionConfig): ElectionState<L> {
+  if (stance === state.stance || state.stance === "leave") return state;
+  const next = { ...state, stance };
+  if (stance === "run") return { ...next, leavingSince: undefined, heirSeenAt: undefined, releasing: false, nextAttemptAt: Math.min(state.nextAttemptAt, now) };
+  return giveUp(next, now, config);
+}
+
+/** Starts to give the Lease up, where there is something to give up. A write under way may still make it ours. */
+function giveUp<L extends LeaseVersion>(state: ElectionState<L>, now: number, config: ElectionConfig): ElectionState<L> {
+  const something = namesMe(state, config) || state.inFlight.length > 0;
+  if (!something) return { ...state, leavingSince: state.stance === "leave" ? now : undefined, heirSeenAt: undefined, releasing: false };
+  return { ...state, leavingSince: state.leavingSince ?? now, releasing: true, nextAttemptAt: now };
+}
+
+/** Keeps `takenAt`, and ends what is over: given up and taken, by another or for want of others by this node, it is a Lease like any other. */
+function settled<L extends LeaseVersion>(state: ElectionState<L>, now: number, config: ElectionConfig): ElectionState<L> {
+  const taken = state.stance !== "leave" && state.leavingSince !== undefined && !state.releasing && !isFreeRecord(state.lease);
+  const over = taken && (namesMe(state, config) || !holds(state, config, now));
+  const next = over ? { ...state, leavingSince: undefined, heirSeenAt: undefined } : state;
+  if (!holds(next, config, now)) return next.takenAt === undefined ? next : { ...next, takenAt: undefined };
+  return next.takenAt === undefined ? { ...next, takenAt: now } : next;
+}
+
+function offerAgain<L extends LeaseVersion>(state: ElectionState<L>, now: number, config: ElectionConfig): ElectionState<L> {
+  const due = state.stance === "yield" && state.leavingSince === undefined && state.takenAt !== undefined && now >= state.takenAt + config.offerAgainMs;
+  return due ? giveUp(state, now, config) : state;
 }
 
 function landed<L extends LeaseVersion>(state: ElectionState<L>, id: number): ElectionState<L> {
@@ -201,7 +150,9 @@ function observe<L extends LeaseVersion>(
   if (isOlder(lease, state.lease)) return { ...state, known: true };
   const changed = !state.known || lease?.resourceVersion !== state.lease?.resourceVersion;
   const own = lease?.record.holderIdentity === config.identity;
-  const sent = own ? state.sent.find((s) => s.renewTime === lease?.record.renewTime) : undefined;
+  const sent = own ? state.sent.find((s) => s.renewTime === lease.record.renewTime) : undefined;
+  const releasing = state.releasing && (own || state.inFlight.length > 0);
+  const heir = state.leavingSince !== undefined && !own && !isFreeRecord(lease);
   return {
     ...state,
     known: true,
@@ -209,9 +160,10 @@ function observe<L extends LeaseVersion>(
     reading: state.reading && !changed,
     changedAt: changed ? now : state.changedAt,
     renewedAt: sent === undefined ? state.renewedAt : Math.max(state.renewedAt ?? -Infinity, sent.startedAt),
-    // A lease that someone gave up is taken at once, not at the next turn of the retry period.
+    // A Lease that someone gave up is taken at once, not at the next turn of the retry period.
     nextAttemptAt: changed && isFreeRecord(lease) ? Math.min(state.nextAttemptAt, now) : state.nextAttemptAt,
-    releasing: state.releasing && (own || state.inFlight.length > 0),
+    releasing,
+    heirSeenAt: heir ? (state.heirSeenAt ?? now) : state.heirSeenAt,
   };
 }
 
@@ -223,53 +175,40 @@ function isOlder(lease: LeaseVersion | undefined, known: LeaseVersion | undefine
   return BigInt(a) < BigInt(b);
 }
 
-function isFreeRecord(lease: LeaseVersion | undefined): boolean {
-  return lease === undefined || lease.record.holderIdentity === "";
-}
-
-/** Own monotonic time from which somebody else's Lease may be taken. */
-function freeAt(state: ElectionState, config: ElectionConfig): number {
-  if (isFreeRecord(state.lease)) return 0;
-  const seconds = state.lease?.record.leaseDurationSeconds ?? 0;
-  return state.changedAt + (seconds > 0 ? seconds * 1000 : config.leaseDurationMs);
-}
-
-type DueWrite = (wallMs: number) => { readonly record: LeaseRecord; readonly sent: Sent };
-
-function dueWrite(state: ElectionState, now: number, config: ElectionConfig): DueWrite | undefined {
+function dueWrite(state: ElectionState, now: number, config: ElectionConfig): "claim" | "release" | undefined {
   if (!state.known || state.reading || state.inFlight.length >= MAX_WRITES_IN_FLIGHT) return undefined;
-  if (now < state.nextAttemptAt) return undefined;
-  const mine = state.lease?.record.holderIdentity === config.identity;
-  if (state.releasing) return mine ? (wallMs) => released(state, wallMs, now) : undefined;
-  if (!state.candidate) return undefined;
-  if (!mine && now < freeAt(state, config)) return undefined;
-  return (wallMs) => claimed(state, mine, wallMs, now, config);
+  const at = writeAt(state, config);
+  if (at === undefined || now < at) return undefined;
+  return state.releasing ? "release" : "claim";
 }
 
-function claimed(state: ElectionState, mine: boolean, wallMs: number, now: number, config: ElectionConfig) {
+/** Own monotonic time at which the next write is due, requests under way aside. */
+function writeAt(state: ElectionState, config: ElectionConfig): number | undefined {
+  const mine = namesMe(state, config);
+  if (state.releasing) return mine ? state.nextAttemptAt : undefined;
+  if (state.stance !== "run" && state.stance !== "yield") return undefined;
+  if (mine) return state.nextAttemptAt;
+  return Math.max(state.nextAttemptAt, freeAt(state, config) + (state.stance === "yield" ? config.patienceMs : 0));
+}
+
+function claimed(state: ElectionState, wallMs: number, config: ElectionConfig): LeaseRecord {
   const time = microTime(wallMs, state.nextId);
   const old = state.lease?.record;
-  const record: LeaseRecord = {
+  const mine = namesMe(state, config);
+  return {
     holderIdentity: config.identity,
     leaseDurationSeconds: Math.round(config.leaseDurationMs / 1000),
     acquireTime: mine ? (old?.acquireTime ?? time) : time,
     renewTime: time,
     leaseTransitions: old === undefined ? 0 : old.leaseTransitions + (mine ? 0 : 1),
   };
-  return { record, sent: { id: state.nextId, base: state.lease?.resourceVersion, renewTime: time, startedAt: now } };
 }
 
 /** client-go `release`: empty holder, one second, so that anybody takes it at once. */
-function released(state: ElectionState, wallMs: number, now: number) {
+function released(state: ElectionState, wallMs: number): LeaseRecord {
   const time = microTime(wallMs, state.nextId);
-  const record: LeaseRecord = {
-    holderIdentity: "",
-    leaseDurationSeconds: 1,
-    acquireTime: time,
-    renewTime: time,
-    leaseTransitions: state.lease?.record.leaseTransitions ?? 0,
-  };
-  return { record, sent: { id: state.nextId, base: state.lease?.resourceVersion, renewTime: time, startedAt: now } };
+  const leaseTransitions = state.lease?.record.leaseTransitions ?? 0;
+  return { holderIdentity: "", leaseDurationSeconds: 1, acquireTime: time, renewTime: time, leaseTransitions };
 }
 
 /** MicroTime whose last three digits count our writes, so that each of them can be told from every other. */
@@ -282,10 +221,8 @@ function wakeAt(state: ElectionState, now: number, config: ElectionConfig): numb
   const times: number[] = [];
   const until = heldUntil(state, config);
   if (until > now) times.push(until);
-  const mine = state.lease?.record.holderIdentity === config.identity;
-  if (state.known && (state.candidate || state.releasing) && !state.reading && state.inFlight.length < MAX_WRITES_IN_FLIGHT) {
-    const free = mine ? 0 : freeAt(state, config);
-    if (mine || state.candidate) times.push(Math.max(state.nextAttemptAt, free));
-  }
+  const write = writeAt(state, config);
+  if (state.known && write !== undefined && !state.reading && state.inFlight.length < MAX_WRITES_IN_FLIGHT) times.push(write);
+  if (state.stance === "yield" && state.leavingSince === undefined && state.takenAt !== undefined) times.push(state.takenAt + config.offerAgainMs);
   return times.length === 0 ? undefined : Math.max(now, Math.min(...times));
 }

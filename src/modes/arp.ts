@@ -1,20 +1,26 @@
-import type { DownReason, Fence, Held, VipMode } from "../core/mode.js";
-import { splitVipKey, vipKey, type Vip, type VipKey } from "../core/model.js";
+import { AddressInUse, type DownReason, type Fence, type Held, type ModeReport, type VipMode } from "../core/mode.js";
+import { splitVipKey, vipKey, type Marks, type OwnershipKey, type Vip, type VipKey } from "../core/model.js";
 import { messageOf } from "../lib/errors.js";
-import { hostPrefix } from "../lib/ip.js";
-import { BROADCAST_MAC, type MacAddress } from "../lib/mac.js";
+import { familyOf, hostPrefix, type IpAddress } from "../lib/ip.js";
+import type { MacAddress } from "../lib/mac.js";
 import type { AnnounceConfig } from "../machine/announce.js";
+import type { ProbeOutcome } from "../machine/probe.js";
 import type { Clock } from "../ports/clock.js";
-import type { Addresses, AddressPut, FrameSocket, Link, Packets } from "../ports/kernel.js";
+import type { Addresses, AddressPut, Link, Packets } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
-import { ARP_REPLY, ARP_REQUEST, encodeArp } from "../wire/arp.js";
 import { Announcer } from "./announcer.js";
 import { Lifetimes } from "./lifetimes.js";
+import { Listeners } from "./listeners.js";
+import type { Claim } from "./neighbour.js";
+import { Probes } from "./probes.js";
 
 export interface ArpConfig {
   readonly announce: AnnounceConfig;
-  /** IFA_PROTO of every address that we make. */
-  readonly mark: number;
+  readonly marks: Marks;
+  /** What this process serves: leftovers of these only are its own. */
+  readonly serves: ReadonlySet<OwnershipKey>;
+  /** Look for others before the first claim of an address, and listen for them afterwards. */
+  readonly duplicateCheck: boolean;
 }
 
 export interface ArpDeps {
@@ -24,17 +30,21 @@ export interface ArpDeps {
   readonly log: Log;
   /** Every link as the kernel reports it now. */
   links(): Iterable<Link>;
-  /** Something that is held was found wrong: `up` should run again. */
-  refresh(key: VipKey): void;
+  report(key: VipKey, what: ModeReport): void;
 }
 
 interface HeldVip {
   readonly vip: Vip;
   readonly linkIndex: number;
-  readonly mac: MacAddress;
+  /** Somebody else announced it: the address is off until the API has confirmed that it is ours. */
+  doubted: boolean;
+  defendedAt: number;
 }
 
-/** ARP mode (IPv4): the address on the link with a finite lifetime, gratuitous ARP on the LAN. The kernel answers the requests. */
+/** One defence in so long (RFC 5227 2.4 b: DEFEND_INTERVAL), ms. */
+const DEFEND_INTERVAL_MS = 10_000;
+
+/** ARP mode: the address on the link with a finite lifetime, gratuitous ARP or unsolicited NA on the LAN. The kernel answers the requests. */
 export function createArpMode(config: ArpConfig, deps: ArpDeps): VipMode<"arp"> {
   return new ArpMode(config, deps);
 }
@@ -42,16 +52,20 @@ export function createArpMode(config: ArpConfig, deps: ArpDeps): VipMode<"arp"> 
 class ArpMode implements VipMode<"arp"> {
   readonly name = "arp";
   readonly #held = new Map<VipKey, HeldVip>();
-  readonly #sockets = new Map<number, FrameSocket>();
   readonly #closing = new AbortController();
   readonly #lifetimes: Lifetimes<VipKey>;
   readonly #announcer: Announcer<VipKey>;
+  readonly #listeners: Listeners;
+  readonly #probes: Probes;
+  readonly #work = new Set<Promise<void>>();
 
   constructor(
     private readonly config: ArpConfig,
     private readonly deps: ArpDeps,
   ) {
-    const { clock, fence } = deps;
+    const { clock, fence, kernel } = deps;
+    this.#listeners = new Listeners({ kernel, claimed: (linkIndex, claim) => this.#claimed(linkIndex, claim) });
+    this.#probes = new Probes({ clock, ask: (linkIndex, address, mac) => this.#listeners.ask(linkIndex, address, mac) });
     this.#announcer = new Announcer(config.announce, { clock, send: (key, step) => this.#announce(key, step) });
     this.#lifetimes = new Lifetimes({
       clock,
@@ -59,16 +73,18 @@ class ArpMode implements VipMode<"arp"> {
       put: async (key, validUntil) => this.#prolong(key, validUntil),
       failed: (key, error) => {
         deps.log.warn("lifetime not renewed", { vip: key, error: messageOf(error) });
-        deps.refresh(key);
+        deps.report(key, { type: "refresh" });
       },
     });
   }
 
   async up(vip: Vip, signal: AbortSignal): Promise<void> {
-    const link = this.#link(vip.iface);
-    if (link === undefined) throw new Error(`hold ${vip.address} on ${vip.iface}: there is no such link`);
-    if (link.mac === undefined) throw new Error(`hold ${vip.address} on ${vip.iface}: the link has no MAC address, expected an Ethernet link`);
-    const held: HeldVip = { vip, linkIndex: link.index, mac: link.mac };
+    const link = this.#link(vip);
+    const known = this.#held.get(vip.key);
+    if (known?.doubted === true) return;
+    await this.#listeners.keep(new Set([...this.deps.links()].map(({ index }) => index)));
+    if (vip.fresh && known === undefined && this.config.duplicateCheck) await this.#probe(vip, link, signal);
+    const held: HeldVip = { vip, linkIndex: link.index, doubted: false, defendedAt: known?.defendedAt ?? -Infinity };
     const endsAt = await this.deps.kernel.putAddress(this.#address(held, this.deps.fence.kernelDeadline(vip.ownership)), signal);
     this.#held.set(vip.key, held);
     this.#lifetimes.keep(vip.key, vip.ownership, endsAt);
@@ -78,21 +94,26 @@ class ArpMode implements VipMode<"arp"> {
   async down(key: VipKey, _reason: DownReason, signal: AbortSignal): Promise<void> {
     const held = this.#held.get(key);
     this.#held.delete(key);
-    this.#lifetimes.forget(key);
     this.#announcer.end(key);
+    const running = this.#lifetimes.forget(key);
     const { iface, address } = splitVipKey(key);
-    const linkIndex = held?.linkIndex ?? this.#link(iface)?.index;
+    const linkIndex = held?.linkIndex ?? [...this.deps.links()].find(({ name }) => name === iface)?.index;
     if (linkIndex === undefined) return;
-    const prefix = held?.vip.prefix ?? hostPrefix(address);
-    await this.deps.kernel.removeAddress({ linkIndex, address, prefix }, signal);
+    const id = { linkIndex, address, prefix: held?.vip.prefix ?? hostPrefix(address) };
+    await this.deps.kernel.removeAddress(id, signal);
+    if (running === undefined) return;
+    // A lifetime that was being set may have been set after the removal.
+    await running;
+    await this.deps.kernel.removeAddress(id, signal);
   }
 
   async held(signal: AbortSignal): Promise<readonly Held[]> {
     const addresses = await this.deps.kernel.addresses(signal);
     const names = new Map([...this.deps.links()].map((link) => [link.index, link.name]));
+    const marks = new Set([...this.config.serves].map((ownership) => this.config.marks[ownership]));
     return addresses.flatMap(({ mark, linkIndex, address, prefix, validSeconds }) => {
       const name = names.get(linkIndex);
-      if (mark !== this.config.mark || name === undefined) return [];
+      if (!marks.has(mark) || name === undefined) return [];
       return [{ key: vipKey(name, address), describe: `${address}/${prefix} on ${name}, ${validSeconds} s left` }];
     });
   }
@@ -101,9 +122,15 @@ class ArpMode implements VipMode<"arp"> {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new DOMException("closing", "AbortError"));
     this.#announcer[Symbol.dispose]();
+    this.#probes[Symbol.dispose]();
     await this.#lifetimes[Symbol.asyncDispose]();
-    for (const socket of this.#sockets.values()) await socket[Symbol.asyncDispose]();
-    this.#sockets.clear();
+    await Promise.allSettled(this.#work);
+    await this.#listeners[Symbol.asyncDispose]();
+  }
+
+  async #probe(vip: Vip, link: EthernetLink, signal: AbortSignal): Promise<void> {
+    const outcome: ProbeOutcome = await this.#probes.run({ linkIndex: link.index, address: vip.address, mac: link.mac }, signal);
+    if (outcome.type === "inUse") throw new AddressInUse(vip.address, vip.iface, outcome.mac, outcome.proxy);
   }
 
   async #prolong(key: VipKey, validUntil: number): Promise<number> {
@@ -112,50 +139,92 @@ class ArpMode implements VipMode<"arp"> {
     return this.deps.kernel.putAddress(this.#address(held, validUntil), this.#closing.signal);
   }
 
-  /** Scope host keeps an IPv4 address out of source selection and is still answered for; preferred_lft 0 alone is ignored by the kernel. */
+  /**
+   * IPv4: scope host keeps an address out of source selection and is still answered for; preferred_lft 0 alone is ignored by the kernel. IPv6:
+   * preferred_lft 0 is enough, and the kernel gives the scope.
+   */
   #address({ vip, linkIndex }: HeldVip, validUntil: number): AddressPut {
-    return { linkIndex, address: vip.address, prefix: vip.prefix, scope: "host", mark: this.config.mark, validUntil };
+    const scope = familyOf(vip.address) === 4 ? "host" : "global";
+    return { linkIndex, address: vip.address, prefix: vip.prefix, scope, mark: this.config.marks[vip.ownership], validUntil };
   }
 
-  /**
-   * Gratuitous ARP (RFC 5227 2.3). Linux takes a request as an update always, a reply only where its target is the sender; other hosts and
-   * switches want the one or the other, so they alternate.
-   */
   #announce(key: VipKey, step: number): void {
     const held = this.#held.get(key);
-    if (held === undefined || this.deps.fence.heldUntil(held.vip.ownership) <= this.deps.clock.now()) return;
-    const { mac, vip, linkIndex } = held;
-    const request = step % 2 === 0;
-    const frame = encodeArp({
-      destination: BROADCAST_MAC,
-      source: mac,
-      operation: request ? ARP_REQUEST : ARP_REPLY,
-      senderMac: mac,
-      senderIp: vip.address,
-      targetMac: request ? NO_MAC : mac,
-      targetIp: vip.address,
-    });
+    if (held === undefined || held.doubted || !this.deps.fence.mayAnnounce(held.vip.ownership)) return;
+    const { vip, linkIndex } = held;
     try {
-      this.#socket(linkIndex).send(frame);
+      // The MAC is looked up each time: bonds and administrators change it.
+      const { mac } = this.#link(vip);
+      this.#listeners.announce(linkIndex, vip.address, mac, step);
       if (step === 0) this.deps.log.info("announced", { vip: vip.address, link: vip.iface, mac });
     } catch (error) {
       this.deps.log.warn("announcement not sent", { vip: vip.address, link: vip.iface, error: messageOf(error) });
     }
   }
 
-  #socket(linkIndex: number): FrameSocket {
-    const open = this.#sockets.get(linkIndex);
-    if (open !== undefined) return open;
-    const socket = this.deps.kernel.openArp(linkIndex, undefined);
-    this.#sockets.set(linkIndex, socket);
-    return socket;
+  #claimed(linkIndex: number, claim: Claim): void {
+    const link = [...this.deps.links()].find(({ index }) => index === linkIndex);
+    if (link === undefined || claim.mac === link.mac) return;
+    this.#probes.claimed(linkIndex, claim);
+    const held = this.#held.get(vipKey(link.name, claim.address));
+    if (held === undefined || held.doubted || !this.config.duplicateCheck) return;
+    const { ownership } = held.vip;
+    const leaving = this.deps.fence.heldUntil(ownership) > this.deps.clock.now() && !this.deps.fence.mayAnnounce(ownership);
+    if (!leaving && this.deps.clock.now() < held.defendedAt + DEFEND_INTERVAL_MS) return;
+    this.#track(leaving ? this.#letGo(held) : this.#doubt(held, claim.mac));
   }
 
-  #link(name: string): Link | undefined {
-    for (const link of this.deps.links()) if (link.name === name) return link;
-    return undefined;
+  /** This node is handing over and hears the heir: it lets go without waiting for the API to say so. */
+  async #letGo(held: HeldVip): Promise<void> {
+    held.doubted = true;
+    await this.#takeOff(held);
+  }
+
+  /**
+   * Another host announces an address that is held here: either a stranger, or the new owner after this machine stood still without knowing. The
+   * address goes off until the API has confirmed that it is ours; then it is defended (RFC 5227 2.4 b).
+   */
+  async #doubt(held: HeldVip, mac: MacAddress): Promise<void> {
+    const { key, ownership } = held.vip;
+    held.doubted = true;
+    const off = this.#takeOff(held);
+    const ours = await this.deps.fence.confirm(ownership);
+    await off;
+    if (!ours || this.#held.get(key) !== held) return;
+    held.doubted = false;
+    held.defendedAt = this.deps.clock.now();
+    this.deps.report(key, { type: "conflict", mac });
+    this.deps.report(key, { type: "refresh" });
+  }
+
+  async #takeOff({ vip, linkIndex }: HeldVip): Promise<void> {
+    this.#announcer.end(vip.key);
+    const running = this.#lifetimes.forget(vip.key);
+    const id = { linkIndex, address: vip.address, prefix: vip.prefix };
+    await this.deps.kernel.removeAddress(id, this.#closing.signal);
+    if (running === undefined) return;
+    await running;
+    await this.deps.kernel.removeAddress(id, this.#closing.signal);
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => {
+        if (!this.#closing.signal.aborted) this.deps.log.warn("address in doubt not taken off", { error: messageOf(error) });
+      })
+      .finally(() => this.#work.delete(tracked));
+    this.#work.add(tracked);
+  }
+
+  #link({ iface, address }: { readonly iface: string; readonly address: IpAddress }): EthernetLink {
+    const link = [...this.deps.links()].find(({ name }) => name === iface);
+    if (link === undefined) throw new Error(`hold ${address} on ${iface}: there is no such link`);
+    if (link.mac === undefined) throw new Error(`hold ${address} on ${iface}: the link has no MAC address, expected an Ethernet link`);
+    return { index: link.index, mac: link.mac };
   }
 }
 
-/** Target MAC of a gratuitous request: zeros (RFC 5227 2.3). */
-const NO_MAC = "00:00:00:00:00:00" as MacAddress;
+interface EthernetLink {
+  readonly index: number;
+  readonly mac: MacAddress;
+}

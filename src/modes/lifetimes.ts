@@ -23,7 +23,7 @@ const SECOND = 1000;
 interface Entry {
   readonly ownership: OwnershipKey;
   endsAt: number;
-  putting: boolean;
+  putting: Promise<void> | undefined;
 }
 
 /**
@@ -44,13 +44,15 @@ export class Lifetimes<K> implements AsyncDisposable {
 
   /** From now on keeps this key alive; its present lifetime ends at `endsAt`. */
   keep(key: K, ownership: OwnershipKey, endsAt: number): void {
-    this.#entries.set(key, { ownership, endsAt, putting: false });
+    this.#entries.set(key, { ownership, endsAt, putting: undefined });
     this.#armGuard(endsAt - GUARD_MS);
   }
 
-  /** Lets the key run out. */
-  forget(key: K): void {
+  /** Lets the key run out. Returns what to wait for where its lifetime is just being set: it may end up set after all. */
+  forget(key: K): Promise<void> | undefined {
+    const running = this.#entries.get(key)?.putting;
     this.#entries.delete(key);
+    return running;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -86,8 +88,7 @@ export class Lifetimes<K> implements AsyncDisposable {
   }
 
   #put(key: K, entry: Entry, validUntil: number): void {
-    if (entry.putting) return;
-    entry.putting = true;
+    if (entry.putting !== undefined) return;
     const work = this.deps
       .put(key, validUntil)
       .then((endsAt) => {
@@ -97,9 +98,10 @@ export class Lifetimes<K> implements AsyncDisposable {
         if (!this.#closed && this.#entries.get(key) === entry) this.deps.failed(key, error);
       })
       .finally(() => {
-        entry.putting = false;
+        entry.putting = undefined;
         this.#work.delete(work);
       });
+    entry.putting = work;
     this.#work.add(work);
   }
 

@@ -57,6 +57,8 @@ export interface ServicePort {
 export interface IngressAddress {
   readonly ip: string | undefined;
   readonly hostname: string | undefined;
+  /** The entry as it is in the object, with what else it has (`ipMode`, `ports`). */
+  readonly raw: Readonly<Record<string, unknown>>;
 }
 
 /** A Service, trimmed to what `plan` reads. */
@@ -90,7 +92,7 @@ export interface Services {
    */
   patchStatus(
     service: Service,
-    patch: { readonly ingress: readonly { readonly ip: string }[]; readonly annotations: Readonly<Record<string, string | null>> },
+    patch: { readonly ingress: readonly Readonly<Record<string, unknown>>[]; readonly annotations: Readonly<Record<string, string | null>> },
     signal: AbortSignal,
   ): Promise<void>;
 }

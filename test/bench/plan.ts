@@ -25,6 +25,7 @@ function addressOf(index: number): IpAddress {
 /** A Service that is served and says so, as most are at any time. */
 function service(index: number): Service {
   const address = addressOf(index);
+  const entry = { ip: address, hostname: undefined, raw: { ip: address } };
   return {
     namespace: "default",
     name: `service-${index}`,
@@ -38,7 +39,7 @@ function service(index: number): Service {
     externalTrafficPolicy: "Cluster",
     ports: [{ name: "http", protocol: "TCP", port: 80 }],
     annotations: { "vip.internal/announced": JSON.stringify({ addresses: [address], node: NODE }), "kube-vip.io/vipHost": NODE },
-    ingress: [{ ip: address, hostname: undefined }],
+    ingress: [entry],
   };
 }
 

@@ -11,8 +11,9 @@ import { FakeKube } from "../fakes/kube.js";
 import { FakeLog } from "../fakes/log.js";
 import { fakeService } from "../fakes/service.js";
 
-const TIMINGS = { leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000, drift: 0.01, kernelLatenessMs: 1250, handOverMs: 1000 };
-const PLAN = { services: true, controlPlane: [], controlPlanePort: 6443, iface: "eth0", loadBalancerClass: "c" };
+const TIMINGS = { leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000, drift: 0.01, kernelLatenessMs: 1250, handOverMs: 1000, heirMs: 80, patienceMs: 2000, offerAgainMs: 30_000 };
+const MARKS = { services: 118, "control-plane": 119 };
+const PLAN = { services: true, controlPlane: [], controlPlanePort: 6443, iface: "eth0", servicesIface: undefined, loadBalancerClass: "c" };
 
 /** One node: the real engine, ownership and ARP mode over a kernel and an API in memory. */
 class Node implements AsyncDisposable {
@@ -30,7 +31,7 @@ class Node implements AsyncDisposable {
     const { log } = this;
     this.ownership = new Ownership({ ...TIMINGS, identity: name }, { leases: kube.leases, clock, log, changed: () => this.engine.wake() });
     this.engine = new Engine(
-      { node: name, mark: 118, plan: PLAN },
+      { node: name, marks: MARKS, plan: PLAN },
       {
         clock,
         log,
@@ -38,10 +39,10 @@ class Node implements AsyncDisposable {
         services: kube.servicePort,
         events: kube.eventPort,
         ownership: this.ownership,
-        arp: (refresh) =>
+        arp: (report) =>
           createArpMode(
-            { announce: { burstMs: [0, 50], refreshMs: 3000, packetsPerSecond: 500 }, mark: 118 },
-            { kernel, fence: this.ownership, clock, log, links: () => this.engine.world.links.values(), refresh },
+            { announce: { burstMs: [0, 50], refreshMs: 3000, packetsPerSecond: 500 }, marks: MARKS, serves: new Set(["services"]), duplicateCheck: true },
+            { kernel, fence: this.ownership, clock, log, links: () => this.engine.world.links.values(), report },
           ),
       },
     );
@@ -156,6 +157,9 @@ describe("two nodes", () => {
     await clock.advance(1);
     expect(first.kernel.shown()).toEqual(HELD);
     await clock.advance(20);
+    // The fakes have no LAN between them: the first does not hear the second announce, and waits out the time it gives an heir.
+    expect([first.kernel.shown(), second.kernel.shown()]).toEqual([HELD, HELD]);
+    await clock.advance(80);
     expect([first.kernel.shown(), second.kernel.shown()]).toEqual([[], HELD]);
     expect([...kube.services.values()][0]?.annotations["kube-vip.io/vipHost"]).toBe("n2");
   });

@@ -6,17 +6,18 @@ import { emptyWorld } from "../../src/core/world.js";
 import { parseIp, type IpAddress } from "../../src/lib/ip.js";
 import type { Service } from "../../src/ports/kube.js";
 import { fakeLink } from "../fakes/kernel.js";
-import { fakeService } from "../fakes/service.js";
+import { fakeIngress, fakeService } from "../fakes/service.js";
 
 const config: PlanConfig = {
   services: true,
   controlPlane: [],
   controlPlanePort: 6443,
   iface: "eth0",
+  servicesIface: undefined,
   loadBalancerClass: "kube-vip.io/kube-vip-class",
 };
-const MINE: OwnershipState = { held: true, view: "mine", holder: "n1" };
-const THEIRS: OwnershipState = { held: false, view: "other", holder: "n2" };
+const MINE: OwnershipState = { held: true, view: "mine", holder: "n1", created: false };
+const THEIRS: OwnershipState = { held: false, view: "other", holder: "n2", created: false };
 
 function ip(text: string): IpAddress {
   const address = parseIp(text);
@@ -58,6 +59,7 @@ describe("what is wanted", () => {
         prefix: 32,
         ports: [{ protocol: "TCP", port: 80 }],
         ownership: "services",
+        fresh: true,
       },
     ]);
   });
@@ -92,11 +94,10 @@ describe("why a Service is not served", () => {
     ["not an address", { services: [{ ...web, loadBalancerIP: "192.0.2.300" }] }, { code: "invalidAddress", message: 'spec.loadBalancerIP has "192.0.2.300": expected an IP address such as 192.0.2.10' }],
     ["multicast", { services: [{ ...web, loadBalancerIP: "224.0.0.1" }] }, { code: "invalidAddress", message: expect.stringContaining("a multicast address") }],
     ["loopback", { services: [{ ...web, loadBalancerIP: "127.0.0.1" }] }, { code: "invalidAddress", message: expect.stringContaining("a loopback address") }],
-    ["IPv6", { services: [{ ...web, loadBalancerIP: "2001:db8::1" }] }, { code: "familyNotServed", message: expect.stringContaining("2001:db8::1") }],
     ["no such link", { services: [web], links: ["lo"] }, { code: "noInterface", message: "eth0 is not there" }],
     ["another holder", { services: [web], ownership: [["services", THEIRS]] }, { code: "notOwner", message: "held by n2" }],
     ["no holder", { services: [web], ownership: [] }, { code: "notOwner", message: "nobody holds it yet" }],
-    ["another controller's status", { services: [{ ...web, ingress: [{ ip: "203.0.113.1", hostname: undefined }] }], up: ["192.0.2.10"] }, { code: "foreignController", message: expect.stringContaining("203.0.113.1") }],
+    ["another controller's status", { services: [{ ...web, ingress: [fakeIngress("203.0.113.1")] }], up: ["192.0.2.10"] }, { code: "foreignController", message: expect.stringContaining("203.0.113.1") }],
   ];
   test.each(rows)("%s", (_name, given, reason) => {
     const { skipped } = planned(given);
@@ -114,7 +115,7 @@ describe("why a Service is not served", () => {
 
 describe("what is said", () => {
   const announced = { "vip.internal/announced": '{"addresses":["192.0.2.10"],"node":"n1"}', "kube-vip.io/vipHost": "n1" };
-  const said = { ...web, ingress: [{ ip: "192.0.2.10", hostname: undefined }], annotations: announced };
+  const said = { ...web, ingress: [fakeIngress("192.0.2.10")], annotations: announced };
 
   test("once the address is up: status, host annotation and Event; not before", () => {
     expect(planned({ services: [web] }).statuses.size).toBe(0);
@@ -142,14 +143,14 @@ describe("what is said", () => {
   test("a Service that is ignored from now on loses what we wrote, and only that", () => {
     const ignored = {
       ...said,
-      ingress: [...said.ingress, { ip: "203.0.113.9", hostname: undefined }],
+      ingress: [...said.ingress, fakeIngress("203.0.113.9")],
       annotations: { ...announced, "kube-vip.io/ignore": "true" },
     };
     expect([...planned({ services: [ignored] }).statuses.values()]).toMatchObject([{ ingress: [{ ip: "203.0.113.9" }] }]);
   });
 
   test("a status that kube-vip wrote is carried on", () => {
-    const old = { ...web, ingress: [{ ip: "192.0.2.99", hostname: undefined }], annotations: { "kube-vip.io/vipHost": "n3" } };
+    const old = { ...web, ingress: [fakeIngress("192.0.2.99")], annotations: { "kube-vip.io/vipHost": "n3" } };
     expect([...planned({ services: [old], up: ["192.0.2.10"] }).statuses.values()]).toMatchObject([{ ingress: [{ ip: "192.0.2.10" }] }]);
   });
 });
@@ -157,15 +158,15 @@ describe("what is said", () => {
 describe("when", () => {
   test("nobody campaigns for Services before their first full list, or without the link", () => {
     expect([...planned({}).campaigns]).toEqual([]);
-    expect([...planned({ services: [], links: ["lo"] }).campaigns]).toEqual([]);
-    expect([...planned({ services: [] }).campaigns]).toEqual(["services"]);
+    expect([...planned({ services: [], links: ["lo"] }).campaigns]).toEqual([["services", "drop"]]);
+    expect([...planned({ services: [] }).campaigns]).toEqual([["services", "run"]]);
   });
 
   test.each<readonly [string, Given, boolean]>([
     ["no list yet", {}, false],
     ["the Lease not seen yet", { services: [], ownership: [] }, false],
     ["a Lease of an earlier life, not yet taken again", { services: [], ownership: [["services", { ...MINE, held: false }]] }, false],
-    ["a Lease that is free", { services: [], ownership: [["services", { held: false, view: "free", holder: "" }]] }, false],
+    ["a Lease that is free", { services: [], ownership: [["services", { held: false, view: "free", holder: "", created: false }]] }, false],
     ["held", { services: [] }, true],
     ["held by another", { services: [], ownership: [["services", THEIRS]] }, true],
   ])("leftovers are judged or not: %s", (_name, given, settled) => {

@@ -5,6 +5,10 @@ import type { Clock } from "../../src/ports/clock.js";
 /** A fence that was renewed when the test says so; timings 5/3/1. */
 export class FakeFence implements Fence {
   #renewedAt: number | undefined;
+  /** What `confirm` answers. */
+  verdict: Promise<boolean> = Promise.resolve(true);
+  asked = 0;
+  leaving = false;
   readonly #listeners = new Set<(ownership: OwnershipKey) => void>();
 
   constructor(private readonly clock: Clock) {}
@@ -24,6 +28,15 @@ export class FakeFence implements Fence {
 
   kernelDeadline(): number {
     return this.clock.now() < this.heldUntil() && this.#renewedAt !== undefined ? this.#renewedAt + 3650 : 0;
+  }
+
+  mayAnnounce(): boolean {
+    return this.clock.now() < this.heldUntil() && !this.leaving;
+  }
+
+  async confirm(): Promise<boolean> {
+    this.asked += 1;
+    return this.verdict;
   }
 
   onRenewed(listener: (ownership: OwnershipKey) => void): () => void {

@@ -42,7 +42,7 @@ export class FakeKube {
         const annotations = Object.fromEntries(
           Object.entries({ ...now.annotations, ...patch.annotations }).filter((entry): entry is [string, string] => entry[1] !== null),
         );
-        this.put({ ...now, annotations, ingress: patch.ingress.map(({ ip }) => ({ ip, hostname: undefined })) });
+        this.put({ ...now, annotations, ingress: patch.ingress.map((raw) => ({ ip: String(raw["ip"]), hostname: undefined, raw })) });
       }),
   };
 

@@ -1,4 +1,9 @@
-import type { Service } from "../../src/ports/kube.js";
+import type { IngressAddress, Service } from "../../src/ports/kube.js";
+
+/** An entry of a Service's status. */
+export function fakeIngress(ip: string): IngressAddress {
+  return { ip, hostname: undefined, raw: { ip } };
+}
 
 /** A Service of type LoadBalancer `default/web` with port 80, changed by `part`. */
 export function fakeService(part: Partial<Service> = {}): Service {

@@ -137,7 +137,7 @@ const service: Service = {
   externalTrafficPolicy: "Local",
   ports: [{ name: "http", protocol: "TCP", port: 80 }],
   annotations: { "kube-vip.io/loadbalancerIPs": "192.0.2.1", "vip.internal/x": "1", "example.org/pool": "p" },
-  ingress: [{ ip: "192.0.2.1", hostname: undefined }],
+  ingress: [{ ip: "192.0.2.1", hostname: undefined, raw: { ip: "192.0.2.1", ipMode: "VIP" } }],
 };
 
 describe("services", () => {

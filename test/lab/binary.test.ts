@@ -52,7 +52,7 @@ describe("dist/vip", () => {
 
   test.each<readonly [string, Record<string, string>, string]>([
     ["a value that does not parse", { vip_leaseduration: "5s" }, 'vip: vip_leaseduration="5s": expected a whole number from 1 to 3600\n'],
-    ["timings that cannot work", { vip_leaseduration: "4" }, "vip: vip_leaseduration must be at least vip_renewdeadline + 1.25 (vip_leaseduration=4, vip_renewdeadline=3, vip_retryperiod=1)\n"],
+    ["timings that cannot work", { vip_leaseduration: "4" }, "vip: vip_leaseduration x 0.98 - 1.25 must be at least vip_renewdeadline (vip_leaseduration=4, vip_renewdeadline=3, vip_retryperiod=1)\n"],
     ["nothing to do", { svc_enable: "" }, 'vip: svc_enable="false", cp_enable="false": expected one of them to be true, or there is nothing to do\n'],
   ])("ends the start with one line for %s", async (_name, env, line) => {
     await using lab = await Lab.create({ nodes: 1 });
@@ -76,7 +76,7 @@ describe("the control plane", () => {
   test("has its address on one node, by the Lease of kube-vip, apart from the Services' and moves when its owner dies", async () => {
     await using cluster = await Cluster.bare(2);
     const { lab, api } = cluster;
-    const env = { cp_enable: "true", address: "10.77.0.210", port: "6443" };
+    const env = { cp_enable: "true", address: "10.77.0.210", port: "6443", control_plane_health_check_address: "off" };
     for (const { name } of lab.nodes) await cluster.startVip(name, { env });
     const owner = await cluster.owner("plndr-cp-lock");
     await cluster.heldBy("10.77.0.210", 2000, owner);
@@ -90,7 +90,7 @@ describe("the control plane", () => {
   test("works without Services, and a kubeconfig that comes later is found", async () => {
     await using cluster = await Cluster.bare(1);
     const path = join(cluster.lab.dir, "later.conf");
-    const daemon = await cluster.startVip("n1", { env: { svc_enable: "", cp_enable: "true", address: "10.77.0.210", k8s_config_file: path } });
+    const daemon = await cluster.startVip("n1", { env: { svc_enable: "", cp_enable: "true", address: "10.77.0.210", k8s_config_file: path, control_plane_health_check_address: "off" } });
     await daemon.waitFor(/later\.conf \(ENOENT\)/);
     copyFileSync(cluster.api.adminConf, path);
     await cluster.heldBy("10.77.0.210", 5000, "n1");

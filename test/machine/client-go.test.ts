@@ -23,7 +23,7 @@ function configOf(identity: string, { leaseMs, renewMs, retryMs }: Omit<Timing, 
     drift: 0.01,
     kernelLatenessMs: 1250,
     handOverMs: 1000,
-  heirMs: 80,
+    heirMs: 80,
     patienceMs: 2000,
     offerAgainMs: 30_000,
   };

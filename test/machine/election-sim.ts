@@ -1,15 +1,14 @@
 import type { LeaseRecord } from "../../src/lib/lease-record.js";
 import {
   electionStart,
-  electionStep,
   holds,
   kernelDeadline,
-  type ElectionAction,
   type ElectionConfig,
-  type ElectionEvent,
   type ElectionState,
   type LeaseVersion,
-} from "../../src/machine/election.js";
+  type Stance,
+} from "../../src/machine/election-state.js";
+import { electionStep, type ElectionAction, type ElectionEvent } from "../../src/machine/election.js";
 
 /** mulberry32: the same seed gives the same run. */
 export function seeded(seed: number): () => number {
@@ -69,6 +68,9 @@ const BASE: ElectionConfig = {
   drift: 0.01,
   kernelLatenessMs: 1250,
   handOverMs: 1000,
+  heirMs: 80,
+  patienceMs: 2000,
+  offerAgainMs: 30_000,
 };
 
 /** A whole cluster around one Lease: an API server with latency, loss and outages, kernels that are late, clocks that run differently. */
@@ -131,7 +133,7 @@ export class ElectionSim {
     node.alive = true;
     node.incarnation += 1;
     node.state = electionStart();
-    this.#send(node, { type: "candidate", on: true, wallMs: this.#wall(node) });
+    this.#send(node, { type: "stance", stance: "run", wallMs: this.#wall(node) });
     this.#watch(node);
   }
 
@@ -265,7 +267,7 @@ export class ElectionSim {
   #fault(): void {
     const node = this.#nodes[Math.floor(this.#random() * this.#nodes.length)];
     if (node === undefined) return;
-    const kind = Math.floor(this.#random() * 6);
+    const kind = Math.floor(this.#random() * 9);
     const ms = this.#random() * 12_000;
     this.#calmSince = Math.max(this.#calmSince, this.#now + ms);
     if (kind === 0) node.frozenUntil = this.#now + ms;
@@ -277,15 +279,24 @@ export class ElectionSim {
       this.#at(ms, () => this.#start(node));
     }
     if (kind === 4) this.#apiDownUntil = this.#now + ms / 2;
-    if (kind === 5 && node.alive && node.state.leavingSince === undefined && node.frozenUntil < this.#now) {
-      this.#send(node, { type: "leave", wallMs: this.#wall(node) });
+    if (kind === 5 && node.alive && node.state.stance !== "leave" && node.frozenUntil < this.#now) {
+      this.#send(node, { type: "stance", stance: "leave", wallMs: this.#wall(node) });
       this.#at(4000, () => {
         node.alive = false;
         this.#at(ms, () => this.#start(node));
       });
       this.#calmSince = Math.max(this.#calmSince, this.#now + 4000 + ms);
     }
+    if (kind === 6 || kind === 7) this.#unfit(node, kind === 6 ? "yield" : "drop", ms);
+    if (kind === 8) this.#on(node, node.incarnation, () => this.#send(node, { type: "confirm", stop: true, wallMs: this.#wall(node) }));
     this.#at(2000 + this.#random() * 15_000, () => this.#fault());
+  }
+
+  /** A sick API server, or a link without carrier, for a while. */
+  #unfit(node: Node, stance: "yield" | "drop", ms: number): void {
+    const change = (to: Stance): void => this.#on(node, node.incarnation, () => this.#send(node, { type: "stance", stance: to, wallMs: this.#wall(node) }));
+    change(stance);
+    this.#at(ms, () => change("run"));
   }
 
   #check(): void {
@@ -296,7 +307,7 @@ export class ElectionSim {
     } else {
       this.#overlapSince = undefined;
     }
-    const fit = this.#nodes.some((node) => node.alive && node.frozenUntil < this.#now && node.state.leavingSince === undefined);
+    const fit = this.#nodes.some((node) => node.alive && node.frozenUntil < this.#now && node.state.stance === "run");
     if (holders.length > 0 || !fit || this.#calmSince > this.#now) this.#gapSince = this.#now;
     this.#worstGap = Math.max(this.#worstGap, this.#now - (this.#gapSince ?? this.#now));
   }

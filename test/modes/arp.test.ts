@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { VipMode } from "../../src/core/mode.js";
+import type { ModeReport, VipMode } from "../../src/core/mode.js";
 import { vipKey, type Vip, type VipKey } from "../../src/core/model.js";
 import type { IpAddress } from "../../src/lib/ip.js";
 import { createArpMode } from "../../src/modes/arp.js";
@@ -18,7 +18,7 @@ class ArpBench implements Bench<"arp"> {
   readonly fence = new FakeFence(this.clock);
   readonly kernel = new FakeKernel(this.clock);
   readonly log = new FakeLog();
-  readonly refreshed: VipKey[] = [];
+  readonly reports: string[] = [];
   readonly mode = this.reborn();
 
   constructor() {
@@ -27,13 +27,13 @@ class ArpBench implements Bench<"arp"> {
 
   reborn(): VipMode<"arp"> {
     const { kernel, fence, clock, log } = this;
-    const refresh = (key: VipKey): void => void this.refreshed.push(key);
-    return createArpMode({ announce, mark: 118 }, { kernel, fence, clock, log, links: () => kernel.linkList, refresh });
+    const report = (key: VipKey, what: ModeReport): void => void this.reports.push(`${key} ${what.type}`);
+    return createArpMode({ announce, marks: { services: 118, "control-plane": 119 }, serves: new Set(["services"]), duplicateCheck: true }, { kernel, fence, clock, log, links: () => kernel.linkList, report });
   }
 
   want(n: number): Vip {
     const address = `192.0.2.${n}` as IpAddress;
-    return { key: vipKey("eth0", address), owners: [], iface: "eth0", address, prefix: 32, ports: [], ownership: "services" };
+    return { key: vipKey("eth0", address), owners: [], iface: "eth0", address, prefix: 32, ports: [], ownership: "services", fresh: false };
   }
 
   async there(): Promise<readonly VipKey[]> {
@@ -130,6 +130,6 @@ describe("arp", () => {
     await bench.mode.up(bench.want(1), signal);
     bench.kernel.refuse = new Error("EPERM");
     await bench.renewing(2);
-    expect(bench.refreshed).toContain("eth0/192.0.2.1");
+    expect(bench.reports).toContain("eth0/192.0.2.1 refresh");
   });
 });
