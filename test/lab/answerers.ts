@@ -12,6 +12,9 @@ export interface AnswerersOptions {
   readonly from?: string;
 }
 
+/** What kind of packet tells of an address without being asked: ARP, or a Neighbor Advertisement. */
+export type GratuitousOp = "request" | "reply" | "advertisement";
+
 /** Who answered for one address. Times are milliseconds of the machine's monotonic clock (`lab.now()`). */
 export interface VipAnswerers {
   readonly vip: string;
@@ -27,8 +30,8 @@ export interface VipAnswerers {
   readonly longestGapMs: number;
   /** From the last answered round to the end. */
   readonly silentAtEndMs: number;
-  /** Gratuitous ARP packets seen, the first 1,000. */
-  readonly gratuitous: readonly { readonly mac: string; readonly at: number; readonly op: "request" | "reply" }[];
+  /** Gratuitous ARP packets or unsolicited Neighbor Advertisements seen, the first 1,000. */
+  readonly gratuitous: readonly { readonly mac: string; readonly at: number; readonly op: GratuitousOp }[];
 }
 
 /** Who answered for all addresses. */
@@ -48,7 +51,7 @@ export interface Answerers extends AsyncDisposable {
   stop(): Promise<AnswerersResult>;
 }
 
-/** Starts asking by ARP for these IPv4 addresses; resolves when the first requests go out. */
+/** Starts asking for these addresses, by ARP or Neighbor Solicitation; resolves when the first requests go out. */
 export async function startAnswerers(lab: LabContext, vips: readonly string[], options: AnswerersOptions): Promise<Answerers> {
   const { intervalMs = 20, often, from = "client" } = options;
   const others = often === undefined ? vips : vips.filter((vip) => !often.vips.includes(vip));

@@ -189,7 +189,7 @@ export class Lab implements LabContext, AsyncDisposable {
     return await startProbe(this, vip, options);
   }
 
-  /** Watches from the client which MACs answer ARP requests for these IPv4 addresses. */
+  /** Watches from the client which MACs answer ARP requests and Neighbor Solicitations for these addresses. */
   async answerers(vips: readonly string[], options: AnswerersOptions = {}): Promise<Answerers> {
     return await startAnswerers(this, vips, options);
   }

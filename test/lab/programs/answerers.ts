@@ -1,11 +1,14 @@
-// answerers.mjs {"iface","groups":[{"vips","intervalMs"}]}: asks by broadcast ARP for every address in its interval, until
-// SIGINT; then one line of JSON (AnswerersResult). Every holder answers a broadcast, so two holders are seen as two MACs.
-// A reply belongs to the newest request for its address: replies take far less than an interval.
+// answerers.mjs {"iface","groups":[{"vips","intervalMs"}]}: asks by broadcast ARP (IPv4) or multicast Neighbor Solicitation
+// (IPv6) for every address in its interval, until SIGINT; then one line of JSON (AnswerersResult). Every holder answers, so two
+// holders are seen as two MACs. A reply belongs to the newest request for its address: replies take far less than an interval.
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
+import { ArpAsker } from "../raw/arp-asker.js";
+import type { Asker, Self } from "../raw/asker.js";
+import { NdAsker } from "../raw/nd-asker.js";
 import { RoundBook } from "../raw/rounds.js";
-import { AF_PACKET, ipv4Bytes, RawSocket, sockaddrLink } from "../raw/socket.js";
+import { AF_PACKET, ipv4Bytes, ipv6Bytes, RawSocket, sockaddrLink } from "../raw/socket.js";
 import { monotonicMs } from "../wait.js";
 
 interface Group {
@@ -13,14 +16,19 @@ interface Group {
   readonly intervalMs: number;
 }
 
-const { iface, groups } = JSON.parse(process.argv[2] ?? "{}") as { iface: string; groups: readonly Group[] };
-const ETH_P_ARP = 0x0806;
-const OP_REQUEST = 1;
+/** An asker with the socket that it asks by. */
+interface Channel {
+  readonly asker: Asker;
+  readonly socket: RawSocket;
+}
 
-function own(): { readonly mac: Buffer; readonly ip: Buffer } {
-  const address = networkInterfaces()[iface]?.find(({ family }) => family === "IPv4");
-  if (!address) throw new Error(`${iface} has no IPv4 address`);
-  return { mac: Buffer.from(address.mac.replaceAll(":", ""), "hex"), ip: ipv4Bytes(address.address) };
+const { iface, groups } = JSON.parse(process.argv[2] ?? "{}") as { iface: string; groups: readonly Group[] };
+
+function own(family: "IPv4" | "IPv6"): Self {
+  const address = networkInterfaces()[iface]?.find((one) => one.family === family && !one.address.startsWith("fe80:"));
+  if (!address) throw new Error(`${iface} has no ${family} address`);
+  const ip = family === "IPv4" ? ipv4Bytes(address.address) : ipv6Bytes(address.address);
+  return { mac: Buffer.from(address.mac.replaceAll(":", ""), "hex"), ip };
 }
 
 function ifindex(): number {
@@ -30,29 +38,20 @@ function ifindex(): number {
   return Number.parseInt(line.trim().split(/\s+/)[1] ?? "", 16);
 }
 
-const self = own();
+function openChannel(asker: Asker): Channel {
+  const socket = new RawSocket(AF_PACKET, 0); // protocol 0: nothing arrives before the bind
+  socket.bind(sockaddrLink(asker.etherType, ifindex()));
+  return { asker, socket };
+}
 
-/** A broadcast ARP request from our own address. */
-function arpRequest(target: Buffer): Buffer {
-  const frame = Buffer.alloc(42);
-  frame.fill(0xff, 0, 6);
-  self.mac.copy(frame, 6);
-  frame.writeUInt16BE(ETH_P_ARP, 12);
-  frame.writeUInt16BE(1, 14); // Ethernet
-  frame.writeUInt16BE(0x0800, 16);
-  frame[18] = 6;
-  frame[19] = 4;
-  frame.writeUInt16BE(OP_REQUEST, 20);
-  self.mac.copy(frame, 22);
-  self.ip.copy(frame, 28);
-  target.copy(frame, 38);
-  return frame;
+function isV6(vip: string): boolean {
+  return vip.includes(":");
 }
 
 /** A group's addresses, asked one after the other and spread evenly over the interval. */
 class Schedule {
   readonly #books: readonly RoundBook[];
-  readonly #frames: readonly Buffer[];
+  readonly #frames: readonly { readonly socket: RawSocket; readonly bytes: Buffer }[];
   readonly #step: number;
   #start: number;
   #next = 0;
@@ -60,63 +59,64 @@ class Schedule {
 
   constructor(books: readonly RoundBook[], intervalMs: number, start: number) {
     this.#books = books;
-    this.#frames = books.map(({ vip }) => arpRequest(ipv4Bytes(vip)));
+    this.#frames = books.map(({ vip }) => {
+      const { asker, socket } = channelOf(vip);
+      return { socket, bytes: asker.request(vip) };
+    });
     this.#step = intervalMs / books.length;
     this.#start = start;
   }
 
   /** Sends what is due. */
-  run(socket: RawSocket, now: number): void {
+  run(now: number): void {
     const late = now - (this.#start + this.#next * this.#step);
     const interval = this.#step * this.#books.length;
     if (late > interval) this.#start += late; // stalled for more than a round: do not ask twice at once
     for (; this.#start + this.#next * this.#step <= now; this.#next += 1) {
       const at = this.#next % this.#books.length;
       const frame = this.#frames[at];
-      if (frame === undefined || !socket.send(frame)) this.refused += 1;
+      if (frame === undefined || !frame.socket.send(frame.bytes)) this.refused += 1;
       else this.#books[at]?.ask(now);
     }
   }
 }
 
-const socket = new RawSocket(AF_PACKET, 0); // protocol 0: nothing arrives before the bind
-socket.bind(sockaddrLink(ETH_P_ARP, ifindex()));
-const books = new Map<number, RoundBook>();
+const vips = groups.flatMap((group) => group.vips);
+const arp = vips.every(isV6) ? undefined : openChannel(new ArpAsker(own("IPv4")));
+const nd = vips.some(isV6) ? openChannel(new NdAsker(own("IPv6"))) : undefined;
+const channels = [arp, nd].filter((channel) => channel !== undefined);
+const books = new Map<string, RoundBook>();
+
+function channelOf(vip: string): Channel {
+  const channel = isV6(vip) ? nd : arp;
+  if (channel === undefined) throw new Error(`no socket to ask for ${vip}`);
+  return channel;
+}
+
+function drain(): void {
+  for (const { asker, socket } of channels) socket.drain((frame) => asker.take(frame, books));
+}
+
 const started = monotonicMs();
-const schedules = groups.map(({ vips, intervalMs }) => {
-  const rounds = vips.map((vip) => new RoundBook(vip, intervalMs));
-  for (const book of rounds) books.set(ipv4Bytes(book.vip).readUInt32BE(0), book);
+const schedules = groups.map(({ vips: asked, intervalMs }) => {
+  const rounds = asked.map((vip) => new RoundBook(vip, intervalMs));
+  for (const book of rounds) books.set((isV6(book.vip) ? ipv6Bytes(book.vip) : ipv4Bytes(book.vip)).toString("hex"), book);
   return new Schedule(rounds, intervalMs, started);
 });
-
-function take(frame: Buffer): void {
-  if (frame.length < 42 || frame.readUInt16BE(12) !== ETH_P_ARP) return;
-  const book = books.get(frame.readUInt32BE(28));
-  if (!book) return;
-  const op = frame.readUInt16BE(20);
-  const mac = frame.toString("hex", 22, 28);
-  if (op === OP_REQUEST) {
-    if (frame.readUInt32BE(28) === frame.readUInt32BE(38)) book.gratuitous(mac, monotonicMs(), "request");
-    return;
-  }
-  const toUs = self.mac.equals(frame.subarray(0, 6)) && self.ip.equals(frame.subarray(38, 42));
-  if (toUs) book.reply(mac);
-  else book.gratuitous(mac, monotonicMs(), "reply");
-}
 
 const stopping = new AbortController();
 process.once("SIGINT", () => stopping.abort());
 console.log("ready");
 while (!stopping.signal.aborted) {
   // What has come belongs to what was asked before: first drain, then ask.
-  socket.drain(take);
+  drain();
   const now = monotonicMs();
-  for (const schedule of schedules) schedule.run(socket, now);
+  for (const schedule of schedules) schedule.run(now);
   await sleep(1);
 }
 const ended = monotonicMs();
 await sleep(20);
-socket.drain(take);
+drain();
 const perVip = [...books.values()].map((book) => book.result(ended));
 const worstOverlapMs = Math.max(0, ...perVip.map(({ overlapMs }) => overlapMs));
 const refused = schedules.reduce((sum, schedule) => sum + schedule.refused, 0);

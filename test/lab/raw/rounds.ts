@@ -1,4 +1,4 @@
-import type { VipAnswerers } from "../answerers.js";
+import type { GratuitousOp, VipAnswerers } from "../answerers.js";
 
 const MAX_GRATUITOUS = 1_000;
 
@@ -12,7 +12,7 @@ export class RoundBook {
   readonly #intervalMs: number;
   readonly #macs = new Map<string, number>();
   readonly #holders: { macs: string; from: number; to: number }[] = [];
-  readonly #gratuitous: { mac: string; at: number; op: "request" | "reply" }[] = [];
+  readonly #gratuitous: { mac: string; at: number; op: GratuitousOp }[] = [];
   #asked: number | undefined;
   #replied = new Set<string>();
   #rounds = 0;
@@ -40,7 +40,7 @@ export class RoundBook {
   }
 
   /** An announcement that nobody asked for. */
-  gratuitous(mac: string, at: number, op: "request" | "reply"): void {
+  gratuitous(mac: string, at: number, op: GratuitousOp): void {
     if (this.#gratuitous.length < MAX_GRATUITOUS) this.#gratuitous.push({ mac: macText(mac), at, op });
   }
 
