@@ -20,6 +20,8 @@ export type ProbeOutcome = { readonly type: "free" } | { readonly type: "inUse";
 export interface ProbeState {
   readonly startedAt: number | undefined;
   readonly asked: number;
+  /** When the last question went out. */
+  readonly askedAt: number;
   readonly holder: MacAddress | undefined;
   /** Until when the answer for the impossible address is waited for. */
   readonly canaryUntil: number | undefined;
@@ -37,7 +39,7 @@ export type ProbeAction = { readonly type: "ask" } | { readonly type: "askCanary
 
 /** The first `tick` asks the first question. */
 export function probeStart(): ProbeState {
-  return { startedAt: undefined, asked: 0, holder: undefined, canaryUntil: undefined, done: false };
+  return { startedAt: undefined, asked: 0, askedAt: 0, holder: undefined, canaryUntil: undefined, done: false };
 }
 
 export function probeStep(state: ProbeState, event: ProbeEvent, now: number, config: ProbeConfig): StepResult<ProbeState, ProbeAction> {
@@ -64,17 +66,18 @@ function tick(state: ProbeState, now: number, config: ProbeConfig): StepResult<P
     return decided(state, { type: "inUse", mac: state.holder, proxy: false });
   }
   const startedAt = state.startedAt ?? now;
-  const elapsed = now - startedAt;
-  if (elapsed >= config.decideAtMs && state.asked === config.questionsAtMs.length) return decided(state, { type: "free" });
+  // A process that was held up asks the remaining questions late rather than not at all, and still waits for the answers.
   const due = config.questionsAtMs[state.asked];
-  const ask = due !== undefined && elapsed >= due;
-  // A process that was held up asks the remaining questions late rather than not at all.
-  const next: ProbeState = { ...state, startedAt, asked: ask ? state.asked + 1 : state.asked };
+  if (due === undefined && now >= nextAt(state, config)) return decided(state, { type: "free" });
+  const ask = due !== undefined && now - startedAt >= due;
+  const next: ProbeState = { ...state, startedAt, asked: ask ? state.asked + 1 : state.asked, askedAt: ask ? now : state.askedAt };
   return { state: next, actions: ask ? [{ type: "ask" }] : [], wakeAt: nextAt(next, config) };
 }
 
-function nextAt({ startedAt = 0, asked }: ProbeState, config: ProbeConfig): number {
-  return startedAt + (config.questionsAtMs[asked] ?? config.decideAtMs);
+function nextAt({ startedAt = 0, asked, askedAt }: ProbeState, config: ProbeConfig): number {
+  const due = config.questionsAtMs[asked];
+  if (due !== undefined) return startedAt + due;
+  return askedAt + config.decideAtMs - (config.questionsAtMs.at(-1) ?? 0);
 }
 
 function decided(state: ProbeState, outcome: ProbeOutcome): StepResult<ProbeState, ProbeAction> {

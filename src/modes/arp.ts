@@ -83,6 +83,7 @@ class ArpMode implements VipMode<"arp"> {
     const known = this.#held.get(vip.key);
     if (known?.doubted === true) return;
     await this.#listeners.keep(new Set([...this.deps.links()].map(({ index }) => index)));
+    this.#listeners.listen(link.index, vip.address);
     if (vip.fresh && known === undefined && this.config.duplicateCheck) await this.#probe(vip, link, signal);
     const held: HeldVip = { vip, linkIndex: link.index, doubted: false, defendedAt: known?.defendedAt ?? -Infinity };
     const endsAt = await this.deps.kernel.putAddress(this.#address(held, this.deps.fence.kernelDeadline(vip.ownership)), signal);

@@ -16,6 +16,11 @@ export class Listeners implements AsyncDisposable {
 
   constructor(private readonly deps: ListenersDeps) {}
 
+  /** Listens on this link from now on, if it does not yet. */
+  listen(linkIndex: number, address: IpAddress): void {
+    this.#socket(linkIndex, address);
+  }
+
   announce(linkIndex: number, address: IpAddress, mac: MacAddress, step: number): void {
     this.#socket(linkIndex, address).send(protocolFor(address).announcement(address, mac, step));
   }

@@ -1,64 +1,14 @@
 import { describe, expect, test } from "vitest";
-import type { ModeReport, VipMode } from "../../src/core/mode.js";
-import { vipKey, type Vip, type VipKey } from "../../src/core/model.js";
+import { vipKey } from "../../src/core/model.js";
 import type { IpAddress } from "../../src/lib/ip.js";
-import { createArpMode } from "../../src/modes/arp.js";
 import { decodeArp } from "../../src/wire/arp.js";
-import { FakeClock } from "../fakes/clock.js";
-import { FakeFence } from "../fakes/fence.js";
-import { FakeKernel } from "../fakes/kernel.js";
-import { FakeLog } from "../fakes/log.js";
-import { conforms, type Bench } from "./conformance.js";
-
+import { decodeNd } from "../../src/wire/ndp.js";
+import { ArpBench } from "./arp-bench.js";
+import { conforms } from "./conformance.js";
 const signal = new AbortController().signal;
-const announce = { burstMs: [0, 50, 200, 1000, 2000], refreshMs: 3000, packetsPerSecond: 500 };
-
-class ArpBench implements Bench<"arp"> {
-  readonly clock = new FakeClock();
-  readonly fence = new FakeFence(this.clock);
-  readonly kernel = new FakeKernel(this.clock);
-  readonly log = new FakeLog();
-  readonly reports: string[] = [];
-  readonly mode = this.reborn();
-
-  constructor() {
-    this.fence.renew();
-  }
-
-  reborn(): VipMode<"arp"> {
-    const { kernel, fence, clock, log } = this;
-    const report = (key: VipKey, what: ModeReport): void => void this.reports.push(`${key} ${what.type}`);
-    return createArpMode({ announce, marks: { services: 118, "control-plane": 119 }, serves: new Set(["services"]), duplicateCheck: true }, { kernel, fence, clock, log, links: () => kernel.linkList, report });
-  }
-
-  want(n: number): Vip {
-    const address = `192.0.2.${n}` as IpAddress;
-    return { key: vipKey("eth0", address), owners: [], iface: "eth0", address, prefix: 32, ports: [], ownership: "services", fresh: false };
-  }
-
-  async there(): Promise<readonly VipKey[]> {
-    return this.kernel.shown().map((line) => vipKey("eth0", line.slice(0, line.indexOf("/")) as IpAddress));
-  }
-
-  open(): number {
-    return this.kernel.openSockets + this.clock.pending + this.fence.listeners;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.mode[Symbol.asyncDispose]();
-  }
-
-  /** A healthy owner: a renew every second, for so many seconds. */
-  async renewing(seconds: number): Promise<void> {
-    for (let i = 0; i < seconds; i += 1) {
-      await this.clock.advance(1000);
-      this.fence.renew();
-      await this.clock.advance(0);
-    }
-  }
-}
 
 conforms("arp", () => new ArpBench());
+conforms("arp, IPv6", () => new ArpBench("2001:db8::"));
 
 describe("arp", () => {
   test("the address is a host address of scope host with a finite lifetime", async () => {
@@ -77,6 +27,16 @@ describe("arp", () => {
     for (const frame of sent) {
       expect(frame).toMatchObject({ destination: "ff:ff:ff:ff:ff:ff", senderMac: "02:00:00:00:00:02", senderIp: "192.0.2.1", targetIp: "192.0.2.1" });
     }
+  });
+
+  test("an IPv6 address is a host address too, announced by unsolicited advertisements with override", async () => {
+    await using bench = new ArpBench();
+    await bench.mode.up(bench.wantOf("2001:db8::10"), signal);
+    await bench.clock.advance(60);
+    expect(bench.kernel.shown()).toEqual(["2001:db8::10/128 dev eth0 scope global"]);
+    const sent = bench.kernel.frames.map(({ bytes }) => decodeNd(bytes));
+    expect(sent).toHaveLength(2);
+    for (const frame of sent) expect(frame).toMatchObject({ target: "2001:db8::10", override: true, solicited: false, targetMac: "02:00:00:00:00:02" });
   });
 
   test("a healthy owner keeps 1,000 addresses for a minute with a put per address every two seconds", async () => {
