@@ -19,7 +19,8 @@ async function measure(cluster: Cluster, vips: number, ms: number): Promise<void
     const one = used[at];
     if (one === undefined) continue;
     figure("memory.rssAnon", one.rssAnonMb, "MB", { vips, role, budget: vips < MANY ? MEMORY_BUDGET_MB.few : MEMORY_BUDGET_MB.many });
-    figure("cpu.idle", one.cpuPercent, "% of a core", { vips, role, seconds: ms / 1000, budget: CPU_BUDGET_PERCENT });
+    const { user, system } = one.cpu;
+    figure("cpu.idle", user + system, "% of a core", { vips, role, user: Math.round(user * 10) / 10, system: Math.round(system * 10) / 10, seconds: ms / 1000, budget: CPU_BUDGET_PERCENT });
   }
 }
 

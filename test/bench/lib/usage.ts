@@ -9,8 +9,8 @@ const TICKS_PER_SECOND = 100;
 export interface Usage {
   /** Memory of its own that is in RAM (RssAnon) at the end, MB. */
   readonly rssAnonMb: number;
-  /** Share of one core. */
-  readonly cpuPercent: number;
+  /** Shares of one core. System time is the kernel's on its behalf: in the lab also what all other hosts do with a packet that it sends. */
+  readonly cpu: { readonly user: number; readonly system: number };
 }
 
 /** Memory that belongs to the process alone and is not backed by a file, in MB. */
@@ -20,12 +20,12 @@ export function rssAnonMb(pid: number): number {
   return Number(found[1]) / 1024;
 }
 
-/** CPU time of all its threads since it started, user and system, in seconds. */
-export function cpuSeconds(pid: number): number {
+/** CPU time of all its threads since it started, in seconds. */
+export function cpuSeconds(pid: number): { readonly user: number; readonly system: number } {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   // proc(5): the second field is a name in parentheses that may hold anything; fields 14 and 15 are utime and stime.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  return { user: Number(fields[11]) / TICKS_PER_SECOND, system: Number(fields[12]) / TICKS_PER_SECOND };
 }
 
 /** What these processes use while nothing is done to them. */
@@ -35,5 +35,8 @@ export async function usageOver(ms: number, pids: readonly number[]): Promise<re
   await sleep(ms);
   const after = pids.map(cpuSeconds);
   const seconds = (monotonicMs() - start) / 1000;
-  return pids.map((pid, at) => ({ rssAnonMb: rssAnonMb(pid), cpuPercent: (((after[at] ?? 0) - (before[at] ?? 0)) / seconds) * 100 }));
+  return pids.map((pid, at) => {
+    const share = (kind: "user" | "system"): number => (((after[at]?.[kind] ?? 0) - (before[at]?.[kind] ?? 0)) / seconds) * 100;
+    return { rssAnonMb: rssAnonMb(pid), cpu: { user: share("user"), system: share("system") } };
+  });
 }
