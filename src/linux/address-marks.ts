@@ -32,11 +32,6 @@ export class AddressMarks {
     this.#record = record;
   }
 
-  /** Not yet known whether IFA_PROTO sticks. */
-  get undecided(): boolean {
-    return this.#mode === "auto";
-  }
-
   /** When a put is asked for: puts of one batch share one write of the file. */
   note(put: AddressPut): void {
     if (this.#mode !== "proto") this.#record.add(put, put.mark);

@@ -1,9 +1,17 @@
-import { messageOf } from "../lib/errors.js";
 import { familyOf, type Family } from "../lib/ip.js";
 import type { Clock } from "../ports/clock.js";
 import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, Route } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
-import { decodeAddress, encodeAddress, encodeAddressDump, encodeAddressRemoval, type AddressMessage } from "../wire/netlink/address.js";
+import {
+  decodeAddress,
+  encodeAddress,
+  encodeAddressDump,
+  encodeAddressGet,
+  encodeAddressRemoval,
+  IFA_F_DADFAILED,
+  IFA_F_TENTATIVE,
+  type AddressMessage,
+} from "../wire/netlink/address.js";
 import { decodeLink, encodeLinkDump } from "../wire/netlink/link.js";
 import {
   NLM_F_CREATE,
@@ -63,7 +71,6 @@ class LinuxKernel implements Kernel {
   readonly #dumps = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
   readonly #marks: AddressMarks;
-  #deciding: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(deps: KernelDeps & { readonly native: Native }, requests: NetlinkRequests) {
@@ -99,8 +106,6 @@ class LinuxKernel implements Kernel {
     signal.throwIfAborted();
     this.#marks.note(address);
     const put = await this.#put({ address, allowance: 0 }, signal);
-    // The kernel echoes IPv4 only.
-    if (this.#marks.undecided && familyOf(address.address) === 6) await (this.#deciding ??= this.#decide(address));
     return put.late > 0 ? this.#shorten(address, put.late) : put.endsAt;
   }
 
@@ -169,9 +174,9 @@ class LinuxKernel implements Kernel {
       seconds = Math.floor((validUntil - encodedAt - plan.allowance) / 1000);
       return { seconds, ...this.#marks.written(plan.address) };
     });
-    const echoes = await this.#requests.request(request, signal);
+    const echoes = await this.#putAndSee(request, plan.address, signal);
     if (echoes.some((echo) => this.#isOther(echo, plan.address))) {
-      // REPLACE leaves scope and label of an IPv4 address as they were. One batch, so the address is gone for microseconds only.
+      // REPLACE leaves what is wrong as it was. One batch, so the address is gone for microseconds only.
       await Promise.all([this.removeAddress(plan.address, signal), this.#requests.request(request, signal)]);
     }
     const late = seconds === Infinity ? 0 : clock.now() + seconds * 1000 - validUntil;
@@ -195,26 +200,27 @@ class LinuxKernel implements Kernel {
     }
   }
 
-  /** Whether the kernel kept a scope or label that is not as wanted. Only IPv4: IPv6 has no labels and its scope comes from the address. */
-  #isOther(echo: NetlinkMessage, wanted: AddressPut): boolean {
-    if (echo.type !== RTM_NEWADDR || familyOf(wanted.address) === 6) return false;
-    const shown = decodeAddress(echo.payload);
-    this.#marks.learn(wanted, shown);
-    const label = this.#marks.label(wanted);
-    return shown.scope !== scopeNumber(wanted.scope) || (label !== undefined && shown.label !== label);
+  /** The answers have the address as it is now. The kernel echoes IPv4 only; for IPv6 the same batch asks. */
+  async #putAndSee(request: NetlinkRequest, address: AddressPut, signal: AbortSignal): Promise<readonly NetlinkMessage[]> {
+    if (familyOf(address.address) === 4) return this.#requests.request(request, signal);
+    const question = { type: RTM_GETADDR, flags: 0, payload: () => encodeAddressGet(address), tried: `look up ${address.address}` };
+    const [put, seen] = await Promise.allSettled([this.#requests.request(request, signal), this.#requests.request(question, signal)]);
+    if (put.status === "rejected") throw put.reason;
+    // Without an answer it may be gone again already, which an event tells.
+    return seen.status === "fulfilled" ? seen.value : [];
   }
 
-  /** Looks up whether the mark of an address that was put just now is there. */
-  async #decide(put: AddressPut): Promise<void> {
-    try {
-      const messages = await this.#dump(addressDump(familyOf(put.address)), RTM_NEWADDR, this.#stop.signal);
-      const shown = messages.map(({ payload }) => decodeAddress(payload)).find((one) => one.address === put.address && one.linkIndex === put.linkIndex);
-      if (shown !== undefined) this.#marks.learn(put, shown);
-    } catch (error) {
-      this.#deps.log.warn("cannot look up whether marks stick", { error: messageOf(error) });
-    } finally {
-      this.#deciding = undefined;
-    }
+  /**
+   * Whether the kernel kept something that a put does not change: scope and label of an IPv4 address; that someone's duplicate address detection of an
+   * IPv6 address is not over or failed, so that the kernel does not answer for it.
+   */
+  #isOther(echo: NetlinkMessage, wanted: AddressPut): boolean {
+    if (echo.type !== RTM_NEWADDR) return false;
+    const shown = decodeAddress(echo.payload);
+    this.#marks.learn(wanted, shown);
+    if (familyOf(wanted.address) === 6) return (shown.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) !== 0;
+    const label = this.#marks.label(wanted);
+    return shown.scope !== scopeNumber(wanted.scope) || (label !== undefined && shown.label !== label);
   }
 
   #linkAddress(message: AddressMessage): LinkAddress {

@@ -19,7 +19,7 @@ import {
   unsolicitedNa,
   type NdFrame,
 } from "../../src/wire/ndp.js";
-import { address, clock, errorOf, ip, log, MARK, native, never, put, run, useKernelLab } from "./kernel-fixture.js";
+import { address, clock, errorOf, figure, ip, log, MARK, native, never, put, run, tenths, useKernelLab } from "./kernel-fixture.js";
 import { waitFor } from "./wait.js";
 
 const lab = useKernelLab();
@@ -86,6 +86,39 @@ describe("IPv6 addresses", () => {
     await kernel().putAddress(put(a(), "fd77::1:3", { validUntil: clock.now() + 1_500 }), never);
     expect((await shown("fd77::1:3"))?.valid_life_time).toBeLessThanOrEqual(1);
     await waitFor(async () => ({ ok: (await shown("fd77::1:3")) === undefined, seen: "still there" }), 4000, "the end of its lifetime");
+  });
+
+  it("outlive their lifetime by little more than a second at worst", async () => {
+    const endsAt = new Map<string, number>();
+    const late: number[] = [];
+    await using _listener = kernel().listen((event) => {
+      if (event.type !== "address" || !event.gone) return;
+      const end = endsAt.get(event.address.address);
+      if (end !== undefined) late.push(clock.now() - end);
+    });
+    for (let index = 0; index < 40; index += 1) {
+      const text = `fd77::2:${(index + 1).toString(16)}`;
+      endsAt.set(text, await kernel().putAddress(put(a(), text, { validUntil: clock.now() + 1_050 + (index % 3) * 1000 }), never));
+      await sleep(37);
+    }
+    await waitFor(() => late.length === 40, 6000, "the end of all");
+    figure("ipv6-lifetime-late", { best: tenths(Math.min(...late)), worst: tenths(Math.max(...late)) });
+    expect(Math.max(...late)).toBeLessThan(1250);
+  });
+
+  it("that failed or are in duplicate address detection are made anew", async () => {
+    await kernel().putAddress(put(b(), "fd77::1:6"), never);
+    await ip("-6", "addr", "add", "fd77::1:6/128", "dev", "vka");
+    await waitFor(async () => ({ ok: (await shown("fd77::1:6"))?.dadfailed === true, seen: await shown("fd77::1:6") }), 5000, "a duplicate");
+    await ip("-6", "addr", "add", "fd77::1:7/128", "dev", "vka");
+    expect(await shown("fd77::1:7")).toMatchObject({ tentative: true });
+    for (const text of ["fd77::1:6", "fd77::1:7"]) {
+      await kernel().putAddress(put(a(), text, { validUntil: clock.now() + 20_500 }), never);
+      const seen = await shown(text);
+      expect(seen).toMatchObject({ nodad: true, deprecated: true });
+      expect(seen).not.toHaveProperty("tentative");
+      expect(seen).not.toHaveProperty("dadfailed");
+    }
   });
 
   it("are no source address where there is another global one, also when they fit better; bound to, they are", async () => {

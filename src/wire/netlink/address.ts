@@ -87,6 +87,12 @@ export function encodeAddressRemoval(id: Pick<AddressMessage, "address" | "linkI
   return encodeBody(id, { flags: 0, scope: 0 }, attributes);
 }
 
+/** Payload of an RTM_GETADDR that asks for one IPv6 address; the kernel has no such question for IPv4. */
+export function encodeAddressGet({ address, linkIndex }: Pick<AddressMessage, "address" | "linkIndex">): Uint8Array {
+  const attributes = encodeAttributes([{ type: IFA_ADDRESS, data: ipToBytes(address) }]);
+  return encodeBody({ address, linkIndex, prefix: 0 }, { flags: 0, scope: 0 }, attributes);
+}
+
 /** Payload of an RTM_GETADDR that asks for all addresses of one family. */
 export function encodeAddressDump(family: Family): Uint8Array {
   return new Writer(8).u8(afFromFamily(family)).zeros(7).finish();
