@@ -19,7 +19,7 @@ import {
   unsolicitedNa,
   type NdFrame,
 } from "../../src/wire/ndp.js";
-import { address, clock, errorOf, figure, ip, log, MARK, native, never, put, run, tenths, useKernelLab } from "./kernel-fixture.js";
+import { address, clock, errorOf, figure, ip, log, MARK, native, never, put, run, tenths, useKernelLab, watchLoop } from "./kernel-fixture.js";
 import { waitFor } from "./wait.js";
 
 const lab = useKernelLab();
@@ -88,7 +88,9 @@ describe("IPv6 addresses", () => {
     await waitFor(async () => ({ ok: (await shown("fd77::1:3")) === undefined, seen: "still there" }), 4000, "the end of its lifetime");
   });
 
+  // The kernel's worker wakes at most once a second; what the machine is late by anyway is not counted.
   it("outlive their lifetime by little more than a second at worst", async () => {
+    const stopWatching = watchLoop();
     const endsAt = new Map<string, number>();
     const late: number[] = [];
     await using _listener = kernel().listen((event) => {
@@ -102,8 +104,20 @@ describe("IPv6 addresses", () => {
       await sleep(37);
     }
     await waitFor(() => late.length === 40, 6000, "the end of all");
-    figure("ipv6-lifetime-late", { best: tenths(Math.min(...late)), worst: tenths(Math.max(...late)) });
-    expect(Math.max(...late)).toBeLessThan(1250);
+    const loopLag = stopWatching();
+    figure("ipv6-lifetime-late", { best: tenths(Math.min(...late)), worst: tenths(Math.max(...late)), loopLag });
+    expect(Math.max(...late) - loopLag).toBeLessThan(1250);
+  });
+
+  it("are put by the thousand", async () => {
+    const puts = Array.from({ length: 1000 }, (_, index) => put(a(), `fd77::3:${(index + 1).toString(16)}`));
+    const putAll = async (): Promise<number> => {
+      const start = clock.now();
+      await Promise.all(puts.map(async (one) => kernel().putAddress(one, never)));
+      return tenths(clock.now() - start);
+    };
+    figure("ipv6-1000-addresses", { added: await putAll(), refreshed: await putAll() });
+    expect((await kernel().addresses(never)).filter(({ mark }) => mark === MARK)).toHaveLength(1000);
   });
 
   it("that failed or are in duplicate address detection are made anew", async () => {

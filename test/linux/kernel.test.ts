@@ -170,6 +170,21 @@ describe("openArp", () => {
   });
 });
 
+describe("openNd", () => {
+  const ADD_MEMBERSHIP = [263, 1, 3] as const;
+
+  it("takes all multicast of the link only where there is a listener", async () => {
+    const { native, kernel } = setUp();
+    await using _kernel = kernel;
+    await using _silent = kernel.openNd(3, undefined);
+    await using _arp = kernel.openArp(3, () => {});
+    expect(native.options).not.toContainEqual(ADD_MEMBERSHIP);
+    await using _hearing = kernel.openNd(3, () => {});
+    expect(native.options).toContainEqual(ADD_MEMBERSHIP);
+    expect(native.openPolls).toBe(2);
+  });
+});
+
 describe("closing", () => {
   it("leaves nothing open", async () => {
     const { native, kernel } = setUp();

@@ -5,6 +5,7 @@ import {
   decodeAddress,
   encodeAddress,
   encodeAddressDump,
+  encodeAddressGet,
   encodeAddressRemoval,
   IFA_F_NODAD,
   type AddressMessage,
@@ -86,6 +87,11 @@ describe("addresses", () => {
   it("a removal, as iproute2 6.1 writes it (strace)", () => {
     const id = { address: "192.0.2.99" as IpAddress, linkIndex: 3, prefix: 32 };
     expect(toHex(encodeAddressRemoval(id))).toBe("0220000003000000" + "08000200c0000263" + "08000100c0000263");
+  });
+
+  it("a question for one IPv6 address: no prefix, since the strict check refuses one; laid out by hand", () => {
+    const hex = "0a00000003000000" + "14000100" + "20010db8000000000000000000000010";
+    expect(toHex(encodeAddressGet({ address: vip6, linkIndex: 3 }))).toBe(hex);
   });
 
   it("refuses lifetimes that the wire has no place for", () => {
