@@ -24,7 +24,7 @@ const BURST_MS = [0, 50, 200, 1000, 2000];
 /** How long a leaving holder keeps its addresses while no heir shows up. */
 const HAND_OVER_MS = 1000;
 /** How long it keeps them beside its heir, at the most: it lets go when it hears the heir announce them. */
-const HEIR_MS = 80;
+const HEIR_MS = 60;
 /** How long a node whose API server is sick leaves a free Lease to others, and when it offers it again. */
 const PATIENCE_MS = 2000;
 const OFFER_AGAIN_MS = 30_000;

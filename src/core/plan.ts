@@ -95,8 +95,7 @@ class Draft {
     // Without the first full list there is nothing to serve, and no reason to keep another node from serving.
     if (config.services && world.services !== undefined) campaigns.set("services", canServe(world, config) ? "run" : "drop");
     if (config.controlPlane.length === 0) return campaigns;
-    const well = world.controlPlaneHealth === undefined || world.controlPlaneHealth === "healthy";
-    campaigns.set("control-plane", mainLink(world, config).type === "none" ? "drop" : well ? "run" : "yield");
+    campaigns.set("control-plane", mainLink(world, config).type === "none" ? "drop" : controlPlaneStance(world.controlPlaneHealth));
     return campaigns;
   }
 
@@ -190,6 +189,19 @@ class Draft {
 
   #held(key: OwnershipKey): boolean {
     return this.world.ownership.get(key)?.held === true;
+  }
+}
+
+/** Until the first answer a node takes no part: it comes within milliseconds, and says whether this node is one to take the VIP. */
+function controlPlaneStance(health: World["controlPlaneHealth"]): Stance {
+  switch (health) {
+    case undefined:
+    case "healthy":
+      return "run";
+    case "sick":
+      return "yield";
+    case "unknown":
+      return "out";
   }
 }
 

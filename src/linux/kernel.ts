@@ -105,7 +105,15 @@ class LinuxKernel implements Kernel {
   async putAddress(address: AddressPut, signal: AbortSignal): Promise<number> {
     signal.throwIfAborted();
     this.#marks.note(address);
-    const put = await this.#put({ address, allowance: 0 }, signal);
+    return this.#putInTime(address, true, signal);
+  }
+
+  async prolongAddress(address: AddressPut, signal: AbortSignal): Promise<number> {
+    return this.#putInTime(address, false, signal);
+  }
+
+  async #putInTime(address: AddressPut, look: boolean, signal: AbortSignal): Promise<number> {
+    const put = await this.#put({ address, allowance: 0, look }, signal);
     return put.late > 0 ? this.#shorten(address, put.late) : put.endsAt;
   }
 
@@ -132,6 +140,8 @@ class LinuxKernel implements Kernel {
     const deps = { native: this.#native, log, ...(eventBuffer === undefined ? {} : { receiveBuffer: eventBuffer }) };
     const events = NetlinkEvents.open(deps, {
       onMessage: (message) => {
+        // Every prolonged lifetime comes back as an event: a thousand a second or more, and nobody wants them.
+        if (message.type === RTM_NEWADDR && message.portId !== 0 && message.portId === this.#requests.portId) return;
         const event = eventFrom(message, (address) => this.#marks.markOf(address));
         if (event !== undefined) listener(event);
       },
@@ -161,20 +171,20 @@ class LinuxKernel implements Kernel {
   }
 
   /**
-   * One write. `allowance` is how long it is expected to wait for the kernel. The lifetime counts from when the kernel executes the request, which it
+   * One write. The lifetime counts from when the kernel executes the request, which it
    * may do only after a wait: `late` is by how much the lifetime may end after `validUntil`, in the worst case.
    */
-  async #put(plan: { address: AddressPut; allowance: number }, signal: AbortSignal): Promise<{ readonly endsAt: number; readonly late: number }> {
+  async #put(plan: PutPlan, signal: AbortSignal): Promise<{ readonly endsAt: number; readonly late: number }> {
     const { clock } = this.#deps;
     const { validUntil } = plan.address;
     let encodedAt = 0;
     let seconds = 0;
-    const request = putRequest(plan.address, () => {
+    const request = putRequest(plan, () => {
       encodedAt = clock.now();
       seconds = Math.floor((validUntil - encodedAt - plan.allowance) / 1000);
       return { seconds, ...this.#marks.written(plan.address) };
     });
-    const echoes = await this.#putAndSee(request, plan.address, signal);
+    const echoes = plan.look ? await this.#putAndSee(request, plan.address, signal) : await this.#requests.request(request, signal);
     if (echoes.some((echo) => this.#isOther(echo, plan.address))) {
       // REPLACE leaves what is wrong as it was. One batch, so the address is gone for microseconds only.
       await Promise.all([this.removeAddress(plan.address, signal), this.#requests.request(request, signal)]);
@@ -190,7 +200,7 @@ class LinuxKernel implements Kernel {
     let allowance = late;
     try {
       for (;;) {
-        const put = await this.#put({ address, allowance }, signal);
+        const put = await this.#put({ address, allowance, look: false }, signal);
         if (put.late <= 0) return put.endsAt;
         allowance += put.late;
       }
@@ -281,12 +291,21 @@ function addressDump(family: Family): NetlinkRequest {
 }
 
 /** `last` is asked just before the write; less than one second is refused. */
-function putRequest(address: AddressPut, last: () => WrittenMark & { readonly seconds: number }): NetlinkRequest {
+/** One write of an address. */
+interface PutPlan {
+  readonly address: AddressPut;
+  /** How long the write is expected to wait for the kernel, ms. */
+  readonly allowance: number;
+  /** See afterwards whether the kernel kept something of an older address. */
+  readonly look: boolean;
+}
+
+function putRequest({ address, look }: PutPlan, last: () => WrittenMark & { readonly seconds: number }): NetlinkRequest {
   const tried = `add ${address.address}/${address.prefix} to link ${address.linkIndex}`;
   const payload = (): Uint8Array => {
     const { seconds, ...mark } = last();
     if (!(seconds >= 1)) throw new KernelError(tried, ETIME, "no whole second is left of its lifetime");
     return encodeAddress(addressMessage(address, seconds, mark));
   };
-  return { type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ECHO, payload, tried };
+  return { type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE | (look ? NLM_F_ECHO : 0), payload, tried };
 }

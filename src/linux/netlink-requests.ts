@@ -47,6 +47,7 @@ export class NetlinkRequests implements AsyncDisposable {
   readonly #buffer = new Uint8Array(RECEIVE_BUFFER_SIZE);
   readonly #queue = new Set<Entry>();
   #seq = 0;
+  #portId: number | undefined;
   #running: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
@@ -78,6 +79,11 @@ export class NetlinkRequests implements AsyncDisposable {
       this.#queue.add(entry);
       this.#running ??= this.#run();
     });
+  }
+
+  /** The address that the kernel gave to this socket; events say who caused them by it. Known from the first answer on. */
+  get portId(): number | undefined {
+    return this.#portId;
   }
 
   /** Rejects what is queued, waits for what is on its way. */
@@ -135,8 +141,10 @@ export class NetlinkRequests implements AsyncDisposable {
     while (waiting.size > 0) {
       try {
         const received = receiveNow(this.#native, this.#fd, this.#buffer);
-        if ("messages" in received) for (const message of received.messages) take(waiting, message);
-        else if (received.errno === EAGAIN) break;
+        if ("messages" in received) {
+          this.#portId ??= received.messages[0]?.portId;
+          for (const message of received.messages) take(waiting, message);
+        } else if (received.errno === EAGAIN) break;
         // ENOBUFS is said once; what was not lost still follows.
         else if (received.errno !== ENOBUFS && received.errno !== EINTR) return { errno: received.errno, text: "reading the answer" };
       } catch (error) {

@@ -137,7 +137,7 @@ class ArpMode implements VipMode<"arp"> {
   async #prolong(key: VipKey, validUntil: number): Promise<number> {
     const held = this.#held.get(key);
     if (held === undefined) throw new Error(`prolong ${key}: not held`);
-    return this.deps.kernel.putAddress(this.#address(held, validUntil), this.#closing.signal);
+    return this.deps.kernel.prolongAddress(this.#address(held, validUntil), this.#closing.signal);
   }
 
   /**

@@ -68,6 +68,8 @@ export interface Addresses {
    * address). Resolves with the monotonic ms at which the lifetime ends (Infinity = never).
    */
   putAddress(address: AddressPut, signal: AbortSignal): Promise<number>;
+  /** The same for an address that was put before and has been as it was put since: only its lifetime is set, nothing is looked up. */
+  prolongAddress(address: AddressPut, signal: AbortSignal): Promise<number>;
   /** Removes the address. False where it was not there (also when its link is gone). */
   removeAddress(address: AddressId, signal: AbortSignal): Promise<boolean>;
 }
@@ -83,7 +85,7 @@ export type KernelEvent =
   | { readonly type: "overrun" };
 
 export interface KernelEvents {
-  /** Calls `listener` for every link and address event from now on. */
+  /** Calls `listener` for every link and address event from now on, but for IPv4 addresses that were put or prolonged here. */
   listen(listener: (event: KernelEvent) => void): AsyncDisposable;
 }
 

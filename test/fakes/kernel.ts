@@ -52,6 +52,10 @@ export class FakeKernel implements Kernel {
     return stored.endsAt;
   }
 
+  async prolongAddress(put: AddressPut, signal: AbortSignal): Promise<number> {
+    return this.putAddress(put, signal);
+  }
+
   async removeAddress(id: AddressId, signal: AbortSignal): Promise<boolean> {
     await Promise.resolve();
     signal.throwIfAborted();

@@ -8,7 +8,7 @@ import { KernelError } from "../../src/linux/errors.js";
 import { createKernel } from "../../src/linux/kernel.js";
 import type { KernelEvent, Link } from "../../src/ports/kernel.js";
 import { ARP_REPLY, ARP_REQUEST, decodeArp, encodeArp, type ArpFrame } from "../../src/wire/arp.js";
-import { address, clock, figure, ip, log, manyPuts, native, never, put, tenths, useKernelLab } from "./kernel-fixture.js";
+import { address, clock, figure, ip, log, manyPuts, MARK, native, never, put, tenths, useKernelLab } from "./kernel-fixture.js";
 import { waitFor } from "./wait.js";
 
 const lab = useKernelLab();
@@ -20,7 +20,8 @@ describe("events", () => {
   it("tells of addresses and links that come and go", async () => {
     const events: KernelEvent[] = [];
     await using _listener = kernel().listen((event) => events.push(event));
-    await kernel().putAddress(put(a(), "192.0.2.20"), never);
+    await ip("addr", "add", "192.0.2.20/32", "dev", a().name, "proto", String(MARK));
+    await kernel().putAddress(put(a(), "192.0.2.21"), never);
     await kernel().putAddress(put(a(), "2001:db8::20"), never);
     await kernel().removeAddress(put(a(), "192.0.2.20"), never);
     await ip("link", "add", "vkc", "type", "veth", "peer", "name", "vkd");
@@ -28,6 +29,7 @@ describe("events", () => {
     await waitFor(() => events.some((event) => event.type === "link" && event.gone && event.link.name === "vkd"), 2000, "the event");
     const told = events.flatMap((event) => (event.type === "address" ? [`${event.address.address} ${event.gone ? "gone" : "here"} ${event.address.mark}`] : []));
     expect(told).toEqual(expect.arrayContaining(["192.0.2.20 here 77", "2001:db8::20 here 77", "192.0.2.20 gone 77"]));
+    expect(told).not.toContain("192.0.2.21 here 77");
   });
 
   it("tells when the kernel ends a lifetime", async () => {
