@@ -23,6 +23,7 @@ export class AddressRecord {
   readonly #deps: AddressRecordDeps;
   #loaded: Map<string, number> | undefined;
   #dirty = false;
+  #failed = false;
 
   constructor(deps: AddressRecordDeps) {
     this.#deps = deps;
@@ -46,7 +47,7 @@ export class AddressRecord {
     if (this.#marks().delete(keyOf(id))) this.#dirty = true;
   }
 
-  /** Writes the file anew where something changed. A failure is logged: the address is of more use than its record. */
+  /** Writes the file anew where something changed. The first failure is logged, each is tried again: the address is of more use than its record. */
   flush(): void {
     if (!this.#dirty) return;
     const { dir, log } = this.#deps;
@@ -56,8 +57,10 @@ export class AddressRecord {
       writeFileSync(`${path}.new`, `${JSON.stringify({ version: VERSION, addresses: Object.fromEntries(this.#marks()) })}\n`);
       renameSync(`${path}.new`, path);
       this.#dirty = false;
+      this.#failed = false;
     } catch (error) {
-      log.warn("record of addresses not written", { path, error: messageOf(error) });
+      if (!this.#failed) log.warn("record of addresses not written", { path, error: messageOf(error) });
+      this.#failed = true;
     }
   }
 
