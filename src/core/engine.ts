@@ -11,6 +11,7 @@ import { Loop } from "./loop.js";
 import type { DownReason, ModeReport, VipMode } from "./mode.js";
 import type { Marks, OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
 import { plan, type Plan, type PlanConfig } from "./plan.js";
+import { PlanMemo } from "./plan-memo.js";
 import type { SkipReason } from "./plan-service.js";
 import { sameStatusPatch, type StatusPatch } from "./status.js";
 import { KeyedSync, type SyncConfig, type SyncDeps } from "./sync.js";
@@ -44,6 +45,7 @@ const SYNC = { firstRetryMs: 200, lastRetryMs: 30_000 };
 export class Engine implements AsyncDisposable {
   #world: World;
   #plan: Plan | undefined;
+  readonly #memo = new PlanMemo();
   #swept = false;
   #sweepAgain: Timer | undefined;
   #eventsForbidden = false;
@@ -165,7 +167,7 @@ export class Engine implements AsyncDisposable {
   #pass(): void {
     const { ownership } = this.deps;
     this.#world = { ...this.#world, ownership: ownership.states(), observed: this.#vips.observed() };
-    const next = plan(this.#world, this.config.plan);
+    const next = plan(this.#world, this.config.plan, this.#memo);
     this.#logSkips(this.#plan?.skipped, next.skipped);
     this.#plan = next;
     this.#vips.set(next.wants.arp);

@@ -4,8 +4,9 @@ import type { EventDraft, Service } from "../ports/kube.js";
 import { AddressInUse } from "./mode.js";
 import { serviceKey, vipKey, type OwnershipKey, type Port, type ServiceKey, type Vip, type VipKey } from "./model.js";
 import { canServe, mainLink, serviceLink, type LinkPlanConfig } from "./plan-links.js";
-import { askedAddresses, TELLING, type ServicePlanConfig, type SkipReason } from "./plan-service.js";
-import { announceStatus, clearStatus, recordedAddresses, type StatusDecision, type StatusPatch } from "./status.js";
+import { PlanMemo, type ServiceFacts } from "./plan-memo.js";
+import { TELLING, type ServicePlanConfig, type SkipReason } from "./plan-service.js";
+import { announceStatus, clearStatus, type StatusDecision, type StatusPatch } from "./status.js";
 import type { World } from "./world.js";
 
 export interface PlanConfig extends ServicePlanConfig, LinkPlanConfig {
@@ -29,13 +30,11 @@ export interface Plan {
   readonly settled: boolean;
 }
 
-/** Pure: the same world gives the same plan. */
-export function plan(world: World, config: PlanConfig): Plan {
+/** Pure: the same world gives the same plan. `memo` only saves work; it is kept from pass to pass by who plans again and again. */
+export function plan(world: World, config: PlanConfig, memo: PlanMemo = new PlanMemo()): Plan {
   const draft = new Draft(world, config);
   draft.controlPlane();
-  const services = [...(world.services?.values() ?? [])];
-  services.sort((a, b) => a.createdAt - b.createdAt || (serviceKey(a) < serviceKey(b) ? -1 : 1));
-  for (const service of services) draft.service(service);
+  for (const service of memo.sorted(world.services)) draft.service(service, memo.facts(service, config));
   return draft.finish();
 }
 
@@ -60,22 +59,22 @@ class Draft {
     }
   }
 
-  service(service: Service): void {
-    const asked = askedAddresses(service, this.config);
+  service(service: Service, facts: ServiceFacts): void {
+    const { asked } = facts;
     if (asked.type === "skip") {
       this.#skip(service, asked.reason);
       if (this.#held("services")) this.#decideStatus(service, clearStatus(service));
       return;
     }
-    const up: string[] = [];
+    const up: IpAddress[] = [];
     let reason: SkipReason | undefined;
     for (const address of asked.addresses) {
-      const outcome = this.#serviceAddress(service, address);
+      const outcome = this.#serviceAddress(service, facts, address);
       if (typeof outcome === "object") reason ??= outcome;
       else if (outcome === "up") up.push(address);
     }
     if (reason !== undefined) this.#skip(service, reason);
-    if (reason?.code !== "notOwner") this.#say(service, asked.addresses, up as IpAddress[]);
+    if (reason?.code !== "notOwner") this.#say(service, facts, asked.addresses, up);
   }
 
   finish(): Plan {
@@ -100,7 +99,7 @@ class Draft {
   }
 
   /** Wants one address of a Service; says whether it is up, on its way, or why it is not served here. */
-  #serviceAddress(service: Service, address: IpAddress): "up" | "pending" | SkipReason {
+  #serviceAddress(service: Service, facts: ServiceFacts, address: IpAddress): "up" | "pending" | SkipReason {
     const ownership = this.#ownership(address);
     if (!this.#held(ownership)) {
       const holder = this.world.ownership.get(ownership)?.holder ?? "";
@@ -108,8 +107,8 @@ class Draft {
     }
     const link = ownership === "control-plane" ? mainLink(this.world, this.config) : serviceLink(this.world, this.config, address);
     if (link.type === "none") return { code: link.code, message: link.message };
-    const fresh = recordedAddresses(service)?.includes(address) !== true;
-    const key = this.#want({ address, iface: link.name, ownership, owner: serviceKey(service), ports: service.ports, fresh });
+    const fresh = facts.recorded?.includes(address) !== true;
+    const key = this.#want({ address, iface: link.name, ownership, owner: facts.key, ports: service.ports, fresh });
     const observed = this.world.observed.get(key);
     if (observed?.state === "failed" && observed.error instanceof AddressInUse) {
       return { code: "addressInUse", message: inUseMessage(observed.error) };
@@ -154,12 +153,12 @@ class Draft {
   }
 
   /** What the status of a Service should say whose addresses are this node's to announce. */
-  #say(service: Service, asked: readonly IpAddress[], up: readonly IpAddress[]): void {
+  #say(service: Service, { recorded }: ServiceFacts, asked: readonly IpAddress[], up: readonly IpAddress[]): void {
     if (up.length > 0) {
       this.#decideStatus(service, announceStatus(service, up, this.world.node));
       return;
     }
-    const stale = recordedAddresses(service)?.some((address) => !asked.some((a) => a === address)) ?? false;
+    const stale = recorded?.some((address) => !asked.some((a) => a === address)) ?? false;
     if (stale) this.#decideStatus(service, clearStatus(service));
   }
 

@@ -1,4 +1,4 @@
-import { announceBegin, announceDue, announceEnd, announceStart, type AnnounceConfig, type AnnounceState } from "../machine/announce.js";
+import { AnnounceSchedule, type AnnounceConfig } from "../machine/announce.js";
 import type { Clock, Timer } from "../ports/clock.js";
 
 export interface AnnouncerDeps<K> {
@@ -12,27 +12,28 @@ const GRANULARITY_MS = 20;
 
 /** Runs the schedule of machine/announce.ts on a clock. */
 export class Announcer<K> implements Disposable {
-  #state: AnnounceState<K> = announceStart();
-  readonly #begun = new Set<K>();
+  readonly #schedule: AnnounceSchedule<K>;
   #timer: Timer | undefined;
   #timerAt = Infinity;
   #closed = false;
 
   constructor(
-    private readonly config: AnnounceConfig,
+    config: AnnounceConfig,
     private readonly deps: AnnouncerDeps<K>,
-  ) {}
+  ) {
+    this.#schedule = new AnnounceSchedule(config);
+  }
 
   /** Starts the burst of this key, again where it is known already. */
   begin(key: K): void {
-    this.#begun.add(key);
-    this.#arm(this.deps.clock.now());
+    const now = this.deps.clock.now();
+    this.#schedule.begin(key, now);
+    this.#arm(now);
   }
 
   /** Nothing is sent for this key from now on. */
   end(key: K): void {
-    this.#begun.delete(key);
-    this.#state = announceEnd(this.#state, [key]);
+    this.#schedule.end(key);
   }
 
   [Symbol.dispose](): void {
@@ -42,10 +43,8 @@ export class Announcer<K> implements Disposable {
 
   #run(): void {
     const now = this.deps.clock.now();
-    const { state, due, wakeAt } = announceDue(announceBegin(this.#state, this.#begun, now), now, this.config);
-    this.#begun.clear();
-    this.#state = state;
-    for (const { key, step } of due) this.deps.send(key, step);
+    for (const { key, step } of this.#schedule.due(now)) this.deps.send(key, step);
+    const wakeAt = this.#schedule.wakeAt(now);
     if (wakeAt !== undefined) this.#arm(Math.max(wakeAt, now + GRANULARITY_MS));
   }
 
@@ -53,7 +52,7 @@ export class Announcer<K> implements Disposable {
     if (this.#closed || at >= this.#timerAt) return;
     this.#timer?.cancel();
     this.#timerAt = at;
-    this.#timer = this.deps.clock.after(at - this.deps.clock.now(), () => {
+    this.#timer = this.deps.clock.after(Math.max(0, at - this.deps.clock.now()), () => {
       this.#timerAt = Infinity;
       this.#run();
     });
