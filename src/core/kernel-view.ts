@@ -35,6 +35,7 @@ export class KernelView implements Disposable {
   /** Everything anew, at the start and after events were lost. What is bad now has been so for longer than a blink. */
   dump(links: readonly Link[], addresses: readonly LinkAddress[], routes: readonly Route[]): void {
     this.#links = new Map(links.map((link) => [link.name, link]));
+    this.#endDoubts();
     this.#bad.clear();
     for (const link of links) if (!isGood(link)) this.#bad.add(link.name);
     this.#subnets = new Map();
@@ -54,6 +55,10 @@ export class KernelView implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#endDoubts();
+  }
+
+  #endDoubts(): void {
     for (const timer of this.#doubted.values()) timer.cancel();
     this.#doubted.clear();
   }
@@ -65,7 +70,7 @@ export class KernelView implements Disposable {
     const links = new Map([...this.#links].filter(([, other]) => other.index !== link.index));
     if (!gone) links.set(link.name, link);
     this.#links = links;
-    if (before !== undefined && (gone || before.name !== link.name)) this.#forget(before.name);
+    if (before !== undefined && (gone || before.name !== link.name)) this.#forget(before.name, gone ? undefined : link.name);
     if (gone) this.#tell();
     else if (isGood(link)) this.#good(link.name, sameName?.index !== link.index);
     else this.#doubt(link.name);
@@ -90,12 +95,15 @@ export class KernelView implements Disposable {
     this.#doubted.set(name, timer);
   }
 
-  #forget(name: string): void {
+  /** The addresses of a renamed link stay on it, and the kernel does not tell them again. */
+  #forget(name: string, renamed: string | undefined): void {
     this.#doubted.get(name)?.cancel();
     this.#doubted.delete(name);
     this.#bad.delete(name);
     const subnets = new Map(this.#subnets);
+    const kept = subnets.get(name);
     subnets.delete(name);
+    if (renamed !== undefined && kept !== undefined) subnets.set(renamed, kept);
     this.#subnets = subnets;
   }
 
