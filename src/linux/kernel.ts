@@ -4,9 +4,6 @@ import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, Lin
 import type { Log } from "../ports/log.js";
 import {
   decodeAddress,
-  encodeAddress,
-  encodeAddressDump,
-  encodeAddressGet,
   encodeAddressRemoval,
   IFA_F_DADFAILED,
   IFA_F_TENTATIVE,
@@ -14,11 +11,7 @@ import {
 } from "../wire/netlink/address.js";
 import { decodeLink, encodeLinkDump } from "../wire/netlink/link.js";
 import {
-  NLM_F_CREATE,
-  NLM_F_ECHO,
-  NLM_F_REPLACE,
   RTM_DELADDR,
-  RTM_GETADDR,
   RTM_GETLINK,
   RTM_GETROUTE,
   RTM_NEWADDR,
@@ -27,15 +20,16 @@ import {
   type NetlinkMessage,
 } from "../wire/netlink/message.js";
 import { decodeRoute, encodeRouteDump } from "../wire/netlink/route.js";
-import { AddressMarks, type MarkMode, type WrittenMark } from "./address-marks.js";
+import { AddressMarks, type MarkMode } from "./address-marks.js";
 import { AddressRecord } from "./address-record.js";
+import { addressDump, getRequest, putRequest, type PutPlan } from "./address-requests.js";
 import { KernelError } from "./errors.js";
-import { addressMessage, eventFrom, linkAddressFrom, linkFrom, routesFrom, scopeNumber } from "./kernel-values.js";
+import { eventFrom, linkAddressFrom, linkFrom, routesFrom, scopeNumber } from "./kernel-values.js";
 import { createNative, type Native } from "./native.js";
 import { dump } from "./netlink-dump.js";
 import { NetlinkEvents } from "./netlink-events.js";
 import { NetlinkRequests } from "./netlink-requests.js";
-import { ECANCELED, ETIME, type NetlinkRequest } from "./netlink-socket.js";
+import { ECANCELED, type NetlinkRequest } from "./netlink-socket.js";
 import { PacketSocket, type OnFrame, type PacketId } from "./packet-socket.js";
 
 const FAMILIES: readonly Family[] = [4, 6];
@@ -213,8 +207,7 @@ class LinuxKernel implements Kernel {
   /** The answers have the address as it is now. The kernel echoes IPv4 only; for IPv6 the same batch asks. */
   async #putAndSee(request: NetlinkRequest, address: AddressPut, signal: AbortSignal): Promise<readonly NetlinkMessage[]> {
     if (familyOf(address.address) === 4) return this.#requests.request(request, signal);
-    const question = { type: RTM_GETADDR, flags: 0, payload: () => encodeAddressGet(address), tried: `look up ${address.address}` };
-    const [put, seen] = await Promise.allSettled([this.#requests.request(request, signal), this.#requests.request(question, signal)]);
+    const [put, seen] = await Promise.allSettled([this.#requests.request(request, signal), this.#requests.request(getRequest(address), signal)]);
     if (put.status === "rejected") throw put.reason;
     // Without an answer it may be gone again already, which an event tells.
     return seen.status === "fulfilled" ? seen.value : [];
@@ -284,28 +277,4 @@ class LinuxKernel implements Kernel {
     );
     return lists.flat();
   }
-}
-
-function addressDump(family: Family): NetlinkRequest {
-  return { type: RTM_GETADDR, flags: 0, payload: () => encodeAddressDump(family), tried: `list IPv${family} addresses` };
-}
-
-/** `last` is asked just before the write; less than one second is refused. */
-/** One write of an address. */
-interface PutPlan {
-  readonly address: AddressPut;
-  /** How long the write is expected to wait for the kernel, ms. */
-  readonly allowance: number;
-  /** See afterwards whether the kernel kept something of an older address. */
-  readonly look: boolean;
-}
-
-function putRequest({ address, look }: PutPlan, last: () => WrittenMark & { readonly seconds: number }): NetlinkRequest {
-  const tried = `add ${address.address}/${address.prefix} to link ${address.linkIndex}`;
-  const payload = (): Uint8Array => {
-    const { seconds, ...mark } = last();
-    if (!(seconds >= 1)) throw new KernelError(tried, ETIME, "no whole second is left of its lifetime");
-    return encodeAddress(addressMessage(address, seconds, mark));
-  };
-  return { type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE | (look ? NLM_F_ECHO : 0), payload, tried };
 }
