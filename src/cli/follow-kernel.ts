@@ -33,6 +33,7 @@ export function followKernel(config: { readonly wantsDefaultLink: boolean }, dep
   const readOnce = async (): Promise<void> => {
     const { signal } = closing;
     const [links, addresses, routes] = await Promise.all([kernel.links(signal), kernel.addresses(signal), kernel.routes(signal)]);
+    signal.throwIfAborted();
     engine.kernelDump(links, addresses, routes);
   };
   const later = (): void => {
@@ -43,11 +44,12 @@ export function followKernel(config: { readonly wantsDefaultLink: boolean }, dep
   };
   const finish = (): void => {
     reading = undefined;
+    if (closing.signal.aborted) return;
     const events = waiting;
     waiting = [];
     for (const event of events) engine.kernelEvent(event);
     if (again) read();
-    else if (config.wantsDefaultLink && engine.world.defaultLink === undefined && !closing.signal.aborted) later();
+    else if (config.wantsDefaultLink && engine.world.defaultLink === undefined) later();
   };
   const read = (): void => {
     again = reading !== undefined;
