@@ -184,17 +184,23 @@ describe("nd sockets", () => {
     await kernel().putAddress(put(b(), vip), never);
     const { frames, onFrame } = hearing(vip);
     await using socket = kernel().openNd(a().index, onFrame);
-    socket.send(encodeNs(ndProbe(macOf(a()), vip)));
-    await waitFor(() => frames.length > 0, 2000, "the answer to the probe");
+    // The kernel joins the solicited-node group on another thread, after it has acknowledged the put: a question at once may go unheard.
+    await waitFor(async () => {
+      socket.send(encodeNs(ndProbe(macOf(a()), vip)));
+      await sleep(20);
+      return frames.length > 0;
+    }, 2000, "the answer to the probe");
     // RFC 4861 7.2.4: to someone without an address, the answer goes to all nodes.
-    expect(frames).toEqual([unsolicitedNa(macOf(b()), vip, { router: false })]);
+    expect(frames[0]).toEqual(unsolicitedNa(macOf(b()), vip, { router: false }));
+    await sleep(20);
+    frames.length = 0;
     const sourceIp = (await kernel().addresses(never)).find((one) => one.linkIndex === a().index && one.address.startsWith("fe80:"))?.address;
     if (sourceIp === undefined) throw new Error("vka has no link-local address");
     const group = solicitedNode(vip);
     const frame = { destination: multicastMac(group), source: macOf(a()), sourceIp, destinationIp: group, target: vip, sourceMac: macOf(a()) };
     socket.send(encodeNs({ type: ND_NEIGHBOR_SOLICIT, ...frame }));
-    await waitFor(() => frames.length > 1, 2000, "the answer to the neighbour");
-    expect(frames[1]).toMatchObject({ type: ND_NEIGHBOR_ADVERT, solicited: true, override: true, targetMac: macOf(b()), destinationIp: sourceIp });
+    await waitFor(() => frames.length > 0, 2000, "the answer to the neighbour");
+    expect(frames[0]).toMatchObject({ type: ND_NEIGHBOR_ADVERT, solicited: true, override: true, targetMac: macOf(b()), destinationIp: sourceIp });
   });
 
   it("nobody answers for an address that was removed", async () => {
