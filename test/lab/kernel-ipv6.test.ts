@@ -5,7 +5,6 @@ import { describe, expect, it } from "vitest";
 
 import type { IpAddress } from "../../src/lib/ip.js";
 import type { MacAddress } from "../../src/lib/mac.js";
-import { createKernel } from "../../src/linux/kernel.js";
 import type { Link } from "../../src/ports/kernel.js";
 import {
   decodeNd,
@@ -19,7 +18,7 @@ import {
   unsolicitedNa,
   type NdFrame,
 } from "../../src/wire/ndp.js";
-import { address, clock, errorOf, figure, ip, log, MARK, native, never, put, run, tenths, useKernelLab } from "./kernel-fixture.js";
+import { address, clock, errorOf, figure, ip, MARK, never, put, tenths, useKernelLab } from "./kernel-fixture.js";
 import { waitFor } from "./wait.js";
 
 const lab = useKernelLab();
@@ -277,29 +276,4 @@ describe("unsolicited advertisements", () => {
     expect(await entry()).toMatch(/router STALE/);
       await ip("-6", "neigh", "del", vip, "dev", "vkb");
   });
-});
-
-describe("marks by label and record", () => {
-  it("are found by the next life, which removes by them", async () => {
-    const dir = "/run/vip/record-test";
-    const texts = ["192.0.2.60", "fd77::1:60"];
-    const first = createKernel({ log, clock, native, markMode: "record", recordDir: dir });
-    await Promise.all(texts.map(async (text) => first.putAddress(put(a(), text, { validUntil: clock.now() + 20_500 }), never)));
-    expect(await ip("addr", "show", "dev", "vka")).toMatch(/inet 192\.0\.2\.60\/32 scope host .*vka:vip4d$/m);
-    expect(await marked()).toEqual([]);
-    await first[Symbol.asyncDispose]();
-    await ip("addr", "add", "192.0.2.61/32", "dev", "vka");
-    await using second = createKernel({ log, clock, native, markMode: "record", recordDir: dir });
-    const found = (await second.addresses(never)).filter(({ mark }) => mark === MARK);
-    expect(found.map((one) => one.address).toSorted()).toEqual(texts);
-    for (const one of found) await second.removeAddress(one, never);
-    expect((await second.addresses(never)).filter((one) => texts.includes(one.address))).toEqual([]);
-    expect((await run("cat", [`${dir}/addresses.json`])).stdout).toBe('{"version":1,"addresses":{}}\n');
-    await ip("addr", "del", "192.0.2.61/32", "dev", "vka");
-  });
-
-  /** What carries IFA_PROTO. */
-  async function marked(): Promise<readonly unknown[]> {
-    return (await kernel().addresses(never)).filter(({ mark }) => mark === MARK);
-  }
 });
