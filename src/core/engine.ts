@@ -169,6 +169,7 @@ export class Engine implements AsyncDisposable {
     this.#world = { ...this.#world, ownership: ownership.states(), observed: this.#vips.observed() };
     const next = plan(this.#world, this.config.plan, this.#memo);
     this.#logSkips(this.#plan?.skipped, next.skipped);
+    for (const problem of next.problems) if (this.#plan?.problems.includes(problem) !== true) this.deps.log.error("not as configured", { problem });
     this.#plan = next;
     this.#vips.set(next.wants.arp);
     this.#statuses.set(next.statuses);

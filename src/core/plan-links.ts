@@ -30,6 +30,15 @@ export function canServe(world: World, config: LinkPlanConfig): boolean {
   return [...world.links.values()].some((link) => !link.loopback && !world.badLinks.has(link.name));
 }
 
+/** Where this node has exactly this address, configured by somebody else; our own VIPs do not count. */
+export function configured(world: World, address: IpAddress): { readonly link: string; readonly prefix: number } | undefined {
+  for (const [link, subnets] of world.subnets) {
+    const found = subnets.find((subnet) => subnet.address === address);
+    if (found !== undefined) return { link, prefix: found.prefix };
+  }
+  return undefined;
+}
+
 function usable(world: World, name: string | undefined, missing: string): LinkChoice {
   if (name === undefined) return { type: "none", code: "noInterface", message: missing };
   if (!world.links.has(name)) return { type: "none", code: "noInterface", message: `${name} is not there` };

@@ -10,6 +10,7 @@ export type SkipCode =
   | "invalidAddress"
   | "noInterface"
   | "linkDown"
+  | "addressOfNode"
   | "addressInUse"
   | "notOwner"
   | "foreignController";
@@ -21,7 +22,7 @@ export interface SkipReason {
 }
 
 /** A person has to change something: told once, as an Event. */
-export const TELLING: ReadonlySet<SkipCode> = new Set<SkipCode>(["invalidAddress", "addressInUse", "foreignController"]);
+export const TELLING: ReadonlySet<SkipCode> = new Set<SkipCode>(["invalidAddress", "addressOfNode", "addressInUse", "foreignController"]);
 
 export const IGNORE = "kube-vip.io/ignore";
 export const LOAD_BALANCER_IPS = "kube-vip.io/loadbalancerIPs";

@@ -3,7 +3,7 @@ import type { Stance } from "../machine/election-state.js";
 import type { EventDraft, Service } from "../ports/kube.js";
 import { AddressInUse } from "./mode.js";
 import { serviceKey, vipKey, type OwnershipKey, type Port, type ServiceKey, type Vip, type VipKey } from "./model.js";
-import { canServe, mainLink, serviceLink, type LinkPlanConfig } from "./plan-links.js";
+import { canServe, configured, mainLink, serviceLink, type LinkPlanConfig } from "./plan-links.js";
 import { PlanMemo, type ServiceFacts } from "./plan-memo.js";
 import { TELLING, type ServicePlanConfig, type SkipReason } from "./plan-service.js";
 import { announceStatus, clearStatus, type StatusDecision, type StatusPatch } from "./status.js";
@@ -26,6 +26,8 @@ export interface Plan {
   /** Facts to tell about Services, by what makes each of them one fact. */
   readonly events: ReadonlyMap<string, EventDraft>;
   readonly skipped: ReadonlyMap<ServiceKey, SkipReason>;
+  /** What a person has to change and no Service stands for. */
+  readonly problems: readonly string[];
   /** False while something is not known yet, so that what an earlier life left must not be judged. */
   readonly settled: boolean;
 }
@@ -43,6 +45,7 @@ class Draft {
   readonly #statuses = new Map<ServiceKey, StatusPatch>();
   readonly #events = new Map<string, EventDraft>();
   readonly #skipped = new Map<ServiceKey, SkipReason>();
+  readonly #problems: string[] = [];
 
   constructor(
     private readonly world: World,
@@ -55,7 +58,11 @@ class Draft {
     if (state?.held !== true || link.type === "none") return;
     const ports: readonly Port[] = [{ protocol: "TCP", port: this.config.controlPlanePort }];
     for (const address of this.config.controlPlane) {
-      this.#want({ address, iface: link.name, ownership: "control-plane", owner: undefined, ports, fresh: state.created });
+      // A host address is what a kube-vip that was killed leaves behind: it is taken over. Another is an address of the node.
+      const own = configured(this.world, address);
+      if (own !== undefined && own.prefix !== hostPrefix(address)) {
+        this.#problems.push(`control-plane address ${address}/${own.prefix} is configured on ${own.link} of this node by somebody else: not touched`);
+      } else this.#want({ address, iface: link.name, ownership: "control-plane", owner: undefined, ports, fresh: state.created });
     }
   }
 
@@ -84,6 +91,7 @@ class Draft {
       statuses: this.#statuses,
       events: this.#events,
       skipped: this.#skipped,
+      problems: this.#problems,
       settled: this.#settled(),
     };
   }
@@ -104,6 +112,10 @@ class Draft {
     if (!this.#held(ownership)) {
       const holder = this.world.ownership.get(ownership)?.holder ?? "";
       return { code: "notOwner", message: holder === "" ? "nobody holds it yet" : `held by ${holder}` };
+    }
+    const own = configured(this.world, address);
+    if (own !== undefined) {
+      return { code: "addressOfNode", message: `${address}/${own.prefix} is configured on ${own.link} of node ${this.world.node} by somebody else: not touched` };
     }
     const link = ownership === "control-plane" ? mainLink(this.world, this.config) : serviceLink(this.world, this.config, address);
     if (link.type === "none") return { code: link.code, message: link.message };

@@ -85,6 +85,25 @@ describe("what is wanted", () => {
   });
 });
 
+describe("an address that this node has for itself", () => {
+  const subnets = new Map([["eth0", [{ address: ip("192.0.2.10"), prefix: 24 }, { address: ip("192.0.2.20"), prefix: 32 }]]]);
+  const held: Given = { services: [web], ownership: [["services", MINE], ["control-plane", MINE]] };
+
+  test("is never taken for a Service, and the Service is told", () => {
+    const result = plan({ ...world(held), subnets }, config);
+    expect(result.wants.arp.size).toBe(0);
+    expect([...result.events.values()]).toMatchObject([{ reason: "AddressOfNode", message: "192.0.2.10/24 is configured on eth0 of node n1 by somebody else: not touched" }]);
+  });
+
+  test("is not taken for the control plane, unless it is a host address, as a kube-vip leaves behind that was killed", () => {
+    const given = { ...world({ ...held, services: [] }), subnets };
+    const taken = (address: string) => plan(given, { ...config, controlPlane: [ip(address)] });
+    expect(taken("192.0.2.10").problems).toHaveLength(1);
+    expect(taken("192.0.2.10").wants.arp.size).toBe(0);
+    expect(taken("192.0.2.20").wants.arp.size).toBe(1);
+  });
+});
+
 describe("why a Service is not served", () => {
   const rows: readonly [string, Given, { code: string; message: unknown }][] = [
     ["another type", { services: [{ ...web, type: "ClusterIP" }] }, { code: "notLoadBalancer", message: "its type is ClusterIP" }],
