@@ -93,8 +93,7 @@ function absorb<L extends LeaseVersion>(
       return observe({ ...landed(state, event.id), created }, event.lease, now, config);
     }
     case "failed": {
-      const landing = landed(state, event.id);
-      const after = { ...landing, releasing: landing.releasing && (namesMe(landing, config) || landing.inFlight.length > 0) };
+      const after = stillReleasing(landed(state, event.id), config);
       // A renew that landed before the release made its version stale: the release is not put off.
       if (event.conflict) return after.releasing ? { ...after, nextAttemptAt: Math.min(after.nextAttemptAt, now) } : after;
       const pause = holds(state, config, now) ? config.retryPeriodMs / 4 : config.retryPeriodMs;
@@ -135,6 +134,11 @@ function landed<L extends LeaseVersion>(state: ElectionState<L>, id: number): El
   return { ...state, inFlight: state.inFlight.filter((other) => other !== id) };
 }
 
+/** A release is over when the Lease names another, or nobody, and no write under way can change that. */
+function stillReleasing<L extends LeaseVersion>(state: ElectionState<L>, config: ElectionConfig): ElectionState<L> {
+  return { ...state, releasing: state.releasing && (namesMe(state, config) || state.inFlight.length > 0) };
+}
+
 /** True where a newer version than the one that a write was based on has been seen since: the conflict explains itself. */
 function movedOn(state: ElectionState, id: number): boolean {
   const sent = state.sent.find((s) => s.id === id);
@@ -147,7 +151,8 @@ function observe<L extends LeaseVersion>(
   now: number,
   config: ElectionConfig,
 ): ElectionState<L> {
-  if (isOlder(lease, state.lease)) return { ...state, known: true };
+  // An heir may be seen before the answer to our release: that answer ends the release all the same.
+  if (isOlder(lease, state.lease)) return stillReleasing({ ...state, known: true }, config);
   const changed = !state.known || lease?.resourceVersion !== state.lease?.resourceVersion;
   const own = lease?.record.holderIdentity === config.identity;
   const sent = own ? state.sent.find((s) => s.renewTime === lease.record.renewTime) : undefined;
