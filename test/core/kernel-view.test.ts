@@ -195,6 +195,17 @@ describe("subnets", () => {
     expect(bench.subnets).toEqual(["eth0 192.0.2.1/24", "eth1 2001:db8::1/64"]);
   });
 
+  test("an address of ours that somebody made his own is one until it is ours again, or gone", () => {
+    using bench = new Bench([LO, ETH0], [onLink(2, "192.0.2.10/24")]);
+    bench.address(onLink(2, "192.0.2.10/32"));
+    expect(bench.subnets).toEqual(["eth0 192.0.2.10/24", "eth0 192.0.2.10/32"]);
+    bench.address(onLink(2, "192.0.2.10/32", 118));
+    expect(bench.subnets).toEqual(["eth0 192.0.2.10/24"]);
+    bench.address(onLink(2, "192.0.2.10/32"));
+    bench.address(onLink(2, "192.0.2.10/32"), true);
+    expect(bench.subnets).toEqual(["eth0 192.0.2.10/24"]);
+  });
+
   test("follow the events; told twice is one; our own VIPs change nothing", () => {
     using bench = new Bench();
     const seen = bench.world.subnets;

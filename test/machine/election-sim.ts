@@ -66,7 +66,7 @@ const BASE: ElectionConfig = {
   renewDeadlineMs: 3000,
   retryPeriodMs: 1000,
   drift: 0.01,
-  kernelLatenessMs: 1250,
+  kernelLatenessMs: 1500,
   handOverMs: 1000,
   heirMs: 80,
   patienceMs: 2000,
@@ -187,7 +187,7 @@ export class ElectionSim {
     );
   }
 
-  /** What arp mode does: set the lifetime after a renew, drop when the node no longer holds. The kernel ends lifetimes up to 1.1 s late. */
+  /** What arp mode does: set the lifetime after a renew, drop when the node no longer holds. The kernel ends lifetimes up to 1.45 s late. */
   #kernel(node: Node, before: ElectionState): void {
     const config = this.#config(node);
     const now = this.#local(node);
@@ -198,7 +198,7 @@ export class ElectionSim {
     if (node.kernelEnd < this.#now) this.#takeovers += 1;
     if (node.state.renewedAt === before.renewedAt && node.kernelEnd >= this.#now) return;
     const seconds = Math.floor((kernelDeadline(node.state, config) - now) / 1000);
-    if (seconds >= 1) node.kernelEnd = this.#now + (seconds * 1000) / node.rate + this.#random() * 1100;
+    if (seconds >= 1) node.kernelEnd = this.#now + (seconds * 1000) / node.rate + this.#random() * 1450;
   }
 
   #latency(): number {

@@ -16,7 +16,7 @@ const config: ElectionConfig = {
   renewDeadlineMs: 3000,
   retryPeriodMs: 1000,
   drift: 0.01,
-  kernelLatenessMs: 1250,
+  kernelLatenessMs: 1500,
   handOverMs: 1000,
   heirMs: 80,
   patienceMs: 2000,
@@ -127,7 +127,7 @@ describe("taking a Lease", () => {
     expect(holds(bench.state, config, 1500)).toBe(false);
     bench.at(1900, { type: "written", id: 1, lease: { resourceVersion: "7", record: recordOf(create) } });
     expect(heldUntil(bench.state, config)).toBe(4000);
-    expect(kernelDeadline(bench.state, config)).toBe(1000 + 4900 - 1250);
+    expect(kernelDeadline(bench.state, config)).toBe(1000 + 4900 - 1500);
   });
 });
 
