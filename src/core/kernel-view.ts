@@ -48,9 +48,11 @@ export class KernelView implements Disposable {
 
   event(event: KernelEvent): void {
     if (event.type === "link") this.#link(event.link, event.gone);
-    else if (event.type === "address" && !this.#ours(event.address)) {
-      this.#address(event.address, event.gone);
-      this.deps.learn({ subnets: this.#subnets });
+    else if (event.type === "address") {
+      const before = this.#subnets;
+      // An address that somebody took and that was made ours again is no subnet any more.
+      this.#address(event.address, event.gone || this.#ours(event.address));
+      if (this.#subnets !== before) this.deps.learn({ subnets: this.#subnets });
     }
   }
 
@@ -114,7 +116,10 @@ export class KernelView implements Disposable {
   #address({ linkIndex, address, prefix }: LinkAddress, gone: boolean): void {
     const link = [...this.#links.values()].find((candidate) => candidate.index === linkIndex);
     if (link === undefined || link.loopback) return;
-    const others = (this.#subnets.get(link.name) ?? []).filter((subnet) => subnet.address !== address);
+    const known = this.#subnets.get(link.name) ?? [];
+    const others = known.filter((subnet) => subnet.address !== address || subnet.prefix !== prefix);
+    const there = others.length < known.length;
+    if (there === !gone) return;
     this.#subnets = new Map([...this.#subnets, [link.name, gone ? others : [...others, { address, prefix }]]]);
   }
 
