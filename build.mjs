@@ -11,6 +11,8 @@ const root = fileURLToPath(new URL(".", import.meta.url));
 const dist = join(root, "dist");
 const work = join(dist, "work");
 const stamp = join(dist, ".stamp");
+// A small young generation and an old one that grows slowly: with 1,000 VIPs half the memory, for a percent of a core.
+const V8_FLAGS = ["--max-semi-space-size=2", "--heap-growing-percent=50"];
 
 /** One hash over everything that the build reads. */
 function inputsHash() {
@@ -88,12 +90,12 @@ async function buildVip(version) {
       output,
       disableExperimentalSEAWarning: true,
       useCodeCache: true,
-      // A small young generation and an old one that grows slowly: with 1,000 VIPs half the memory, for a percent of a core.
-      execArgv: ["--max-semi-space-size=2", "--heap-growing-percent=50", "--disable-warning=ExperimentalWarning"],
+      execArgv: [...V8_FLAGS, "--disable-warning=ExperimentalWarning"],
       execArgvExtension: "none",
     }),
   );
-  execFileSync(process.execPath, ["--build-sea", config], { stdio: ["ignore", "ignore", "inherit"] });
+  // With the same flags: V8 rejects, with a warning, a code cache that was made under others.
+  execFileSync(process.execPath, [...V8_FLAGS, "--build-sea", config], { stdio: ["ignore", "ignore", "inherit"] });
   chmodSync(output, 0o755);
 }
 
