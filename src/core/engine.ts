@@ -104,12 +104,13 @@ export class Engine implements AsyncDisposable {
 
   /** A kernel event; only one that shows a difference leads to anything. */
   kernelEvent(event: KernelEvent): void {
-    this.#kernel.event(event);
     const wants = this.#plan?.wants.arp;
-    if (wants === undefined) return;
-    const drifted = driftOf(event, wants, this.#world.links, this.config.marks);
+    const drifted = wants === undefined ? undefined : driftOf(event, wants, this.#world.links, this.config.marks);
+    const gone = event.type === "address" && event.gone;
+    // A VIP that somebody changed is put right, not learned as an address of the node.
+    if (drifted === undefined || gone) this.#kernel.event(event);
     if (drifted === undefined) return;
-    this.deps.log.info("vip not as wanted, repaired", { vip: drifted, gone: event.type === "address" && event.gone });
+    this.deps.log.info("vip not as wanted, repaired", { vip: drifted, gone });
     this.#vips.refresh(drifted);
   }
 

@@ -1,4 +1,4 @@
-import type { IpAddress } from "../../src/lib/ip.js";
+import { familyOf, type IpAddress } from "../../src/lib/ip.js";
 import type { MacAddress } from "../../src/lib/mac.js";
 import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, Route } from "../../src/ports/kernel.js";
 import type { Clock } from "../../src/ports/clock.js";
@@ -48,7 +48,7 @@ export class FakeKernel implements Kernel {
     if (seconds < 1) throw Object.assign(new Error(`add ${put.address}/${put.prefix}: ETIME`), { code: "ETIME" });
     const stored = { put, endsAt: this.clock.now() + seconds * 1000 };
     this.#stored.set(keyOf(put), stored);
-    this.#emit({ type: "address", address: this.#report(stored), gone: false });
+    if (familyOf(put.address) === 6) this.#emit({ type: "address", address: this.#report(stored), gone: false });
     return stored.endsAt;
   }
 
