@@ -23,7 +23,6 @@ const SECOND = 1000;
 interface Entry {
   readonly ownership: OwnershipKey;
   endsAt: number;
-  putting: Promise<void> | undefined;
 }
 
 /**
@@ -32,7 +31,8 @@ interface Entry {
  */
 export class Lifetimes<K> implements AsyncDisposable {
   readonly #entries = new Map<K, Entry>();
-  readonly #work = new Set<Promise<void>>();
+  /** Lifetimes that are just being set, also of keys that were let go or kept anew since. */
+  readonly #putting = new Map<K, Promise<void>>();
   readonly #endRenewed: () => void;
   #guard: Timer | undefined;
   #guardAt = Infinity;
@@ -44,22 +44,21 @@ export class Lifetimes<K> implements AsyncDisposable {
 
   /** From now on keeps this key alive; its present lifetime ends at `endsAt`. */
   keep(key: K, ownership: OwnershipKey, endsAt: number): void {
-    this.#entries.set(key, { ownership, endsAt, putting: undefined });
+    this.#entries.set(key, { ownership, endsAt });
     this.#armGuard(endsAt - GUARD_MS);
   }
 
   /** Lets the key run out. Returns what to wait for where its lifetime is just being set: it may end up set after all. */
   forget(key: K): Promise<void> | undefined {
-    const running = this.#entries.get(key)?.putting;
     this.#entries.delete(key);
-    return running;
+    return this.#putting.get(key);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.#endRenewed();
     this.#guard?.cancel();
-    await Promise.allSettled(this.#work);
+    await Promise.allSettled(this.#putting.values());
   }
 
   /** After a renew: worth it where more than half of the lifetime is used up. */
@@ -88,7 +87,7 @@ export class Lifetimes<K> implements AsyncDisposable {
   }
 
   #put(key: K, entry: Entry, validUntil: number): void {
-    if (entry.putting !== undefined) return;
+    if (this.#putting.has(key)) return;
     const work = this.deps
       .put(key, validUntil)
       .then((endsAt) => {
@@ -97,12 +96,8 @@ export class Lifetimes<K> implements AsyncDisposable {
       .catch((error: unknown) => {
         if (!this.#closed && this.#entries.get(key) === entry) this.deps.failed(key, error);
       })
-      .finally(() => {
-        entry.putting = undefined;
-        this.#work.delete(work);
-      });
-    entry.putting = work;
-    this.#work.add(work);
+      .finally(() => this.#putting.delete(key));
+    this.#putting.set(key, work);
   }
 
   #armGuard(at: number): void {

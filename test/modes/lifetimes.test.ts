@@ -1,0 +1,187 @@
+import { describe, expect, test } from "vitest";
+import { Lifetimes } from "../../src/modes/lifetimes.js";
+import { FakeClock, flush } from "../fakes/clock.js";
+import { FakeFence } from "../fakes/fence.js";
+
+/** Lifetimes over a kernel that answers at once, later, or not well; the fence is 5/3/1 s, so that a full lifetime is 3 s. */
+class Bench implements AsyncDisposable {
+  readonly clock = new FakeClock();
+  readonly fence = new FakeFence(this.clock);
+  /** `ms since the start key`. */
+  readonly puts: string[] = [];
+  readonly failures: string[] = [];
+  /** Waited for by the next puts while set. */
+  gate: Promise<void> | undefined;
+  refuse = false;
+  readonly lifetimes = new Lifetimes<string>({
+    clock: this.clock,
+    fence: this.fence,
+    put: async (key, validUntil) => {
+      this.puts.push(`${this.clock.now() - 1000} ${key}`);
+      const now = this.clock.now();
+      await this.gate;
+      if (this.refuse) throw new Error("EPERM");
+      return now + Math.floor((validUntil - now) / 1000) * 1000;
+    },
+    failed: (key, error) => void this.failures.push(`${key} ${String(error)}`),
+  });
+
+  constructor() {
+    this.fence.renew();
+  }
+
+  /** Keeps it from now on for a full lifetime. */
+  keep(key: string): void {
+    this.lifetimes.keep(key, "services", this.clock.now() + 3000);
+  }
+
+  async renewAfter(ms: number): Promise<void> {
+    await this.clock.advance(ms);
+    this.fence.renew();
+    await flush();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.lifetimes[Symbol.asyncDispose]();
+    expect([this.clock.pending, this.fence.listeners]).toEqual([0, 0]);
+  }
+}
+
+function gate(): { readonly promise: Promise<void>; readonly open: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { promise, open: resolve };
+}
+
+describe("with every renew", () => {
+  test("a lifetime is set anew once more than half of it is used up, not before", async () => {
+    await using bench = new Bench();
+    bench.keep("a");
+    await bench.renewAfter(1000);
+    expect(bench.puts).toEqual([]);
+    await bench.renewAfter(1000);
+    expect(bench.puts).toEqual(["2000 a"]);
+    await bench.renewAfter(1000);
+    expect(bench.puts).toEqual(["2000 a"]);
+  });
+
+  test("one that is just being set is not set twice", async () => {
+    await using bench = new Bench();
+    const { promise, open } = gate();
+    bench.keep("a");
+    bench.gate = promise;
+    await bench.renewAfter(2000);
+    await bench.renewAfter(100);
+    expect(bench.puts).toEqual(["2000 a"]);
+    open();
+  });
+
+  test("what stands behind a fence that was lost is left to end", async () => {
+    await using bench = new Bench();
+    bench.keep("a");
+    bench.fence.lose();
+    await bench.clock.advance(10_000);
+    expect(bench.puts).toEqual([]);
+  });
+});
+
+describe("without a renew", () => {
+  test("the guard sets it anew shortly before it ends, where the fence makes it end later, and then lets it end", async () => {
+    await using bench = new Bench();
+    bench.lifetimes.keep("a", "services", bench.clock.now() + 2000);
+    await bench.clock.advance(10_000);
+    expect(bench.puts).toEqual(["1250 a"]);
+  });
+
+  test("each key has its own time", async () => {
+    await using bench = new Bench();
+    bench.lifetimes.keep("late", "services", bench.clock.now() + 2000);
+    bench.lifetimes.keep("soon", "services", bench.clock.now() + 1000);
+    await bench.clock.advance(1300);
+    expect(bench.puts).toEqual(["250 soon", "1250 late"]);
+  });
+
+  test("a process that was held up until everything was over puts nothing", async () => {
+    await using bench = new Bench();
+    bench.keep("a");
+    await bench.clock.freeze(20_000);
+    await bench.clock.advance(5000);
+    expect(bench.puts).toEqual([]);
+  });
+});
+
+describe("a lifetime that could not be set", () => {
+  test("is told, and tried again with the next renew", async () => {
+    await using bench = new Bench();
+    bench.keep("a");
+    bench.refuse = true;
+    await bench.renewAfter(2000);
+    expect(bench.failures).toEqual(["a Error: EPERM"]);
+    bench.refuse = false;
+    await bench.renewAfter(100);
+    expect(bench.puts).toEqual(["2000 a", "2100 a"]);
+  });
+
+  test("is nobody's trouble where the key was let go, kept anew, or everything closed meanwhile", async () => {
+    const ways: readonly ((bench: Bench) => unknown)[] = [(b) => b.lifetimes.forget("a"), (b) => b.keep("a"), (b) => b.lifetimes[Symbol.asyncDispose]()];
+    for (const way of ways) {
+      await using bench = new Bench();
+      const { promise, open } = gate();
+      bench.keep("a");
+      bench.gate = promise;
+      bench.refuse = true;
+      await bench.renewAfter(2000);
+      way(bench);
+      open();
+      await flush();
+      expect(bench.failures).toEqual([]);
+    }
+  });
+});
+
+describe("a key that is let go", () => {
+  test("is set no more", async () => {
+    await using bench = new Bench();
+    bench.keep("a");
+    bench.keep("b");
+    expect(bench.lifetimes.forget("a")).toBeUndefined();
+    await bench.renewAfter(2000);
+    expect(bench.puts).toEqual(["2000 b"]);
+  });
+
+  test.each<readonly [string, (bench: Bench) => void]>([
+    ["while it is being set", () => undefined],
+    ["while it is being set, although it was kept anew in between", (bench) => bench.keep("a")],
+  ])("%s, has something to wait for", async (_name, between) => {
+    await using bench = new Bench();
+    const { promise, open } = gate();
+    bench.keep("a");
+    bench.gate = promise;
+    await bench.renewAfter(2000);
+    between(bench);
+    let done = false;
+    const running = bench.lifetimes.forget("a")?.then(() => (done = true));
+    expect(running).toBeDefined();
+    await flush();
+    expect(done).toBe(false);
+    open();
+    await running;
+  });
+});
+
+test("dispose waits for what is being set, and sets nothing afterwards", async () => {
+  const bench = new Bench();
+  const { promise, open } = gate();
+  bench.keep("a");
+  bench.gate = promise;
+  await bench.renewAfter(2000);
+  let closed = false;
+  const closing = bench[Symbol.asyncDispose]().then(() => (closed = true));
+  await flush();
+  expect(closed).toBe(false);
+  open();
+  await closing;
+  bench.keep("b");
+  await bench.renewAfter(2500);
+  expect(bench.puts).toEqual(["2000 a"]);
+  expect(bench.clock.pending).toBe(0);
+});
