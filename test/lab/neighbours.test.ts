@@ -111,4 +111,23 @@ describe("a host of the LAN that takes a VIP later and goes on announcing it", (
     expect(early.length).toBeLessThanOrEqual(BURST);
     expect(two - one).toBeGreaterThanOrEqual(TEN_SECONDS - 5); // two clocks of whole milliseconds
   });
+
+  test("while the API says nothing: it goes off, and is back as soon as the API has confirmed the owner", async () => {
+    await using cluster = await Cluster.up(2);
+    const { lab, api } = cluster;
+    await api.client.createService(loadBalancer({ name: "web", ip: VIP }));
+    const owner = await cluster.heldBy(VIP, 2000);
+    const stranger = await Stranger.of(lab);
+    await cluster.admin.pause();
+    await using claiming = await stranger.start({ claims: [VIP], everyMs: 60_000 });
+    await cluster.free(VIP, 1000);
+    const daemon = cluster.vip(owner);
+    expect(defences(daemon)).toEqual([]);
+    await cluster.admin.resume();
+    const resumed = lab.now();
+    await cluster.heldBy(VIP, 2000, owner);
+    console.log(JSON.stringify({ figure: "address in doubt, back after the API", ms: Math.round(lab.now() - resumed) }));
+    expect(defences(daemon)).toHaveLength(1);
+    expect(claiming.ended).toBeUndefined();
+  });
 });
