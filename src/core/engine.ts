@@ -46,6 +46,7 @@ export class Engine implements AsyncDisposable {
   #world: World;
   #plan: Plan | undefined;
   readonly #memo = new PlanMemo();
+  readonly #suspended = new Set<VipKey>();
   #swept = false;
   #sweepAgain: Timer | undefined;
   #eventsForbidden = false;
@@ -109,7 +110,7 @@ export class Engine implements AsyncDisposable {
     const gone = event.type === "address" && event.gone;
     // A VIP that somebody changed is put right, not learned as an address of the node.
     if (drifted === undefined || gone) this.#kernel.event(event);
-    if (drifted === undefined) return;
+    if (drifted === undefined || this.#suspended.has(drifted)) return;
     this.deps.log.info("vip not as wanted, repaired", { vip: drifted, gone });
     this.#vips.refresh(drifted);
   }
@@ -154,7 +155,11 @@ export class Engine implements AsyncDisposable {
   #reported(key: VipKey, what: ModeReport): void {
     switch (what.type) {
       case "refresh":
+        this.#suspended.delete(key);
         this.#vips.refresh(key);
+        return;
+      case "suspended":
+        this.#suspended.add(key);
         return;
       case "conflict":
         this.deps.log.warn("another host announces this address", { vip: key, mac: what.mac });
@@ -200,6 +205,7 @@ export class Engine implements AsyncDisposable {
   async #letGo(key: VipKey, signal: AbortSignal): Promise<void> {
     const held = [...this.#world.ownership.values()].some((state) => state.held);
     const reason: DownReason = held ? "unwanted" : "notOwner";
+    this.#suspended.delete(key);
     await this.#arp.down(key, reason, signal);
     this.deps.log.info("vip removed", { vip: key, reason });
   }

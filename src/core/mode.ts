@@ -41,8 +41,10 @@ export interface Fence {
 
 /** What a mode learns of something that it holds. */
 export type ModeReport =
-  /** It was found wrong: `up` should run again. */
+  /** It was found wrong, or need not be missing any more: `up` should run again. */
   | { readonly type: "refresh" }
+  /** The mode has taken it off by itself, for now: that it is missing is no drift. */
+  | { readonly type: "suspended" }
   /** Another host announces the same address. */
   | { readonly type: "conflict"; readonly mac: MacAddress };
 

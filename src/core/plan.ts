@@ -6,7 +6,7 @@ import { serviceKey, vipKey, type OwnershipKey, type Port, type ServiceKey, type
 import { canServe, configured, mainLink, serviceLink, type LinkPlanConfig } from "./plan-links.js";
 import { PlanMemo, type ServiceFacts } from "./plan-memo.js";
 import { TELLING, type ServicePlanConfig, type SkipReason } from "./plan-service.js";
-import { announceStatus, clearStatus, type StatusDecision, type StatusPatch } from "./status.js";
+import { announceStatus, clearStatus, VIP_HOST, type StatusDecision, type StatusPatch } from "./status.js";
 import type { World } from "./world.js";
 
 export interface PlanConfig extends ServicePlanConfig, LinkPlanConfig {
@@ -114,7 +114,7 @@ class Draft {
       return { code: "notOwner", message: holder === "" ? "nobody holds it yet" : `held by ${holder}` };
     }
     const own = configured(this.world, address);
-    if (own !== undefined) {
+    if (own !== undefined && !isLeftover(own.prefix, { address, ownership, service, node: this.world.node })) {
       return { code: "addressOfNode", message: `${address}/${own.prefix} is configured on ${own.link} of node ${this.world.node} by somebody else: not touched` };
     }
     const link = ownership === "control-plane" ? mainLink(this.world, this.config) : serviceLink(this.world, this.config, address);
@@ -201,6 +201,15 @@ class Draft {
   #held(key: OwnershipKey): boolean {
     return this.world.ownership.get(key)?.held === true;
   }
+}
+
+/**
+ * A host address that a kube-vip left behind when it was killed: of the control plane, or of a Service that it says is announced by this node. Such
+ * a one is taken over.
+ */
+function isLeftover(prefix: number, of: { address: IpAddress; ownership: OwnershipKey; service: Service; node: string }): boolean {
+  if (prefix !== hostPrefix(of.address)) return false;
+  return of.ownership === "control-plane" || of.service.annotations[VIP_HOST] === of.node;
 }
 
 /** Until the first answer a node takes no part: it comes within milliseconds, and says whether this node is one to take the VIP. */

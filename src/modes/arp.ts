@@ -199,6 +199,7 @@ class ArpMode implements VipMode<"arp"> {
   }
 
   async #takeOff({ vip, linkIndex }: HeldVip): Promise<void> {
+    this.deps.report(vip.key, { type: "suspended" });
     this.#announcer.end(vip.key);
     const running = this.#lifetimes.forget(vip.key);
     const id = { linkIndex, address: vip.address, prefix: vip.prefix };

@@ -95,6 +95,12 @@ describe("an address that this node has for itself", () => {
     expect([...result.events.values()]).toMatchObject([{ reason: "AddressOfNode", message: "192.0.2.10/24 is configured on eth0 of node n1 by somebody else: not touched" }]);
   });
 
+  test("unless it is a host address, and kube-vip says that it announced the Service from here", () => {
+    const service = fakeService({ loadBalancerIP: "192.0.2.20" });
+    const wants = (annotations: Record<string, string>) => plan({ ...world({ ...held, services: [{ ...service, annotations }] }), subnets }, config).wants.arp.size;
+    expect([wants({}), wants({ "kube-vip.io/vipHost": "n2" }), wants({ "kube-vip.io/vipHost": "n1" })]).toEqual([0, 0, 1]);
+  });
+
   test("is not taken for the control plane, unless it is a host address, as a kube-vip leaves behind that was killed", () => {
     const given = { ...world({ ...held, services: [] }), subnets };
     const taken = (address: string) => plan(given, { ...config, controlPlane: [ip(address)] });

@@ -101,7 +101,7 @@ describe("a stranger that announces an address which is held", () => {
     expect(bench.fence.asked).toBe(1);
     confirm(true);
     await bench.clock.advance(0);
-    expect(bench.reports).toEqual(["eth0/192.0.2.1 conflict", "eth0/192.0.2.1 refresh"]);
+    expect(bench.reports).toEqual(["eth0/192.0.2.1 suspended", "eth0/192.0.2.1 conflict", "eth0/192.0.2.1 refresh"]);
     await bench.mode.up(want, signal);
     await bench.clock.advance(0);
     expect(bench.kernel.shown()).toEqual(HELD);
@@ -132,7 +132,7 @@ describe("a stranger that announces an address which is held", () => {
     await bench.mode.up(want, signal);
     await bench.renewing(3);
     expect(bench.kernel.shown()).toEqual([]);
-    expect(bench.reports).toEqual([]);
+    expect(bench.reports).toEqual(["eth0/192.0.2.1 suspended"]);
     await bench.mode.down(want.key, "notOwner", signal);
   });
 
