@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { Cluster } from "./cluster.js";
 import { HealthServers } from "./health-servers.js";
+import type { LabProcess } from "./process.js";
 
 const ADDRESS = "10.77.0.210";
 const LEASE = "plndr-cp-lock";
@@ -39,6 +40,11 @@ async function plane(nodes: number): Promise<Plane> {
   return { cluster, health, owner, [Symbol.asyncDispose]: async () => cluster[Symbol.asyncDispose]() };
 }
 
+/** When a `vip` said this first, by the wall clock. */
+function saidAt(vip: LabProcess, what: string): number {
+  return Date.parse(String(vip.logs().find(({ message }) => message === what)?.["time"]));
+}
+
 describe("the API server of the node that has the control-plane VIP", () => {
   test.each<readonly [string, RegExp, (health: HealthServers, node: string) => Promise<void> | void]>([
     ["answers 500", /500: \[-\]etcd failed.*is sick/, (health, node) => health.set(node, "sick")],
@@ -62,6 +68,7 @@ describe("the API server of the node that has the control-plane VIP", () => {
     console.log(JSON.stringify({ figure: "control plane moved", because: name, sickMs, gapMs: Math.round(udp.gapMs), overlapMs: Math.round(worstOverlapMs) }));
     expect(worstOverlapMs).toBeLessThanOrEqual(OVERLAP_MS);
     expect(udp.nodes.map(({ node }) => node)).toEqual([owner, next]);
+    expect(saidAt(cluster.vip(next), "announced")).toBeLessThan(saidAt(cluster.vip(owner), "vip removed"));
     await cluster.vip(next).stop("SIGTERM");
     const third = await cluster.heldBy(ADDRESS, 3000);
     expect([owner, next]).not.toContain(third);
