@@ -1,7 +1,3 @@
-import { familyOf, parseIp } from "../../src/lib/ip.js";
-import { BROADCAST_MAC, parseMac, type MacAddress } from "../../src/lib/mac.js";
-import { ARP_REQUEST, encodeArp } from "../../src/wire/arp.js";
-import { encodeNa, unsolicitedNa } from "../../src/wire/ndp.js";
 import type { Lab } from "./lab.js";
 import type { LabProcess } from "./process.js";
 import { ROUTER_NS } from "./topology.js";
@@ -20,13 +16,11 @@ export interface StrangerOptions {
 export class Stranger {
   private constructor(
     private readonly lab: Lab,
-    readonly mac: MacAddress,
+    readonly mac: string,
   ) {}
 
   static async of(lab: Lab): Promise<Stranger> {
-    const mac = parseMac(await lab.mac(ROUTER_NS));
-    if (mac === undefined) throw new Error("the router has no MAC");
-    return new Stranger(lab, mac);
+    return new Stranger(lab, await lab.mac(ROUTER_NS));
   }
 
   /** Its kernel has this address from now on, and says nothing of it unasked. */
@@ -43,8 +37,7 @@ export class Stranger {
   async start({ claims = [], everyMs = 1000, answerAll = false }: StrangerOptions): Promise<LabProcess> {
     const shown = await this.lab.exec(ROUTER_NS, ["ip", "-j", "link", "show", "dev", "eth0"]);
     const [link] = JSON.parse(shown.stdout) as readonly { readonly ifindex: number }[];
-    const frames = claims.map((address) => Buffer.from(claimOf(address, this.mac)).toString("hex"));
-    const task = { ifindex: link?.ifindex, mac: this.mac, claims: frames, everyMs, answerAll };
+    const task = { ifindex: link?.ifindex, mac: this.mac, claims, everyMs, answerAll };
     const program = await this.lab.spawnProgram(ROUTER_NS, "stranger", [JSON.stringify(task)]);
     await program.waitFor(/^ready$/);
     return program;
@@ -54,13 +47,4 @@ export class Stranger {
     const [prefix, ...more] = address.includes(":") ? [128, ...(verb === "add" ? ["nodad"] : [])] : [32];
     await this.lab.exec(ROUTER_NS, ["ip", "addr", verb, `${address}/${prefix}`, "dev", "eth0", ...more.map(String)]);
   }
-}
-
-/** Gratuitous ARP (RFC 5227 2.3), or an unsolicited Neighbor Advertisement (RFC 4861 7.2.6). */
-function claimOf(text: string, mac: MacAddress): Uint8Array {
-  const address = parseIp(text);
-  if (address === undefined) throw new Error(`${text} is no address`);
-  if (familyOf(address) === 6) return encodeNa(unsolicitedNa(mac, address, { router: false }));
-  const nobody = parseMac("00:00:00:00:00:00") ?? BROADCAST_MAC;
-  return encodeArp({ destination: BROADCAST_MAC, source: mac, operation: ARP_REQUEST, senderMac: mac, senderIp: address, targetMac: nobody, targetIp: address });
 }

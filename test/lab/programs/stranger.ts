@@ -1,6 +1,7 @@
-// stranger.mjs {"ifindex","mac","claims":[hex],"everyMs","answerAll"}: a host that is no node. Sends these frames again and again
-// until it is killed, and says when each time, as {"at": ms}; with answerAll it answers every ARP request, probes too (proxy ARP).
+// stranger.mjs {"ifindex","mac","claims","everyMs","answerAll"}: a host that is no node. Announces these addresses as its own
+// again and again until it is killed, and says when each time, as {"at": ms}; with answerAll it answers every ARP request, probes too (proxy ARP).
 import { setTimeout as sleep } from "node:timers/promises";
+import { claimOf } from "../raw/claims.js";
 import { AF_PACKET, RawSocket, sockaddrLink } from "../raw/socket.js";
 import { monotonicMs } from "../wait.js";
 
@@ -18,6 +19,7 @@ interface Task {
 
 const task = JSON.parse(process.argv[2] ?? "{}") as Task;
 const mac = Buffer.from(task.mac.replaceAll(":", ""), "hex");
+const claims = task.claims.map((address) => claimOf(address, mac));
 
 function answered(request: Buffer): Buffer | undefined {
   if (request.length < 42 || request.readUInt16BE(20) !== OP_REQUEST) return undefined;
@@ -41,9 +43,9 @@ for (let next = monotonicMs(); ; ) {
     const reply = task.answerAll ? answered(frame) : undefined;
     if (reply !== undefined) socket.send(reply);
   });
-  if (task.claims.length > 0 && monotonicMs() >= next) {
+  if (claims.length > 0 && monotonicMs() >= next) {
     const at = monotonicMs();
-    for (const claim of task.claims) if (!socket.send(Buffer.from(claim, "hex"))) throw new Error("the interface refused the frame");
+    for (const claim of claims) if (!socket.send(claim)) throw new Error("the interface refused the frame");
     console.log(JSON.stringify({ at }));
     next += task.everyMs;
   }

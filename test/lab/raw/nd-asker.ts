@@ -70,7 +70,7 @@ function linkLayerAddress(frame: Buffer): string {
 }
 
 /** Of a frame whose checksum is still 0: both addresses, length and next header, then the message. */
-function checksum(frame: Buffer): number {
+export function checksum(frame: Buffer): number {
   let sum = frame.readUInt16BE(AT.payloadLength) + ICMPV6;
   for (let at: number = AT.sourceIp; at < frame.length; at += 2) sum += frame.readUInt16BE(at);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
