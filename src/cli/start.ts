@@ -25,8 +25,8 @@ const BURST_MS = [0, 50, 200, 1000, 2000];
 const HAND_OVER_MS = 1000;
 /** How long it keeps them beside its heir, at the most: it lets go when it hears the heir announce them. */
 const HEIR_MS = 60;
-/** How long a node whose API server is sick leaves a free Lease to others, and when it offers it again. */
-const PATIENCE_MS = 2000;
+/** How long a node whose API server is sick leaves a free Lease to others (less than it keeps the addresses), and when it offers it again. */
+const PATIENCE_MS = 700;
 const OFFER_AGAIN_MS = 30_000;
 /** When real time jumps ahead of monotonic time by more than a second, the machine has stood still, or somebody set the clock. */
 const PAUSE = { everyMs: 200, thresholdMs: 1000 };

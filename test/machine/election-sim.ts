@@ -69,7 +69,7 @@ const BASE: ElectionConfig = {
   kernelLatenessMs: 1500,
   handOverMs: 1000,
   heirMs: 80,
-  patienceMs: 2000,
+  patienceMs: 700,
   offerAgainMs: 30_000,
 };
 

@@ -148,6 +148,16 @@ describe("keeping a Lease", () => {
     expect(bench.at(3020, { type: "failed", id: 2, conflict: true })).toEqual([]);
   });
 
+  test("where two writes hang, a third starts before the deadline", () => {
+    const bench = Bench.holding();
+    bench.at(2000, { type: "tick" });
+    bench.at(3000, { type: "tick" });
+    expect(bench.wakeAt).toBe(3500);
+    const [third] = bench.at(3500, { type: "tick" });
+    bench.at(3510, { type: "written", id: 4, lease: { resourceVersion: "8", record: recordOf(third) } });
+    expect(heldUntil(bench.state, config)).toBe(6500);
+  });
+
   test("a lost reply counts, from its start, once any reading shows it", () => {
     const bench = Bench.holding();
     const [renew] = bench.at(2000, { type: "tick" });
