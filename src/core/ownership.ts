@@ -39,12 +39,13 @@ interface Seat {
   readonly watch: Promise<void>;
   shown: OwnershipState;
   renewedAt: number | undefined;
+  leaving: boolean;
 }
 
 /** Ownership of single keys: one Lease each, one election machine each. Losing one never ends the process; it only changes what `states` says. */
 export class Ownership implements Fence, AsyncDisposable {
   readonly #seats = new Map<OwnershipKey, Seat>();
-  readonly #renewed = new Set<(ownership: OwnershipKey) => void>();
+  readonly #movedListeners = new Set<(ownership: OwnershipKey) => void>();
   readonly #work = new Set<Promise<void>>();
   readonly #movedOnce: (() => void)[] = [];
   #closed = false;
@@ -71,7 +72,7 @@ export class Ownership implements Fence, AsyncDisposable {
     const watch = this.deps.leases.watch(id, seen, abort.signal).catch((error: unknown) => {
       if (!abort.signal.aborted) throw error;
     });
-    this.#seats.set(key, { id, machine, abort, watch, shown: { held: false, view: "unknown", holder: "", created: false }, renewedAt: undefined });
+    this.#seats.set(key, { id, machine, abort, watch, shown: { held: false, view: "unknown", holder: "", created: false }, renewedAt: undefined, leaving: false });
   }
 
   /** How this node stands towards each key from now on; keys that are not named are left to others. */
@@ -125,9 +126,9 @@ export class Ownership implements Fence, AsyncDisposable {
     }
   }
 
-  onRenewed(listener: (ownership: OwnershipKey) => void): () => void {
-    this.#renewed.add(listener);
-    return () => this.#renewed.delete(listener);
+  onMoved(listener: (ownership: OwnershipKey) => void): () => void {
+    this.#movedListeners.add(listener);
+    return () => this.#movedListeners.delete(listener);
   }
 
   /** Resolves when, after `leave`, nothing is held any more and every release has been answered. */
@@ -165,13 +166,15 @@ export class Ownership implements Fence, AsyncDisposable {
     const before = seat.shown;
     seat.shown = shown;
     const renewed = state.renewedAt !== seat.renewedAt;
+    const leaving = state.leavingSince !== undefined && !seat.leaving;
     seat.renewedAt = state.renewedAt;
+    seat.leaving = state.leavingSince !== undefined;
     if (shown.held !== before.held || shown.view !== before.view || shown.holder !== before.holder) {
       this.deps.log.info(shown.held && !before.held ? "ownership taken" : "ownership changed", { key, lease: seat.id.name, ...shown });
       this.deps.changed();
     }
     for (const resolve of this.#movedOnce.splice(0)) resolve();
-    if (renewed && shown.held) for (const listener of this.#renewed) listener(key);
+    if ((renewed || leaving) && shown.held) for (const listener of this.#movedListeners) listener(key);
   }
 
   #act(key: OwnershipKey, action: ElectionAction<Lease>): void {

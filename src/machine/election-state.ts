@@ -126,7 +126,10 @@ export function heldUntil(state: ElectionState, config: ElectionConfig): number 
 /** Monotonic ms at which a kernel lifetime set now has to have ended (before anybody else may take over). */
 export function kernelDeadline(state: ElectionState, config: ElectionConfig): number {
   if (state.renewedAt === undefined) return 0;
-  return state.renewedAt + config.leaseDurationMs * (1 - 2 * config.drift) - config.kernelLatenessMs;
+  const deadline = state.renewedAt + config.leaseDurationMs * (1 - 2 * config.drift) - config.kernelLatenessMs;
+  // An heir may take over at any moment: should this process die now, its addresses are not to stay longer than it takes to look for one. Lifetimes
+  // are whole seconds, so nearly one more is allowed.
+  return state.leavingSince === undefined ? deadline : Math.min(deadline, state.leavingSince + config.handOverMs + 999);
 }
 
 /** What an observer may say of the Lease. */

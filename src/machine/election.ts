@@ -113,7 +113,7 @@ function changeStance<L extends LeaseVersion>(state: ElectionState<L>, stance: S
 /** Starts to give the Lease up, where there is something to give up. A write under way may still make it ours. */
 function giveUp<L extends LeaseVersion>(state: ElectionState<L>, now: number, config: ElectionConfig): ElectionState<L> {
   const something = namesMe(state, config) || state.inFlight.length > 0;
-  if (!something) return { ...state, leavingSince: state.stance === "leave" ? now : undefined, heirSeenAt: undefined, releasing: false };
+  if (!something) return { ...state, leavingSince: undefined, heirSeenAt: undefined, releasing: false };
   return { ...state, leavingSince: state.leavingSince ?? now, releasing: true, nextAttemptAt: now };
 }
 
@@ -123,7 +123,7 @@ function settled<L extends LeaseVersion>(state: ElectionState<L>, now: number, c
   const over = taken && (namesMe(state, config) || !holds(state, config, now));
   const next = over ? { ...state, leavingSince: undefined, heirSeenAt: undefined } : state;
   if (!holds(next, config, now)) return next.takenAt === undefined ? next : { ...next, takenAt: undefined };
-  return next.takenAt === undefined ? { ...next, takenAt: now } : next;
+  return over || next.takenAt === undefined ? { ...next, takenAt: now } : next;
 }
 
 function offerAgain<L extends LeaseVersion>(state: ElectionState<L>, now: number, config: ElectionConfig): ElectionState<L> {
@@ -159,13 +159,15 @@ function observe<L extends LeaseVersion>(
   const sent = own ? state.sent.find((s) => s.renewTime === lease.record.renewTime) : undefined;
   const releasing = state.releasing && (own || state.inFlight.length > 0);
   const heir = state.leavingSince !== undefined && !own && !isFreeRecord(lease);
+  // Once the Lease is seen without this node's name, what was renewed before is void, unless it is being handed over.
+  const renewedBefore = own || state.leavingSince !== undefined ? state.renewedAt : undefined;
   return {
     ...state,
     known: true,
     lease,
     reading: state.reading && !changed,
     changedAt: changed ? now : state.changedAt,
-    renewedAt: sent === undefined ? state.renewedAt : Math.max(state.renewedAt ?? -Infinity, sent.startedAt),
+    renewedAt: sent === undefined ? renewedBefore : Math.max(renewedBefore ?? -Infinity, sent.startedAt),
     // A Lease that someone gave up is taken at once, not at the next turn of the retry period.
     nextAttemptAt: changed && isFreeRecord(lease) ? Math.min(state.nextAttemptAt, now) : state.nextAttemptAt,
     releasing,

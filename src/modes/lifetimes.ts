@@ -33,13 +33,13 @@ export class Lifetimes<K> implements AsyncDisposable {
   readonly #entries = new Map<K, Entry>();
   /** Lifetimes that are just being set, also of keys that were let go or kept anew since. */
   readonly #putting = new Map<K, Promise<void>>();
-  readonly #endRenewed: () => void;
+  readonly #endMoved: () => void;
   #guard: Timer | undefined;
   #guardAt = Infinity;
   #closed = false;
 
   constructor(private readonly deps: LifetimeDeps<K>) {
-    this.#endRenewed = deps.fence.onRenewed((ownership) => this.#renewed(ownership));
+    this.#endMoved = deps.fence.onMoved((ownership) => this.#moved(ownership));
   }
 
   /** From now on keeps this key alive; its present lifetime ends at `endsAt`. */
@@ -56,19 +56,20 @@ export class Lifetimes<K> implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    this.#endRenewed();
+    this.#endMoved();
     this.#guard?.cancel();
     await Promise.allSettled(this.#putting.values());
   }
 
-  /** After a renew: worth it where more than half of the lifetime is used up. */
-  #renewed(ownership: OwnershipKey): void {
+  /** After a renew: worth it where more than half of the lifetime is used up. When it is being given up: where it would last too long. */
+  #moved(ownership: OwnershipKey): void {
     const now = this.deps.clock.now();
     const validUntil = this.deps.fence.kernelDeadline(ownership);
     const full = Math.floor((validUntil - now) / SECOND) * SECOND;
     if (full < SECOND) return;
     for (const [key, entry] of this.#entries) {
-      if (entry.ownership === ownership && entry.endsAt - now < full / 2) this.#put(key, entry, validUntil);
+      const due = entry.endsAt - now < full / 2 || entry.endsAt > validUntil;
+      if (entry.ownership === ownership && due) this.#put(key, entry, validUntil);
     }
   }
 

@@ -217,8 +217,8 @@ describe("who is told", () => {
   test("listeners hear of every renew that took effect, in the order in which they came, after the states have changed", async () => {
     await using bench = new OwnershipBench();
     const heard: string[] = [];
-    bench.ownership.onRenewed((key) => void heard.push(`first ${key} ${bench.held(key)}`));
-    const end = bench.ownership.onRenewed((key) => void heard.push(`second ${key} ${bench.changes}`));
+    bench.ownership.onMoved((key) => void heard.push(`first ${key} ${bench.held(key)}`));
+    const end = bench.ownership.onMoved((key) => void heard.push(`second ${key} ${bench.changes}`));
     await bench.campaign({ services: "run" });
     expect(heard.splice(0)).toEqual(["first services true", expect.stringMatching(/^second services [1-9]/)]);
     end();

@@ -39,7 +39,7 @@ export class FakeFence implements Fence {
     return this.verdict;
   }
 
-  onRenewed(listener: (ownership: OwnershipKey) => void): () => void {
+  onMoved(listener: (ownership: OwnershipKey) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }

@@ -196,7 +196,8 @@ export class ElectionSim {
       return;
     }
     if (node.kernelEnd < this.#now) this.#takeovers += 1;
-    if (node.state.renewedAt === before.renewedAt && node.kernelEnd >= this.#now) return;
+    const leaving = node.state.leavingSince !== undefined && before.leavingSince === undefined;
+    if (node.state.renewedAt === before.renewedAt && !leaving && node.kernelEnd >= this.#now) return;
     const seconds = Math.floor((kernelDeadline(node.state, config) - now) / 1000);
     if (seconds >= 1) node.kernelEnd = this.#now + (seconds * 1000) / node.rate + this.#random() * 1450;
   }
