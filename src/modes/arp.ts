@@ -6,7 +6,7 @@ import type { MacAddress } from "../lib/mac.js";
 import type { AnnounceConfig } from "../machine/announce.js";
 import type { ProbeOutcome } from "../machine/probe.js";
 import type { Clock } from "../ports/clock.js";
-import type { Addresses, AddressPut, Link, Packets } from "../ports/kernel.js";
+import type { AddressId, Addresses, AddressPut, Link, Packets } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
 import { Announcer } from "./announcer.js";
 import { Lifetimes } from "./lifetimes.js";
@@ -96,16 +96,10 @@ class ArpMode implements VipMode<"arp"> {
     const held = this.#held.get(key);
     this.#held.delete(key);
     this.#announcer.end(key);
-    const running = this.#lifetimes.forget(key);
     const { iface, address } = splitVipKey(key);
     const linkIndex = held?.linkIndex ?? [...this.deps.links()].find(({ name }) => name === iface)?.index;
     if (linkIndex === undefined) return;
-    const id = { linkIndex, address, prefix: held?.vip.prefix ?? hostPrefix(address) };
-    await this.deps.kernel.removeAddress(id, signal);
-    if (running === undefined) return;
-    // A lifetime that was being set may have been set after the removal.
-    await running;
-    await this.deps.kernel.removeAddress(id, signal);
+    await this.#remove(key, { linkIndex, address, prefix: held?.vip.prefix ?? hostPrefix(address) }, signal);
   }
 
   async held(signal: AbortSignal): Promise<readonly Held[]> {
@@ -201,12 +195,16 @@ class ArpMode implements VipMode<"arp"> {
   async #takeOff({ vip, linkIndex }: HeldVip): Promise<void> {
     this.deps.report(vip.key, { type: "suspended" });
     this.#announcer.end(vip.key);
-    const running = this.#lifetimes.forget(vip.key);
-    const id = { linkIndex, address: vip.address, prefix: vip.prefix };
-    await this.deps.kernel.removeAddress(id, this.#closing.signal);
+    await this.#remove(vip.key, { linkIndex, address: vip.address, prefix: vip.prefix }, this.#closing.signal);
+  }
+
+  async #remove(key: VipKey, id: AddressId, signal: AbortSignal): Promise<void> {
+    const running = this.#lifetimes.forget(key);
+    await this.deps.kernel.removeAddress(id, signal);
     if (running === undefined) return;
+    // A lifetime that was being set may have been set after the removal.
     await running;
-    await this.deps.kernel.removeAddress(id, this.#closing.signal);
+    await this.deps.kernel.removeAddress(id, signal);
   }
 
   #track(work: Promise<void>): void {
