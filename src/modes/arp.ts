@@ -98,8 +98,8 @@ class ArpMode implements VipMode<"arp"> {
     this.#announcer.end(key);
     const { iface, address } = splitVipKey(key);
     const linkIndex = held?.linkIndex ?? [...this.deps.links()].find(({ name }) => name === iface)?.index;
-    if (linkIndex === undefined) return;
-    await this.#remove(key, { linkIndex, address, prefix: held?.vip.prefix ?? hostPrefix(address) }, signal);
+    if (linkIndex === undefined) this.#lifetimes.forget(key);
+    else await this.#remove(key, { linkIndex, address, prefix: held?.vip.prefix ?? hostPrefix(address) }, signal);
   }
 
   async held(signal: AbortSignal): Promise<readonly Held[]> {
