@@ -62,11 +62,12 @@ const leftOut = {
   },
 };
 
-async function buildVip(version) {
+/** Builds dist/NAME, which calls itself `version`. */
+async function buildVip(version, name) {
   mkdirSync(work, { recursive: true });
   await build({
     entryPoints: [join(root, "src/main.ts")],
-    outfile: join(work, "vip.cjs"),
+    outfile: join(work, `${name}.cjs`),
     bundle: true,
     minify: true,
     keepNames: true,
@@ -78,13 +79,13 @@ async function buildVip(version) {
     legalComments: "none",
     logLevel: "warning",
   });
-  const config = join(work, "sea.json");
-  const output = join(dist, "vip");
+  const config = join(work, `${name}.json`);
+  const output = join(dist, name);
   rmSync(output, { force: true });
   writeFileSync(
     config,
     JSON.stringify({
-      main: join(work, "vip.cjs"),
+      main: join(work, `${name}.cjs`),
       mainFormat: "commonjs",
       executable: strippedNode(),
       output,
@@ -103,11 +104,15 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 mkdirSync(dist, { recursive: true });
 const hash = inputsHash();
 const fresh = existsSync(stamp) && readFileSync(stamp, "utf8") === hash && existsSync(join(dist, "vip")) && existsSync(join(dist, "lab"));
-if (fresh && !process.argv.includes("--force")) {
+const otherVersion = process.argv.indexOf("--another");
+if (otherVersion > 0) {
+  // A second build for the tests of an upgrade: `node build.mjs --another VERSION` makes dist/vip-another.
+  await buildVip(process.argv[otherVersion + 1] ?? "another", "vip-another");
+} else if (fresh && !process.argv.includes("--force")) {
   console.log("build: dist/ is up to date");
 } else {
   rmSync(stamp, { force: true });
-  await Promise.all([buildVip(version), bundleLab()]);
+  await Promise.all([buildVip(version, "vip"), bundleLab()]);
   writeFileSync(stamp, hash);
   console.log("build: dist/vip");
 }

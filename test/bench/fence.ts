@@ -107,11 +107,13 @@ async function measure(cluster: Cluster, phase: Phase): Promise<boolean> {
   const removed = removals(monitors);
   for (const one of monitors) await one.stop("SIGKILL");
   const figure = {
-    figure: "fence",
+    figure: "fence.overlap",
+    value: result.worstOverlapMs,
+    unit: "ms",
+    budget: 100,
     phase: phase.name,
     seconds: phaseSeconds,
     vips: vipCount,
-    worstOverlapMs: result.worstOverlapMs,
     addressesRemoved: removed,
     ownerBefore: owner,
     ownerAfter: await cluster.leaseHolder(),
