@@ -14,7 +14,7 @@ export interface OwnershipState {
   readonly view: LeaseView;
   /** Node name of the holder by the newest version known; empty where there is none. */
   readonly holder: string;
-  /** This process made the Lease: nobody can have held it before. */
+  /** This process made the Lease and has held it since: nobody else can have held it. */
   readonly created: boolean;
 }
 

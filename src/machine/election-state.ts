@@ -63,7 +63,7 @@ export interface ElectionState<L extends LeaseVersion = LeaseVersion> {
   readonly renewedAt: number | undefined;
   /** Only a renew that was started since then counts: the clocks said that this machine had stood still. */
   readonly suspectedAt: number | undefined;
-  /** The first version of this Lease was written by this process. */
+  /** The first version of this Lease was written by this process, and nobody else has had it since. */
   readonly created: boolean;
   /** Since when this process has held it without a break. */
   readonly takenAt: number | undefined;

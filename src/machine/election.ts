@@ -166,6 +166,7 @@ function observe<L extends LeaseVersion>(
     known: true,
     lease,
     reading: state.reading && !changed,
+    created: state.created && own,
     changedAt: changed ? now : state.changedAt,
     renewedAt: sent === undefined ? renewedBefore : Math.max(renewedBefore ?? -Infinity, sent.startedAt),
     // A Lease that someone gave up is taken at once, not at the next turn of the retry period.

@@ -33,7 +33,7 @@ describe("settings", () => {
     ["no mode", { vip_arp: "false" }, 'vip_arp="false": expected true, ARP is the mode that there is'],
     ["nothing to do", { svc_enable: "false" }, 'svc_enable="false", cp_enable="false": expected one of them to be true, or there is nothing to do'],
     ["control plane without address", { cp_enable: "true" }, 'address="": expected the address of the control-plane VIP, for cp_enable is true'],
-    ["lease too short for the kernel", { vip_leaseduration: "4" }, "vip_leaseduration x 0.98 - 1.5 must be at least vip_renewdeadline (vip_leaseduration=4, vip_renewdeadline=3, vip_retryperiod=1)"],
+    ["lease too short for the kernel", { vip_leaseduration: "4" }, "vip_leaseduration x 0.98 - 1.6 must be at least vip_renewdeadline (vip_leaseduration=4, vip_renewdeadline=3, vip_retryperiod=1)"],
     ["retry too long", { vip_retryperiod: "2" }, "vip_renewdeadline must be more than 2 x vip_retryperiod (vip_leaseduration=5, vip_renewdeadline=3, vip_retryperiod=2)"],
   ])("%s ends the start with the name, the value and what was expected", (_name, env, line) => {
     expect(problems(env)).toContain(line);

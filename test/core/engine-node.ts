@@ -8,7 +8,7 @@ import { FakeKernel } from "../fakes/kernel.js";
 import type { FakeKube } from "../fakes/kube.js";
 import { FakeLog } from "../fakes/log.js";
 
-const TIMINGS = { leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000, drift: 0.01, kernelLatenessMs: 1500, handOverMs: 1000, heirMs: 80, patienceMs: 2000, offerAgainMs: 30_000 };
+const TIMINGS = { leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000, drift: 0.01, kernelLatenessMs: 1600, handOverMs: 1000, heirMs: 80, patienceMs: 2000, offerAgainMs: 30_000 };
 const MARKS = { services: 118, "control-plane": 119 };
 const PLAN = { services: true, controlPlane: [], controlPlanePort: 6443, iface: "eth0", servicesIface: undefined, loadBalancerClass: "c" };
 

@@ -25,7 +25,7 @@ describe("stances", () => {
     await using bench = await holder();
     expect(bench.ownership.states().get("services")).toEqual({ held: true, view: "mine", holder: "n1", created: true });
     expect(bench.ownership.heldUntil("services")).toBe(bench.clock.now() + 3000);
-    expect(bench.ownership.kernelDeadline("services")).toBe(bench.clock.now() + 3400);
+    expect(bench.ownership.kernelDeadline("services")).toBe(bench.clock.now() + 3300);
     await bench.clock.advance(1000);
     expect(bench.ownership.heldUntil("services")).toBe(bench.clock.now() + 3000);
   });

@@ -27,7 +27,7 @@ export class FakeFence implements Fence {
   }
 
   kernelDeadline(): number {
-    return this.clock.now() < this.heldUntil() && this.#renewedAt !== undefined ? this.#renewedAt + 3400 : 0;
+    return this.clock.now() < this.heldUntil() && this.#renewedAt !== undefined ? this.#renewedAt + 3300 : 0;
   }
 
   mayAnnounce(): boolean {

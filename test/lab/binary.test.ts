@@ -52,7 +52,7 @@ describe("dist/vip", () => {
 
   test.each<readonly [string, Record<string, string>, string]>([
     ["a value that does not parse", { vip_leaseduration: "5s" }, 'vip: vip_leaseduration="5s": expected a whole number from 1 to 3600\n'],
-    ["timings that cannot work", { vip_leaseduration: "4" }, "vip: vip_leaseduration x 0.98 - 1.5 must be at least vip_renewdeadline (vip_leaseduration=4, vip_renewdeadline=3, vip_retryperiod=1)\n"],
+    ["timings that cannot work", { vip_leaseduration: "4" }, "vip: vip_leaseduration x 0.98 - 1.6 must be at least vip_renewdeadline (vip_leaseduration=4, vip_renewdeadline=3, vip_retryperiod=1)\n"],
     ["nothing to do", { svc_enable: "" }, 'vip: svc_enable="false", cp_enable="false": expected one of them to be true, or there is nothing to do\n'],
   ])("ends the start with one line for %s", async (_name, env, line) => {
     await using lab = await Lab.create({ nodes: 1 });

@@ -8,7 +8,7 @@ import { KernelError } from "../../src/linux/errors.js";
 import { createKernel } from "../../src/linux/kernel.js";
 import type { KernelEvent, Link } from "../../src/ports/kernel.js";
 import { ARP_REPLY, ARP_REQUEST, decodeArp, encodeArp, type ArpFrame } from "../../src/wire/arp.js";
-import { address, clock, figure, ip, log, manyPuts, MARK, native, never, put, tenths, useKernelLab } from "./kernel-fixture.js";
+import { address, clock, figure, ip, log, manyPuts, native, never, put, tenths, useKernelLab } from "./kernel-fixture.js";
 import { waitFor } from "./wait.js";
 
 const lab = useKernelLab();
@@ -19,8 +19,12 @@ const b = () => lab().b;
 describe("events", () => {
   it("tells of addresses and links that come and go", async () => {
     const events: KernelEvent[] = [];
+    // The kernel's first answer says which events are our own.
+    await kernel().putAddress(put(a(), "192.0.2.22"), never);
     await using _listener = kernel().listen((event) => events.push(event));
-    await ip("addr", "add", "192.0.2.20/32", "dev", a().name, "proto", String(MARK));
+    // Somebody else's, by our mark: another process.
+    await using other = createKernel({ log, clock, native });
+    await other.putAddress(put(a(), "192.0.2.20"), never);
     await kernel().putAddress(put(a(), "192.0.2.21"), never);
     await kernel().putAddress(put(a(), "2001:db8::20"), never);
     await kernel().removeAddress(put(a(), "192.0.2.20"), never);

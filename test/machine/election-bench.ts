@@ -8,7 +8,7 @@ export const config: ElectionConfig = {
   renewDeadlineMs: 3000,
   retryPeriodMs: 1000,
   drift: 0.01,
-  kernelLatenessMs: 1500,
+  kernelLatenessMs: 1600,
   handOverMs: 1000,
   heirMs: 80,
   patienceMs: 2000,

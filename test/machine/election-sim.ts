@@ -66,7 +66,7 @@ const BASE: ElectionConfig = {
   renewDeadlineMs: 3000,
   retryPeriodMs: 1000,
   drift: 0.01,
-  kernelLatenessMs: 1500,
+  kernelLatenessMs: 1600,
   handOverMs: 1000,
   heirMs: 80,
   patienceMs: 700,
@@ -187,7 +187,7 @@ export class ElectionSim {
     );
   }
 
-  /** What arp mode does: set the lifetime after a renew, drop when the node no longer holds. The kernel ends lifetimes up to 1.45 s late. */
+  /** What arp mode does: set the lifetime after a renew, drop when the node no longer holds. The kernel ends lifetimes up to 1.55 s late. */
   #kernel(node: Node, before: ElectionState): void {
     const config = this.#config(node);
     const now = this.#local(node);
@@ -199,7 +199,7 @@ export class ElectionSim {
     const leaving = node.state.leavingSince !== undefined && before.leavingSince === undefined;
     if (node.state.renewedAt === before.renewedAt && !leaving && node.kernelEnd >= this.#now) return;
     const seconds = Math.floor((kernelDeadline(node.state, config) - now) / 1000);
-    if (seconds >= 1) node.kernelEnd = this.#now + (seconds * 1000) / node.rate + this.#random() * 1450;
+    if (seconds >= 1) node.kernelEnd = this.#now + (seconds * 1000) / node.rate + this.#random() * 1550;
   }
 
   #latency(): number {

@@ -104,6 +104,17 @@ describe("a node that is not fit", () => {
     expect(recordOf(bench.at(33_520, { type: "tick" })[0]).holderIdentity).toBe("");
   });
 
+  test("a Lease that was made here is no longer new once somebody else has had it", () => {
+    const bench = Bench.holding();
+    expect(bench.state.created).toBe(true);
+    bench.at(1500, { type: "seen", lease: { resourceVersion: "9", record: other("x") } });
+    bench.at(1600, { type: "seen", lease: { resourceVersion: "10", record: other("y", 1, "") } });
+    const [claim] = bench.actions;
+    bench.at(1610, { type: "written", id: 2, lease: { resourceVersion: "11", record: recordOf(claim) } });
+    expect(holds(bench.state, config, 1610)).toBe(true);
+    expect(bench.state.created).toBe(false);
+  });
+
   test("yield: a dead holder's Lease is left to others for a while", () => {
     const bench = new Bench();
     bench.at(0, { type: "stance", stance: "yield" });

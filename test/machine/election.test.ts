@@ -71,7 +71,7 @@ describe("taking a Lease", () => {
     expect(holds(bench.state, config, 1500)).toBe(false);
     bench.at(1900, { type: "written", id: 1, lease: { resourceVersion: "7", record: recordOf(create) } });
     expect(heldUntil(bench.state, config)).toBe(4000);
-    expect(kernelDeadline(bench.state, config)).toBe(1000 + 4900 - 1500);
+    expect(kernelDeadline(bench.state, config)).toBe(1000 + 4900 - 1600);
   });
 });
 

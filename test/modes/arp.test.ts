@@ -53,7 +53,7 @@ describe("arp", () => {
     await using bench = new ArpBench();
     await bench.mode.up(bench.want(1), signal);
     await bench.renewing(4);
-    await bench.clock.advance(3400);
+    await bench.clock.advance(3300);
     expect(bench.kernel.shown()).toEqual([]);
   });
 
