@@ -49,9 +49,9 @@ await cluster.lab.serve({ heldOnly: true });
 await cluster.api.client.createService(loadBalancer({ name: "web", ip: VIP }));
 await cluster.heldBy(VIP, 5_000);
 figure("failover.gap", await undisturbed(cluster.lab, VIP, 3000), "ms", { event: "none" });
-const { runs } = options;
+const { runs, choose } = options;
 const common = { runs, name: "failover" };
-await repeat({ ...common, budget: PLANNED_BUDGET, parameters: { event: "SIGTERM" }, once: async () => await stopped(cluster, options) });
+await repeat({ ...common, runs: choose(Math.max(20, runs), runs), budget: PLANNED_BUDGET, parameters: { event: "SIGTERM" }, once: async () => await stopped(cluster, options) });
 await repeat({ ...common, budget: CRASH_BUDGET, parameters: { event: "kill -9", ...TIMINGS }, once: async () => await killed(cluster, options) });
 await repeat({
   ...common,
