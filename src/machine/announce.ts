@@ -22,7 +22,7 @@ interface Entry {
 }
 
 /** How many announcements may go out at once after a quiet time. */
-const BUCKET = 250;
+const BUCKET = 350;
 
 /**
  * The schedule of one node. No clock and no socket: time is an argument. The one machine that is changed in place: it is asked fifty times a second
