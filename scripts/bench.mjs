@@ -3,6 +3,7 @@
 // --quick (fewer and shorter runs, about 3 minutes), --runs N, --node "FLAGS" (the bundle on plain Node with these flags instead of the binary,
 // such as "--max-semi-space-size=1 --cpu-prof --cpu-prof-dir=/tmp/p"). `npm run -s` keeps npm's own lines off stdout.
 // VIP_BENCH_BINARY names another binary than the one that is built here, for comparison.
+import { bundlePrograms } from "./bundle-lab.mjs";
 import { spawn } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -35,20 +36,7 @@ function parse(args) {
 
 /** Writes dist/bench/NAME.mjs; only what will run, so that one unfinished program stops no other. */
 async function bundle(names) {
-  const { build } = await import("esbuild");
-  await build({
-    entryPoints: names.map((name) => ({ in: join(source, `${name}.ts`), out: name })),
-    outdir: out,
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node26",
-    sourcemap: "inline",
-    logLevel: "warning",
-    // Packages written for CommonJS call require() of what Node has built in.
-    banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
-  });
+  await bundlePrograms(Object.fromEntries(names.map((name) => [name, join(source, `${name}.ts`)])), out);
 }
 
 /** What stands before a run, in a process of its own: what npm, apt and the build say on stdout must not come among the figures. */

@@ -20,13 +20,12 @@ export function labPrograms() {
   return programs;
 }
 
-/** Writes dist/lab/<program>.mjs for every program; returns their names. */
-export async function bundleLab() {
+/** Writes OUTDIR/NAME.mjs for every program, given as { NAME: source }. */
+export async function bundlePrograms(programs, outdir) {
   const { build } = await import("esbuild");
-  const programs = labPrograms();
   await build({
     entryPoints: Object.entries(programs).map(([out, source]) => ({ in: source, out })),
-    outdir: join(root, "dist/lab"),
+    outdir,
     outExtension: { ".js": ".mjs" },
     bundle: true,
     platform: "node",
@@ -37,6 +36,12 @@ export async function bundleLab() {
     // Packages written for CommonJS call require() of what Node has built in.
     banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
   });
+}
+
+/** Writes dist/lab/<program>.mjs for every program; returns their names. */
+export async function bundleLab() {
+  const programs = labPrograms();
+  await bundlePrograms(programs, join(root, "dist/lab"));
   return Object.keys(programs);
 }
 

@@ -85,7 +85,7 @@ function int(least: number, most: number): SettingType<number> {
 
 /** One table, from which environment, flags and documentation come. */
 export const SETTINGS = {
-  arp: { env: ["vip_arp"], flag: "arp", type: bool, fallback: "false", doc: "Hold VIPs on a link and announce them by ARP." },
+  arp: { env: ["vip_arp"], flag: "arp", type: bool, fallback: "false", doc: "Hold VIPs on a link and announce them by ARP and Neighbor Discovery." },
   services: { env: ["svc_enable"], flag: "services", type: bool, fallback: "false", doc: "Serve Services of type LoadBalancer." },
   controlPlane: { env: ["cp_enable"], flag: "controlplane", type: bool, fallback: "false", doc: "Serve a VIP for the API server." },
   address: { env: ["address", "vip_address"], flag: "address", type: addresses, fallback: "", doc: "The control-plane VIP." },

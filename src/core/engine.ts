@@ -9,8 +9,8 @@ import { driftOf } from "./drift.js";
 import { KernelView } from "./kernel-view.js";
 import { Loop } from "./loop.js";
 import type { DownReason, ModeReport, VipMode } from "./mode.js";
-import type { Marks, OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
-import { plan, type Plan, type PlanConfig } from "./plan.js";
+import { splitVipKey, type Marks, type OwnershipKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { ownershipOf, plan, type Plan, type PlanConfig } from "./plan.js";
 import { PlanMemo } from "./plan-memo.js";
 import type { SkipReason } from "./plan-service.js";
 import { sameStatusPatch, type StatusPatch } from "./status.js";
@@ -203,9 +203,11 @@ export class Engine implements AsyncDisposable {
   }
 
   async #letGo(key: VipKey, signal: AbortSignal): Promise<void> {
-    const held = [...this.#world.ownership.values()].some((state) => state.held);
-    const reason: DownReason = held ? "unwanted" : "notOwner";
+    const ownership = ownershipOf(splitVipKey(key).address, this.config.plan);
+    const reason: DownReason = this.#world.ownership.get(ownership)?.held === true ? "unwanted" : "notOwner";
     this.#suspended.delete(key);
+    // Who else announced it is of interest only while it is held.
+    if (this.#world.conflicts.has(key)) this.learn({ conflicts: new Map([...this.#world.conflicts].filter(([other]) => other !== key)) });
     await this.#arp.down(key, reason, signal);
     this.deps.log.info("vip removed", { vip: key, reason });
   }

@@ -3,7 +3,7 @@ import type { MacAddress } from "../lib/mac.js";
 import type { ModeName, OwnershipKey, VipKey, WantOf } from "./model.js";
 
 /** Why a mode is told to let go. */
-export type DownReason = "unwanted" | "notOwner" | "leftover" | "shutdown";
+export type DownReason = "unwanted" | "notOwner" | "leftover";
 
 /** Something that an earlier life of this program left in the kernel. */
 export interface Held {

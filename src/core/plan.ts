@@ -108,7 +108,7 @@ class Draft {
 
   /** Wants one address of a Service; says whether it is up, on its way, or why it is not served here. */
   #serviceAddress(service: Service, facts: ServiceFacts, address: IpAddress): "up" | "pending" | SkipReason {
-    const ownership = this.#ownership(address);
+    const ownership = ownershipOf(address, this.config);
     if (!this.#held(ownership)) {
       const holder = this.world.ownership.get(ownership)?.holder ?? "";
       return { code: "notOwner", message: holder === "" ? "nobody holds it yet" : `held by ${holder}` };
@@ -193,11 +193,6 @@ class Draft {
     this.#events.set(`${service.uid} ${reason} ${message}`, { service, type, reason, message });
   }
 
-  /** A Service on the control-plane address goes where the control plane is: one address, one owner. */
-  #ownership(address: IpAddress): OwnershipKey {
-    return this.config.controlPlane.includes(address) ? "control-plane" : "services";
-  }
-
   #held(key: OwnershipKey): boolean {
     return this.world.ownership.get(key)?.held === true;
   }
@@ -223,6 +218,11 @@ function controlPlaneStance(health: World["controlPlaneHealth"]): Stance {
     case "unknown":
       return "out";
   }
+}
+
+/** A Service on the control-plane address goes where the control plane is: one address, one owner. */
+export function ownershipOf(address: IpAddress, { controlPlane }: Pick<PlanConfig, "controlPlane">): OwnershipKey {
+  return controlPlane.includes(address) ? "control-plane" : "services";
 }
 
 interface AskedVip {

@@ -98,7 +98,7 @@ class ArpMode implements VipMode<"arp"> {
     this.#announcer.end(key);
     const { iface, address } = splitVipKey(key);
     const linkIndex = held?.linkIndex ?? [...this.deps.links()].find(({ name }) => name === iface)?.index;
-    if (linkIndex === undefined) this.#lifetimes.forget(key);
+    if (linkIndex === undefined) await this.#lifetimes.forget(key);
     else await this.#remove(key, { linkIndex, address, prefix: held?.vip.prefix ?? hostPrefix(address) }, signal);
   }
 

@@ -22,6 +22,8 @@ export class FakeKernel implements Kernel {
   /** Puts so far. */
   puts = 0;
   openSockets = 0;
+  /** What the next puts wait for before they take effect, as for the rtnl lock. */
+  gate: Promise<void> | undefined;
   /** Thrown by the next puts while set. */
   refuse: Error | undefined;
 
@@ -40,7 +42,7 @@ export class FakeKernel implements Kernel {
   }
 
   async putAddress(put: AddressPut, signal: AbortSignal): Promise<number> {
-    await Promise.resolve();
+    await (this.gate ?? Promise.resolve());
     signal.throwIfAborted();
     this.puts += 1;
     if (this.refuse !== undefined) throw this.refuse;

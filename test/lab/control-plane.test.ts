@@ -84,7 +84,7 @@ describe("the API server of the node that has the control-plane VIP", () => {
     for (const name of names) health.set(name, "sick");
     const struck = lab.now();
     await Promise.all(names.map(async (name) => cluster.vip(name).waitFor(/api server is sick/, 10_000)));
-    await sleep(3000); // longer than the two seconds for which it is left to others
+    await sleep(3000); // longer than it is left to others
     const holder = await cluster.heldBy(ADDRESS, 5000);
     const well = names.find((name) => name !== holder) ?? "";
     health.set(well, "ok");

@@ -85,6 +85,24 @@ describe("arp", () => {
     await expect(bench.mode.up({ ...bench.want(1), iface: "lo" }, signal)).rejects.toThrow("expected an Ethernet link");
   });
 
+  test("down while a lifetime is being set: the address is gone even where that takes effect after the removal", async () => {
+    await using bench = new ArpBench();
+    const want = bench.wantOf("192.0.2.1");
+    await bench.mode.up(want, signal);
+    await bench.renewing(1);
+    let open: () => void = () => undefined;
+    bench.kernel.gate = new Promise((resolve) => (open = resolve));
+    await bench.renewing(1);
+    const before = bench.kernel.puts;
+    const down = bench.mode.down(want.key, "notOwner", signal);
+    await bench.clock.advance(0);
+    expect(bench.kernel.shown()).toEqual([]);
+    open();
+    await down;
+    expect(bench.kernel.puts).toBe(before + 1);
+    expect(bench.kernel.shown()).toEqual([]);
+  });
+
   test("a lifetime that cannot be renewed asks for up again", async () => {
     await using bench = new ArpBench();
     await bench.mode.up(bench.want(1), signal);

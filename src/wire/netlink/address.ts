@@ -24,9 +24,7 @@ const IFA_PROTO = 11;
 // linux/if_addr.h
 export const IFA_F_NODAD = 0x02;
 export const IFA_F_DADFAILED = 0x08;
-export const IFA_F_DEPRECATED = 0x20;
 export const IFA_F_TENTATIVE = 0x40;
-export const IFA_F_PERMANENT = 0x80;
 
 // linux/rtnetlink.h
 export const RT_SCOPE_UNIVERSE = 0;

@@ -2,13 +2,10 @@ import { DecodeError, Reader } from "../reader.js";
 import { Writer } from "../writer.js";
 
 // linux/netlink.h. All of netlink is in host order; vip runs on little-endian machines only (x64, arm64).
-export const NLMSG_NOOP = 1;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
-export const NLMSG_OVERRUN = 4;
 
 export const NLM_F_REQUEST = 0x1;
-export const NLM_F_MULTI = 0x2;
 export const NLM_F_ACK = 0x4;
 /** Send me what the request changed, as the listeners of the group get it. */
 export const NLM_F_ECHO = 0x8;
@@ -18,7 +15,6 @@ export const NLM_F_DUMP_INTR = 0x10;
 export const NLM_F_DUMP = 0x300;
 // On NEW requests.
 export const NLM_F_REPLACE = 0x100;
-export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 // On acknowledgements.
 export const NLM_F_CAPPED = 0x100;
