@@ -4,7 +4,7 @@ import { followKernel } from "./follow-kernel.js";
 import { watchHealth } from "./watch-health.js";
 import type { Settings } from "../config/settings.js";
 import { Engine, type EngineConfig } from "../core/engine.js";
-import type { Marks, OwnershipKey, ServiceKey } from "../core/model.js";
+import { partOf, type Marks, type OwnershipKey, type ServiceKey } from "../core/model.js";
 import { watchForPause } from "../core/pause.js";
 import { Ownership } from "../core/ownership.js";
 import { createKube } from "../kube/kube.js";
@@ -60,7 +60,7 @@ export async function start(settings: Settings, log: Log, signal: AbortSignal): 
       arp: (report) => {
         const announce = { burstMs: BURST_MS, refreshMs: settings.arpRateMs, packetsPerSecond: settings.arpPacketsPerSecond };
         const links = () => engine.world.links.values();
-        return createArpMode({ announce, marks: MARKS, serves: new Set(leases.keys()), duplicateCheck: settings.duplicateCheck }, { kernel, fence: ownership, clock, log, links, report });
+        return createArpMode({ announce, marks: MARKS, serves: new Set([...leases.keys()].map(partOf)), duplicateCheck: settings.duplicateCheck }, { kernel, fence: ownership, clock, log, links, report });
       },
     }),
   );

@@ -1,6 +1,6 @@
 import { familyOf } from "../lib/ip.js";
 import type { KernelEvent, Link } from "../ports/kernel.js";
-import { vipKey, type Marks, type Vip, type VipKey } from "./model.js";
+import { partOf, vipKey, type Marks, type Vip, type VipKey } from "./model.js";
 
 /**
  * The VIP that a kernel event shows not to be as wanted, or undefined. Our own refreshes come back as events too: only a difference counts.
@@ -20,6 +20,6 @@ export function driftOf(
   if (event.gone) return want.key;
   // The kernel gives every IPv6 address the scope that its bits have.
   const scoped = familyOf(want.address) === 6 || address.scope === "host";
-  const asWanted = address.mark === marks[want.ownership] && scoped && address.validSeconds !== Infinity;
+  const asWanted = address.mark === marks[partOf(want.ownership)] && scoped && address.validSeconds !== Infinity;
   return asWanted ? undefined : want.key;
 }

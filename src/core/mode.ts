@@ -1,13 +1,13 @@
 import type { IpAddress } from "../lib/ip.js";
 import type { MacAddress } from "../lib/mac.js";
-import type { ModeName, OwnershipKey, VipKey, WantOf } from "./model.js";
+import type { ModeName, OwnershipKey, WantOf } from "./model.js";
 
 /** Why a mode is told to let go. */
 export type DownReason = "unwanted" | "notOwner" | "leftover";
 
 /** Something that an earlier life of this program left in the kernel. */
-export interface Held {
-  readonly key: VipKey;
+export interface Held<M extends ModeName = ModeName> {
+  readonly key: WantOf[M]["key"];
   /** For the log: `192.0.2.10/32 on eth0, 3 s left`. */
   readonly describe: string;
 }
@@ -20,9 +20,9 @@ export interface VipMode<M extends ModeName = ModeName> extends AsyncDisposable 
   /** Holds and announces `want`. Again with the same or a changed want: harmless, and repairs what is missing. */
   up(want: WantOf[M], signal: AbortSignal): Promise<void>;
   /** Lets go. Absent is success; works from the key alone. */
-  down(key: VipKey, reason: DownReason, signal: AbortSignal): Promise<void>;
+  down(key: WantOf[M]["key"], reason: DownReason, signal: AbortSignal): Promise<void>;
   /** What is there by our mark, made by whichever life of this program. */
-  held(signal: AbortSignal): Promise<readonly Held[]>;
+  held(signal: AbortSignal): Promise<readonly Held<M>[]>;
 }
 
 /** How long this node may hold what an ownership key stands for. Read afresh before every use; never kept. */

@@ -8,11 +8,25 @@ declare const serviceKeyBrand: unique symbol;
 /** `<namespace>/<name>`. */
 export type ServiceKey = string & { readonly [serviceKeyBrand]: true };
 
-/** What is owned as one, by one node (DESIGN: single keys). */
-export type OwnershipKey = "services" | "control-plane";
+/** A Service with a Romana VIP, which is owned by itself: `romana/<namespace>/<name>`. */
+export type RomanaKey = `romana/${string}`;
+
+/** What is owned as one, by one node. */
+export type OwnershipKey = "services" | "control-plane" | RomanaKey;
+
+/** What a process serves: the control plane, Services, or both. */
+export type Part = "services" | "control-plane";
 
 /** IFA_PROTO of the addresses that we make, so that a process that serves only the one never touches what another made for the other. */
-export type Marks = Readonly<Record<OwnershipKey, number>>;
+export type Marks = Readonly<Record<Part, number>>;
+
+export function partOf(ownership: OwnershipKey): Part {
+  return ownership === "control-plane" ? "control-plane" : "services";
+}
+
+export function romanaKey(service: ServiceKey): RomanaKey {
+  return `romana/${service}`;
+}
 
 export interface Port {
   readonly protocol: "TCP" | "UDP" | "SCTP";
@@ -38,9 +52,37 @@ export interface Vip extends Want {
   readonly fresh: boolean;
 }
 
+declare const linkKeyBrand: unique symbol;
+/** The name of a link that we make. */
+export type LinkKey = string & { readonly [linkKeyBrand]: true };
+
+/** An IEEE 802.1Q sub-interface that Services ask for by `kube-vip.io/serviceVLAN`. */
+export interface LinkWant {
+  readonly key: LinkKey;
+  /** The Services that asked for it, oldest first. */
+  readonly owners: readonly ServiceKey[];
+  /** The link below. */
+  readonly parent: string;
+  /** 1 to 4094. */
+  readonly vlan: number;
+}
+
+/** Where one port of a VIP leads to: ready endpoints on this node. */
+export interface DnatPort extends Port {
+  readonly targets: readonly { readonly address: IpAddress; readonly port: number }[];
+}
+
+/** Traffic to a VIP that no other program forwards: led to endpoints on this node by destination NAT. */
+export interface Dnat extends Want {
+  readonly address: IpAddress;
+  readonly ports: readonly DnatPort[];
+}
+
 /** What each mode takes. A new mode is a line here, a file in modes/ and a line in modes/index.ts. */
 export interface WantOf {
   readonly arp: Vip;
+  readonly link: LinkWant;
+  readonly dnat: Dnat;
 }
 
 export type ModeName = keyof WantOf;

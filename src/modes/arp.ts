@@ -1,5 +1,5 @@
 import { AddressInUse, type DownReason, type Fence, type Held, type ModeReport, type VipMode } from "../core/mode.js";
-import { splitVipKey, vipKey, type Marks, type OwnershipKey, type Vip, type VipKey } from "../core/model.js";
+import { partOf, splitVipKey, vipKey, type Marks, type Part, type Vip, type VipKey } from "../core/model.js";
 import { messageOf } from "../lib/errors.js";
 import { familyOf, hostPrefix, type IpAddress } from "../lib/ip.js";
 import type { MacAddress } from "../lib/mac.js";
@@ -18,7 +18,7 @@ export interface ArpConfig {
   readonly announce: AnnounceConfig;
   readonly marks: Marks;
   /** What this process serves: leftovers of these only are its own. */
-  readonly serves: ReadonlySet<OwnershipKey>;
+  readonly serves: ReadonlySet<Part>;
   /** Look for others before the first claim of an address, and listen for them afterwards. */
   readonly duplicateCheck: boolean;
 }
@@ -102,10 +102,10 @@ class ArpMode implements VipMode<"arp"> {
     else await this.#remove(key, { linkIndex, address, prefix: held?.vip.prefix ?? hostPrefix(address) }, signal);
   }
 
-  async held(signal: AbortSignal): Promise<readonly Held[]> {
+  async held(signal: AbortSignal): Promise<readonly Held<"arp">[]> {
     const addresses = await this.deps.kernel.addresses(signal);
     const names = new Map([...this.deps.links()].map((link) => [link.index, link.name]));
-    const marks = new Set([...this.config.serves].map((ownership) => this.config.marks[ownership]));
+    const marks = new Set([...this.config.serves].map((part) => this.config.marks[part]));
     return addresses.flatMap(({ mark, linkIndex, address, prefix, validSeconds }) => {
       const name = names.get(linkIndex);
       if (!marks.has(mark) || name === undefined) return [];
@@ -140,7 +140,7 @@ class ArpMode implements VipMode<"arp"> {
    */
   #address({ vip, linkIndex }: HeldVip, validUntil: number): AddressPut {
     const scope = familyOf(vip.address) === 4 ? "host" : "global";
-    return { linkIndex, address: vip.address, prefix: vip.prefix, scope, mark: this.config.marks[vip.ownership], validUntil };
+    return { linkIndex, address: vip.address, prefix: vip.prefix, scope, mark: this.config.marks[partOf(vip.ownership)], validUntil };
   }
 
   #announce(key: VipKey, step: number): void {

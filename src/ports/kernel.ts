@@ -15,6 +15,17 @@ export interface Link {
   readonly mtu: number;
   /** `macvlan`, `veth`, `bridge` ... where the driver says. */
   readonly kind: string | undefined;
+  /** IFLA_IFALIAS; empty where there is none. */
+  readonly alias: string;
+}
+
+/** A VLAN sub-interface to be made. */
+export interface VlanPut {
+  readonly name: string;
+  readonly parentIndex: number;
+  /** 1 to 4094. */
+  readonly vlan: number;
+  readonly alias: string;
 }
 
 export type AddressScope = "global" | "site" | "link" | "host" | "nowhere";
@@ -57,6 +68,12 @@ export interface Route {
 
 export interface Links {
   links(signal: AbortSignal): Promise<readonly Link[]>;
+  /** Adds an IEEE 802.1Q link, with its alias set, and sets it up. Code `EEXIST` where the name is taken, `EOPNOTSUPP` where the kernel has no 8021q. */
+  addVlan(vlan: VlanPut, signal: AbortSignal): Promise<void>;
+  /** Sets a link administratively up. */
+  setLinkUp(linkIndex: number, signal: AbortSignal): Promise<void>;
+  /** Removes a link. False where it was not there. */
+  removeLink(linkIndex: number, signal: AbortSignal): Promise<boolean>;
 }
 
 export interface Addresses {

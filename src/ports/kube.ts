@@ -75,10 +75,24 @@ export interface Service {
   readonly loadBalancerIP: string | undefined;
   readonly externalTrafficPolicy: "Cluster" | "Local";
   readonly ports: readonly ServicePort[];
-  /** Only annotations whose key contains `kube-vip.io/` or `vip.internal/` (or is named by an option of the watch). */
+  /** `None` for a headless Service; undefined where it has none yet. */
+  readonly clusterIP: string | undefined;
+  readonly ipFamilies: readonly ("IPv4" | "IPv6")[];
+  readonly ipFamilyPolicy: "SingleStack" | "PreferDualStack" | "RequireDualStack" | undefined;
+  readonly externalIPs: readonly string[];
+  /** Where kube-proxy tells whether this node has local endpoints (policy Local). */
+  readonly healthCheckNodePort: number | undefined;
+  /** Only annotations whose key contains `kube-vip.io/` or `vip.internal/`, or is `romanaip`, `romanavip` or `metallb.io/loadBalancerIPs`. */
   readonly annotations: Readonly<Record<string, string>>;
   readonly ingress: readonly IngressAddress[];
+  /** The field manager (other than our own, `vip`) that owns `status.loadBalancer` by metadata.managedFields; undefined where none is recorded. */
+  readonly statusManager: string | undefined;
 }
+
+/** An operation of RFC 6902. */
+export type JsonPatchOperation =
+  | { readonly op: "add" | "replace" | "test"; readonly path: string; readonly value: unknown }
+  | { readonly op: "remove"; readonly path: string };
 
 export interface Services {
   /**
@@ -87,14 +101,66 @@ export interface Services {
    */
   watch(namespace: string | undefined, changed: (services: ReadonlyMap<string, Service>) => void, signal: AbortSignal): Promise<void>;
   /**
-   * One merge patch on services/status: sets `status.loadBalancer.ingress` and our annotations (null removes one). Precondition: the
-   * resourceVersion of `service`, so that another writer's change is never overwritten unseen (409 = conflict).
+   * One merge patch on services/status: sets `status.loadBalancer.ingress` (undefined: left as it is) and our annotations (null removes one).
+   * Precondition: the resourceVersion of `service`, so that another writer's change is never overwritten unseen (409 = conflict).
    */
   patchStatus(
     service: Service,
-    patch: { readonly ingress: readonly Readonly<Record<string, unknown>>[]; readonly annotations: Readonly<Record<string, string | null>> },
+    patch: { readonly ingress: readonly Readonly<Record<string, unknown>>[] | undefined; readonly annotations: Readonly<Record<string, string | null>> },
     signal: AbortSignal,
   ): Promise<void>;
+  /** One JSON patch (RFC 6902) on the Service itself, refused (`invalid`) where a `test` fails. Resolves with the Service as it is then. */
+  patchService(service: Service, operations: readonly JsonPatchOperation[], signal: AbortSignal): Promise<Service>;
+}
+
+export interface EndpointPort {
+  /** Empty for an unnamed port. */
+  readonly name: string;
+  readonly protocol: "TCP" | "UDP" | "SCTP";
+  readonly port: number;
+}
+
+/** One endpoint of a slice; conditions with the defaults that the API documents for those that are not set. */
+export interface Endpoint {
+  readonly address: string;
+  /** Undefined where the endpoint is on no node (made by hand). */
+  readonly nodeName: string | undefined;
+  readonly ready: boolean;
+  readonly serving: boolean;
+  readonly terminating: boolean;
+}
+
+/** A discovery.k8s.io/v1 EndpointSlice, trimmed. */
+export interface EndpointSlice {
+  readonly namespace: string;
+  readonly name: string;
+  /** Name of the Service, by the label `kubernetes.io/service-name`. */
+  readonly service: string;
+  readonly family: "IPv4" | "IPv6";
+  readonly ports: readonly EndpointPort[];
+  readonly endpoints: readonly Endpoint[];
+}
+
+export interface EndpointSlices {
+  /** As Services.watch. Slices without a Service, or of addressType FQDN, are left out. Key: `namespace/name`. A slice that did not change keeps its identity. */
+  watch(namespace: string | undefined, changed: (slices: ReadonlyMap<string, EndpointSlice>) => void, signal: AbortSignal): Promise<void>;
+}
+
+/** A v1 Node, trimmed. */
+export interface Node {
+  readonly name: string;
+  /** Of status.addresses, types InternalIP and ExternalIP. */
+  readonly addresses: readonly string[];
+}
+
+export interface Nodes {
+  /** As Services.watch. Key: name. Called only when something that is kept here has changed: a heartbeat of a node is no change. */
+  watch(changed: (nodes: ReadonlyMap<string, Node>) => void, signal: AbortSignal): Promise<void>;
+}
+
+export interface ConfigMaps {
+  /** Watches one ConfigMap until the signal aborts; `seen` with its `data`, undefined where there is none. Called at least once, after the first list. */
+  watch(id: { readonly namespace: string; readonly name: string }, seen: (data: Readonly<Record<string, string>> | undefined) => void, signal: AbortSignal): Promise<void>;
 }
 
 export interface EventDraft {
@@ -113,5 +179,10 @@ export interface Events {
 export interface Kube extends AsyncDisposable {
   readonly leases: Leases;
   readonly services: Services;
+  readonly endpointSlices: EndpointSlices;
+  readonly nodes: Nodes;
+  readonly configMaps: ConfigMaps;
   readonly events: Events;
+  /** Host of the API server's URL as it is used now; undefined before the first connection. */
+  server(): string | undefined;
 }

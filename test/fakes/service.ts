@@ -20,8 +20,14 @@ export function fakeService(part: Partial<Service> = {}): Service {
     loadBalancerIP: undefined,
     externalTrafficPolicy: "Cluster",
     ports: [{ name: "http", protocol: "TCP", port: 80 }],
+    clusterIP: "10.96.0.10",
+    ipFamilies: ["IPv4"],
+    ipFamilyPolicy: "SingleStack",
+    externalIPs: [],
+    healthCheckNodePort: undefined,
     annotations: {},
     ingress: [],
+    statusManager: undefined,
     ...part,
   };
 }
