@@ -8,6 +8,9 @@ import { errorOfResponse, KubeError } from "./errors.js";
 import { LineCutter } from "./lines.js";
 import { Deadline, orAborted } from "./wait.js";
 
+/** As whom the API server records us in metadata.managedFields. */
+export const FIELD_MANAGER = "vip";
+
 const ERROR_BODY_LIMIT = 64 * 1024;
 const BODY_LIMIT = 64 * 1024 * 1024;
 /** etcd takes objects up to 1.5 MiB by default; JSON is longer than protobuf. */
@@ -146,7 +149,7 @@ export class Client implements AsyncDisposable {
       ...options,
       agent: this.#agentOf(target),
       method: METHODS[call.verb],
-      path: `${target.prefix}${call.path}${queryOf(call.query ?? {})}`,
+      path: `${target.prefix}${call.path}${queryOf(queryWithManager(call))}`,
       headers: {
         ...(headers as http.OutgoingHttpHeaders | undefined),
         accept: "application/json",
@@ -255,6 +258,11 @@ function cut(call: Call, cutter: LineCutter, part: Buffer): readonly unknown[] {
     if (!(error instanceof RangeError)) throw error;
     throw new KubeError("protocol", nameOf(call), { cause: error });
   }
+}
+
+/** Every write names its field manager, so that our own writes can be told from those of others. */
+function queryWithManager(call: Call): Query {
+  return METHODS[call.verb] === "GET" ? { ...call.query } : { ...call.query, fieldManager: FIELD_MANAGER };
 }
 
 function queryOf(query: Query): string {

@@ -51,6 +51,11 @@ export class Connector {
     }
   }
 
+  /** Host of the server in use, without port and brackets; undefined before the kubeconfig was first read. */
+  server(): string | undefined {
+    return this.#loaded === undefined ? undefined : hostOf(this.#loaded.url);
+  }
+
   /** The server refused these credentials: nothing of them is kept (an exec plugin runs again). */
   refused(): void {
     this.#doubt = "all of it";

@@ -5,17 +5,18 @@ import type { Random } from "../ports/random.js";
 import { Client } from "./client.js";
 import type { RequestSeen } from "./client.js";
 import type { ConnectionConfig } from "./config.js";
+import { createConfigMaps } from "./config-maps.js";
 import { Connector } from "./connector.js";
+import { createEndpointSlices } from "./endpoint-slices.js";
 import { createEvents } from "./events.js";
 import { createLeases } from "./leases.js";
+import { createNodes } from "./nodes.js";
 import { createServices } from "./services.js";
 
 export interface KubeConfigOptions {
   readonly connection: ConnectionConfig;
   /** Named in Events and in the user agent. */
   readonly nodeName: string;
-  /** Keys of annotations of Services that are kept besides `kube-vip.io/` and `vip.internal/`. */
-  readonly annotations?: readonly string[] | undefined;
 }
 
 export interface KubeDeps {
@@ -34,8 +35,12 @@ export function createKube(config: KubeConfigOptions, deps: KubeDeps): Kube {
   const reflectDeps = { client, clock: deps.clock, log, random: deps.random };
   return {
     leases: createLeases(reflectDeps),
-    services: createServices(config.annotations ?? [], reflectDeps),
+    services: createServices(reflectDeps),
+    endpointSlices: createEndpointSlices(reflectDeps),
+    nodes: createNodes(reflectDeps),
+    configMaps: createConfigMaps(reflectDeps),
     events: createEvents(config.nodeName, { client, clock: deps.clock }),
+    server: () => connector.server(),
     [Symbol.asyncDispose]: async () => client[Symbol.asyncDispose](),
   };
 }

@@ -18,6 +18,17 @@ export function countOf(raw: unknown): number | undefined {
   return typeof raw === "number" && Number.isSafeInteger(raw) && raw >= 0 ? raw : undefined;
 }
 
+/** A JSON number that is a port, 1 to 65535. */
+export function portOf(raw: unknown): number | undefined {
+  const port = countOf(raw);
+  return port === undefined || port === 0 || port > 65_535 ? undefined : port;
+}
+
+/** Protocol of a port; TCP is the API's default. Undefined where it is none that we know. */
+export function protocolOf(raw: unknown = "TCP"): "TCP" | "UDP" | "SCTP" | undefined {
+  return raw === "TCP" || raw === "UDP" || raw === "SCTP" ? raw : undefined;
+}
+
 /** Text values of a JSON object. */
 export function textsOf(raw: unknown): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(fieldsOf(raw)).filter((entry): entry is [string, string] => typeof entry[1] === "string"));

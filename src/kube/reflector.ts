@@ -5,6 +5,8 @@ import type { Call, Client, Query } from "./client.js";
 import { Delivery } from "./delivery.js";
 import type { Pace } from "./delivery.js";
 import { errorOfStatus, KubeError } from "./errors.js";
+import { ObjectStore } from "./object-store.js";
+import type { StoreOptions } from "./object-store.js";
 import { fieldsOf, itemsOf, keyOf, textOf, versionOf } from "./raw.js";
 import { Retry } from "./retry.js";
 import { Deadline, nextTurn, pause } from "./wait.js";
@@ -14,15 +16,13 @@ const GOOD_WATCH_MS = 5000;
 /** A watch that ends sooner than this and brings nothing is a failure (client-go: "very short watch"). */
 const SHORT_WATCH_MS = 1000;
 
-export interface ReflectOptions<T extends { readonly resourceVersion: string }> {
+export interface ReflectOptions<T extends object> extends StoreOptions<T> {
   /** `services`, for logs and metrics. */
   readonly resource: string;
   /** `/api/v1/services` */
   readonly path: string;
   /** Selectors. */
   readonly query?: Query;
-  /** Undefined: the object is broken; logged and left out (an earlier good version stays). */
-  readonly decode: (raw: unknown) => T | undefined;
   /** Gets a new map after the first complete list and after every change. What it throws ends `reflect`. */
   readonly changed: (objects: ReadonlyMap<string, T>) => void;
   /** Default `turn`. */
@@ -48,7 +48,7 @@ export interface ReflectDeps {
  * Keeps a map of all objects of a collection up to date (key: `namespace/name`) by list and watch, until the signal aborts; resolves then.
  * Every failure of the API is logged and tried again; only a bug (`changed` or `decode` threw) rejects.
  */
-export async function reflect<T extends { readonly resourceVersion: string }>(
+export async function reflect<T extends object>(
   options: ReflectOptions<T>,
   deps: ReflectDeps,
   signal: AbortSignal,
@@ -57,14 +57,14 @@ export async function reflect<T extends { readonly resourceVersion: string }>(
   await new Reflector(options, { ...deps, log }).run(signal);
 }
 
-class Reflector<T extends { readonly resourceVersion: string }> {
+class Reflector<T extends object> {
   readonly #options: ReflectOptions<T>;
   readonly #deps: ReflectDeps;
   readonly #retry: Retry;
   readonly #delivery: Delivery;
   /** Aborts when a deferred listener throws. */
   readonly #bug = new AbortController();
-  #objects = new Map<string, T>();
+  #store: ObjectStore<T>;
   /** Where the next watch starts; undefined: list first. */
   #version: string | undefined;
   #listed = false;
@@ -72,11 +72,12 @@ class Reflector<T extends { readonly resourceVersion: string }> {
 
   constructor(options: ReflectOptions<T>, deps: ReflectDeps) {
     this.#options = options;
+    this.#store = new ObjectStore(options);
     this.#deps = deps;
     this.#retry = new Retry(options.maxRetryMs ?? 30_000, deps);
     this.#delivery = new Delivery(options.pace ?? "turn", deps.clock, {
       deliver: () => {
-        if (!this.#over) options.changed(new Map(this.#objects));
+        if (!this.#over) options.changed(this.#store.copy());
       },
       failed: (error) => {
         this.#bug.abort(error);
@@ -113,13 +114,13 @@ class Reflector<T extends { readonly resourceVersion: string }> {
 
   /** Reads all pages, replaces the map, returns the version of the list. */
   async #list(signal: AbortSignal): Promise<string> {
-    const next = new Map<string, T>();
+    const next = new ObjectStore<T>(this.#options);
     let token: string | undefined;
     for (;;) {
       // No resourceVersion: the newest state, so that a list after a failure never goes back in time.
       const query = { ...this.#options.query, limit: this.#options.pageSize ?? 500, continue: token };
       const page = fieldsOf(await this.#deps.client.request(this.#call("list", query), signal));
-      for (const raw of itemsOf(page["items"])) this.#store(next, raw);
+      for (const raw of itemsOf(page["items"])) this.#put(next, raw);
       token = textOf(fieldsOf(page["metadata"])["continue"]);
       if (token === undefined) return this.#complete(next, page);
       await nextTurn();
@@ -127,13 +128,12 @@ class Reflector<T extends { readonly resourceVersion: string }> {
     }
   }
 
-  #complete(next: Map<string, T>, page: Readonly<Record<string, unknown>>): string {
+  #complete(next: ObjectStore<T>, page: Readonly<Record<string, unknown>>): string {
     const version = versionOf(page);
     if (version === undefined) throw new KubeError("protocol", `GET ${this.#options.path}: a list without resourceVersion`);
-    const before = this.#objects;
-    const same = next.size === before.size && [...next].every(([key, value]) => before.get(key) === value);
-    this.#objects = next;
-    if (this.#listed && same) return version;
+    const same = this.#listed && next.equals(this.#store);
+    this.#store = next;
+    if (same) return version;
     this.#listed = true;
     this.#delivery.now();
     return version;
@@ -190,10 +190,10 @@ class Reflector<T extends { readonly resourceVersion: string }> {
       case "ADDED":
       case "MODIFIED":
         this.#version = versionOf(object) ?? this.#version;
-        return this.#store(this.#objects, object);
+        return this.#put(this.#store, object);
       case "DELETED":
         this.#version = versionOf(object) ?? this.#version;
-        return this.#objects.delete(keyOf(object) ?? "");
+        return this.#store.remove(object);
       case "BOOKMARK":
         this.#version = versionOf(object) ?? this.#version;
         return false;
@@ -202,19 +202,11 @@ class Reflector<T extends { readonly resourceVersion: string }> {
     }
   }
 
-  /** Puts the object into `map`; one that is known in this version stays the same object. True where that changed the map. */
-  #store(map: Map<string, T>, raw: unknown): boolean {
-    const key = keyOf(raw);
-    const known = key === undefined ? undefined : this.#objects.get(key);
-    const value = known !== undefined && known.resourceVersion === versionOf(raw) ? known : this.#options.decode(raw);
-    if (key === undefined || value === undefined) {
-      this.#deps.log.warn("broken object left out", { key: key ?? "without a name" });
-      if (key !== undefined && known !== undefined) map.set(key, known);
-      return false;
-    }
-    if (map.get(key) === value) return false;
-    map.set(key, value);
-    return true;
+  /** True where that changed what `into` holds. */
+  #put(into: ObjectStore<T>, raw: unknown): boolean {
+    const outcome = into.put(raw, this.#store);
+    if (outcome === "broken") this.#deps.log.warn("broken object left out", { key: keyOf(raw) ?? "without a name" });
+    return outcome === "changed";
   }
 
   #call(verb: "list" | "watch", query: Query): Call {

@@ -1,77 +1,51 @@
-import type { IngressAddress, Service, ServicePort, Services } from "../ports/kube.js";
-import { fieldsOf, itemsOf, textOf, textsOf, versionOf } from "./raw.js";
+import type { JsonPatchOperation, Service, Services } from "../ports/kube.js";
+import { decodeService } from "./decode-service.js";
+import { KubeError } from "./errors.js";
 import { reflect } from "./reflector.js";
 import type { ReflectDeps } from "./reflector.js";
 
-const STATUS_TIMEOUT_MS = 10_000;
-const OUR_ANNOTATIONS = ["kube-vip.io/", "vip.internal/"] as const;
-const PROTOCOLS: ReadonlySet<unknown> = new Set<ServicePort["protocol"]>(["TCP", "UDP", "SCTP"]);
+const WRITE_TIMEOUT_MS = 10_000;
 
-/** v1 Services. `annotations`: keys that are kept besides our own. */
-export function createServices(annotations: readonly string[], deps: ReflectDeps): Services {
-  const named = new Set(annotations);
+type StatusPatch = Parameters<Services["patchStatus"]>[1];
+
+/** v1 Services. */
+export function createServices(deps: ReflectDeps): Services {
   return {
     watch: async (namespace, changed, signal) => {
       const path = namespace === undefined ? "/api/v1/services" : `/api/v1/namespaces/${encodeURIComponent(namespace)}/services`;
-      await reflect({ resource: "services", path, decode: (raw) => decodeService(raw, named), changed }, deps, signal);
+      await reflect({ resource: "services", path, decode: decodeService, changed }, deps, signal);
     },
     patchStatus: async (service, patch, signal) => {
-      const body = {
-        // A patch with a version that is not the newest is refused (409).
-        metadata: { resourceVersion: service.resourceVersion, ...(Object.keys(patch.annotations).length === 0 ? {} : { annotations: patch.annotations }) },
-        // A merge patch replaces the array as a whole (RFC 7396).
-        status: { loadBalancer: { ingress: patch.ingress } },
-      };
-      const path = `/api/v1/namespaces/${encodeURIComponent(service.namespace)}/services/${encodeURIComponent(service.name)}/status`;
       const contentType = "application/merge-patch+json";
-      await deps.client.request({ verb: "patch", resource: "services/status", path, body, contentType, timeoutMs: STATUS_TIMEOUT_MS }, signal);
+      const call = { verb: "patch", resource: "services/status", path: `${pathOf(service)}/status`, body: statusBody(service, patch), contentType } as const;
+      await deps.client.request({ ...call, timeoutMs: WRITE_TIMEOUT_MS }, signal);
     },
+    patchService: async (service, operations, signal) => patchService(deps, { service, operations }, signal),
   };
 }
 
-/** A v1 Service, trimmed; undefined where it has no namespace, name, uid or version. Everything else that is missing gets the API's default. */
-export function decodeService(raw: unknown, annotations: ReadonlySet<string>): Service | undefined {
-  const { metadata: rawMetadata, spec: rawSpec, status } = fieldsOf(raw);
-  const metadata = fieldsOf(rawMetadata);
-  const spec = fieldsOf(rawSpec);
-  const namespace = textOf(metadata["namespace"]);
-  const name = textOf(metadata["name"]);
-  const uid = textOf(metadata["uid"]);
-  const resourceVersion = versionOf(raw);
-  if (namespace === undefined || name === undefined || uid === undefined || resourceVersion === undefined) return undefined;
+async function patchService(
+  deps: ReflectDeps,
+  { service, operations }: { readonly service: Service; readonly operations: readonly JsonPatchOperation[] },
+  signal: AbortSignal,
+): Promise<Service> {
+  const path = pathOf(service);
+  const contentType = "application/json-patch+json";
+  const call = { verb: "patch", resource: "services", path, body: operations, contentType, timeoutMs: WRITE_TIMEOUT_MS } as const;
+  const answer = decodeService(await deps.client.request(call, signal));
+  if (answer === undefined) throw new KubeError("protocol", `PATCH ${path}: the answer is no Service`);
+  return answer;
+}
+
+function statusBody(service: Service, patch: StatusPatch): unknown {
   return {
-    namespace,
-    name,
-    uid,
-    resourceVersion,
-    createdAt: timeOf(metadata["creationTimestamp"]),
-    deleting: textOf(metadata["deletionTimestamp"]) !== undefined,
-    type: textOf(spec["type"]) ?? "ClusterIP",
-    loadBalancerClass: textOf(spec["loadBalancerClass"]),
-    loadBalancerIP: textOf(spec["loadBalancerIP"]),
-    externalTrafficPolicy: spec["externalTrafficPolicy"] === "Local" ? "Local" : "Cluster",
-    ports: itemsOf(spec["ports"]).flatMap(decodePort),
-    annotations: Object.fromEntries(Object.entries(textsOf(metadata["annotations"])).filter(([key]) => isKept(key, annotations))),
-    ingress: itemsOf(fieldsOf(fieldsOf(status)["loadBalancer"])["ingress"]).map(decodeIngress),
+    // A patch with a version that is not the newest is refused (409).
+    metadata: { resourceVersion: service.resourceVersion, ...(Object.keys(patch.annotations).length === 0 ? {} : { annotations: patch.annotations }) },
+    // A merge patch replaces the array as a whole, and leaves alone what it does not name (RFC 7396).
+    ...(patch.ingress === undefined ? {} : { status: { loadBalancer: { ingress: patch.ingress } } }),
   };
 }
 
-function isKept(key: string, named: ReadonlySet<string>): boolean {
-  return named.has(key) || OUR_ANNOTATIONS.some((part) => key.includes(part));
-}
-
-function decodePort(raw: unknown): readonly ServicePort[] {
-  const { name, protocol = "TCP", port } = fieldsOf(raw);
-  if (typeof port !== "number" || !Number.isInteger(port) || port < 1 || port > 65_535 || !PROTOCOLS.has(protocol)) return [];
-  return [{ name: textOf(name) ?? "", protocol: protocol as ServicePort["protocol"], port }];
-}
-
-function decodeIngress(raw: unknown): IngressAddress {
-  const { ip, hostname } = fieldsOf(raw);
-  return { ip: textOf(ip), hostname: textOf(hostname), raw: fieldsOf(raw) };
-}
-
-function timeOf(raw: unknown): number {
-  const ms = Date.parse(textOf(raw) ?? "");
-  return Number.isNaN(ms) ? 0 : ms;
+function pathOf(service: Service): string {
+  return `/api/v1/namespaces/${encodeURIComponent(service.namespace)}/services/${encodeURIComponent(service.name)}`;
 }

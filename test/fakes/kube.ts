@@ -1,10 +1,9 @@
 import { serviceKey, type ServiceKey } from "../../src/core/model.js";
 import type { LeaseRecord } from "../../src/lib/lease-record.js";
-import type { EventDraft, Events, Lease, LeaseId, Leases, Service, Services } from "../../src/ports/kube.js";
-
-function refused(code: "conflict" | "alreadyExists" | "network"): Error {
-  return Object.assign(new Error(code), { code, status: code === "network" ? 0 : 409 });
-}
+import type { ConfigMaps, EndpointSlice, EndpointSlices, EventDraft, Events, Lease, LeaseId, Leases, Node, Nodes, Service, Services } from "../../src/ports/kube.js";
+import { FakeCollection } from "./collection.js";
+import { refused } from "./refused.js";
+import { patched } from "./service-patch.js";
 
 /** An API server in memory, as the ports see it. Watches deliver in a microtask. */
 export class FakeKube {
@@ -12,11 +11,16 @@ export class FakeKube {
   readonly #leaseWatches = new Set<{ readonly name: string; readonly seen: (lease: Lease | undefined) => void }>();
   readonly services = new Map<ServiceKey, Service>();
   readonly #serviceWatches = new Set<(services: ReadonlyMap<ServiceKey, Service>) => void>();
+  readonly #slices = new FakeCollection<EndpointSlice>();
+  readonly #nodes = new FakeCollection<Node>();
+  readonly #configMaps = new FakeCollection<Readonly<Record<string, string>>>();
   readonly events: EventDraft[] = [];
   #version = 10;
   /** Nobody reaches it while true. */
   down = false;
   requests = 0;
+  /** Text of an admission plugin that lets nobody add an external IP (DenyServiceExternalIPs); undefined: there is none. */
+  refuseExternalIPs: string | undefined;
 
   readonly leases: Leases = {
     get: async ({ name }) => this.#answer(() => this.#leases.get(name)),
@@ -42,8 +46,30 @@ export class FakeKube {
         const annotations = Object.fromEntries(
           Object.entries({ ...now.annotations, ...patch.annotations }).filter((entry): entry is [string, string] => entry[1] !== null),
         );
-        this.put({ ...now, annotations, ingress: patch.ingress.map((raw) => ({ ip: String(raw["ip"]), hostname: undefined, raw })) });
+        const ingress = patch.ingress?.map((raw) => ({ ip: String(raw["ip"]), hostname: undefined, raw }));
+        this.put({ ...now, annotations, ingress: ingress ?? now.ingress });
       }),
+    patchService: async (service, operations) =>
+      this.#answer(() => {
+        const now = this.services.get(serviceKey(service));
+        if (now === undefined) throw refused("notFound");
+        const next = patched(now, operations);
+        const added = next.externalIPs.some((ip) => !now.externalIPs.includes(ip));
+        if (added && this.refuseExternalIPs !== undefined) throw refused("forbidden", this.refuseExternalIPs);
+        return this.put(next);
+      }),
+  };
+
+  readonly endpointSlices: EndpointSlices = {
+    watch: async (_namespace, changed, signal) => this.#slices.watch(changed, signal),
+  };
+
+  readonly nodes: Nodes = {
+    watch: async (changed, signal) => this.#nodes.watch(changed, signal),
+  };
+
+  readonly configMaps: ConfigMaps = {
+    watch: async ({ namespace, name }, seen, signal) => this.#configMaps.watch((objects) => seen(objects.get(`${namespace}/${name}`)), signal),
   };
 
   readonly eventPort: Events = {
@@ -51,15 +77,41 @@ export class FakeKube {
   };
 
   /** Creates or changes a Service, as a user would. */
-  put(service: Service): void {
+  put(service: Service): Service {
     this.#version += 1;
-    this.services.set(serviceKey(service), { ...service, resourceVersion: String(this.#version) });
+    const stored = { ...service, resourceVersion: String(this.#version) };
+    this.services.set(serviceKey(service), stored);
     this.#tell();
+    return stored;
   }
 
   remove(key: string): void {
     this.services.delete(key as ServiceKey);
     this.#tell();
+  }
+
+  putSlice(slice: EndpointSlice): void {
+    this.#slices.put(`${slice.namespace}/${slice.name}`, slice);
+  }
+
+  /** `namespace/name` */
+  removeSlice(key: string): void {
+    this.#slices.remove(key);
+  }
+
+  putNode(node: Node): void {
+    this.#nodes.put(node.name, node);
+  }
+
+  removeNode(name: string): void {
+    this.#nodes.remove(name);
+  }
+
+  /** Undefined removes it. */
+  putConfigMap(id: { readonly namespace: string; readonly name: string }, data: Readonly<Record<string, string>> | undefined): void {
+    const key = `${id.namespace}/${id.name}`;
+    if (data === undefined) this.#configMaps.remove(key);
+    else this.#configMaps.put(key, data);
   }
 
   lease(name: string): Lease | undefined {

@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import { eventName } from "../../src/kube/events.js";
 import { createKube } from "../../src/kube/kube.js";
-import { decodeService } from "../../src/kube/services.js";
+import { decodeService } from "../../src/kube/decode-service.js";
 import type { EventDraft, Kube, Lease, LeaseRecord, Service } from "../../src/ports/kube.js";
 import { eventually, folder, half, json, kubeconfig, memoryLog, realClock, serve, statusBody } from "./support.js";
 import type { Got, Handler, TestServer } from "./support.js";
@@ -23,7 +23,7 @@ async function kubeFor(handler: Handler): Promise<Case> {
     handler(one, response, request);
   });
   const path = dir.file("config", kubeconfig({ server: server.url, "insecure-skip-tls-verify": true }));
-  const config = { connection: { kubeconfigPath: path, standardFiles: [] }, nodeName: "node-1", annotations: ["example.org/pool"] };
+  const config = { connection: { kubeconfigPath: path, standardFiles: [] }, nodeName: "node-1" };
   const kube = createKube(config, { clock: realClock, log: memoryLog(), random: half });
   return {
     kube,
@@ -136,23 +136,37 @@ const service: Service = {
   loadBalancerIP: "192.0.2.1",
   externalTrafficPolicy: "Local",
   ports: [{ name: "http", protocol: "TCP", port: 80 }],
-  annotations: { "kube-vip.io/loadbalancerIPs": "192.0.2.1", "vip.internal/x": "1", "example.org/pool": "p" },
+  clusterIP: "10.96.0.7",
+  ipFamilies: ["IPv4", "IPv6"],
+  ipFamilyPolicy: "PreferDualStack",
+  externalIPs: ["198.51.100.1"],
+  healthCheckNodePort: 31_000,
+  annotations: { "kube-vip.io/loadbalancerIPs": "192.0.2.1", "vip.internal/x": "1", romanaip: "a", romanavip: "b", "metallb.io/loadBalancerIPs": "c" },
   ingress: [{ ip: "192.0.2.1", hostname: undefined, raw: { ip: "192.0.2.1", ipMode: "VIP" } }],
+  statusManager: "metallb",
 };
 
 describe("services", () => {
   const metadata = { namespace: "default", name: "web", uid: "0a1b", resourceVersion: "42" };
-  const bare = { ...service, createdAt: 0, type: "ClusterIP", loadBalancerClass: undefined, loadBalancerIP: undefined, externalTrafficPolicy: "Cluster", ports: [], annotations: {}, ingress: [] };
+  const addressing = { clusterIP: undefined, ipFamilies: [], ipFamilyPolicy: undefined, externalIPs: [], healthCheckNodePort: undefined };
+  const other = { type: "ClusterIP", loadBalancerClass: undefined, loadBalancerIP: undefined, externalTrafficPolicy: "Cluster" };
+  const bare = { ...service, ...addressing, ...other, createdAt: 0, ports: [], annotations: {}, ingress: [], statusManager: undefined };
   it.each([
     {
       name: "a whole one, trimmed",
       raw: {
-        metadata: { ...metadata, creationTimestamp: "2026-01-02T03:04:05Z", managedFields: [{}], annotations: { ...service.annotations, "kubectl.kubernetes.io/last": "{}" } },
+        metadata: { ...metadata, creationTimestamp: "2026-01-02T03:04:05Z", managedFields: [{ manager: "metallb", fieldsV1: { "f:status": { "f:loadBalancer": {} } } }], annotations: { ...service.annotations, "metallb.io/pool": "p", "kubectl.kubernetes.io/last": "{}" } },
         spec: {
           type: "LoadBalancer",
           loadBalancerClass: "kube-vip.io/kube-vip-class",
           loadBalancerIP: "192.0.2.1",
           externalTrafficPolicy: "Local",
+          clusterIP: "10.96.0.7",
+          clusterIPs: ["10.96.0.7", "fd00::7"],
+          ipFamilies: ["IPv4", "IPv6"],
+          ipFamilyPolicy: "PreferDualStack",
+          externalIPs: ["198.51.100.1"],
+          healthCheckNodePort: 31_000,
           selector: { a: "b" },
           ports: [{ name: "http", protocol: "TCP", port: 80, nodePort: 30_000 }],
         },
@@ -164,14 +178,14 @@ describe("services", () => {
     { name: "being deleted", raw: { metadata: { ...metadata, deletionTimestamp: "2026-01-02T03:04:05Z" } }, want: { ...bare, deleting: true } },
     {
       name: "broken parts",
-      raw: { metadata: { ...metadata, creationTimestamp: "x", annotations: { "kube-vip.io/a": 5 } }, spec: { ports: [null, { port: "80" }, { port: 0 }, { port: 53, protocol: "X" }, { port: 53, protocol: "UDP" }] }, status: 7 },
+      raw: { metadata: { ...metadata, creationTimestamp: "x", annotations: { "kube-vip.io/a": 5 } }, spec: { ports: [null, { port: "80" }, { port: 0 }, { port: 53, protocol: "X" }, { port: 53, protocol: "UDP" }], ipFamilies: ["IPv5", 4], ipFamilyPolicy: "x", externalIPs: "x", healthCheckNodePort: 0 }, status: 7 },
       want: { ...bare, ports: [{ name: "", protocol: "UDP", port: 53 }] },
     },
     { name: "no uid", raw: { metadata: { ...metadata, uid: undefined } }, want: undefined },
     { name: "no namespace", raw: { metadata: { ...metadata, namespace: undefined } }, want: undefined },
     { name: "null", raw: null, want: undefined },
   ])("decodes $name", ({ raw, want }) => {
-    expect(decodeService(raw, new Set(["example.org/pool"]))).toEqual(want);
+    expect(decodeService(raw)).toEqual(want);
   });
 
   it.each([
