@@ -25,10 +25,10 @@ const SCOPES = {
 
 /** What the port calls a link; undefined for messages that are about something else (a bridge's ports, wireless events). */
 export function linkFrom(message: LinkMessage): Link | undefined {
-  const { family, index, name, mtu, flags, mac, kind } = message;
+  const { family, index, name, mtu, flags, mac, kind, alias, parentIndex, vlan } = message;
   if (family !== AF_UNSPEC || name === undefined || mtu === undefined) return undefined;
   const has = (flag: number): boolean => (flags & flag) !== 0;
-  return { index, name, mac, up: has(IFF_UP), carrier: has(IFF_LOWER_UP), loopback: has(IFF_LOOPBACK), mtu, kind };
+  return { index, name, mac, up: has(IFF_UP), carrier: has(IFF_LOWER_UP), loopback: has(IFF_LOOPBACK), mtu, kind, alias, parentIndex, vlan };
 }
 
 /** What the port calls an address; `mark` is ours to read (address-marks.ts). */

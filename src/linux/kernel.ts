@@ -1,7 +1,8 @@
 import { familyOf, type Family } from "../lib/ip.js";
 import type { Clock } from "../ports/clock.js";
-import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, Route } from "../ports/kernel.js";
+import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, Route, VlanPut } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
+import type { Random } from "../ports/random.js";
 import {
   decodeAddress,
   encodeAddressRemoval,
@@ -25,12 +26,14 @@ import { AddressRecord } from "./address-record.js";
 import { addressDump, getRequest, putRequest, type PutPlan } from "./address-requests.js";
 import { KernelError } from "./errors.js";
 import { eventFrom, linkAddressFrom, linkFrom, routesFrom, scopeNumber } from "./kernel-values.js";
+import { addLink, removeLink, setLinkUp } from "./link-requests.js";
 import { createNative, type Native } from "./native.js";
 import { dump } from "./netlink-dump.js";
 import { NetlinkEvents } from "./netlink-events.js";
 import { NetlinkRequests } from "./netlink-requests.js";
 import { ECANCELED, type NetlinkRequest } from "./netlink-socket.js";
 import { PacketSocket, type OnFrame, type PacketId } from "./packet-socket.js";
+import { createRandom } from "./random.js";
 
 const FAMILIES: readonly Family[] = [4, 6];
 const RECORD_DIR = "/run/vip";
@@ -49,6 +52,8 @@ export interface KernelDeps {
   readonly markMode?: MarkMode;
   /** Folder of the record of our addresses, for kernels before Linux 5.18. Default: /run/vip. */
   readonly recordDir?: string;
+  /** For the indices of new links. Default: createRandom(). */
+  readonly random?: Random;
 }
 
 /** The kernel of this network namespace. Opens one netlink socket at once, others when they are needed. */
@@ -78,6 +83,19 @@ class LinuxKernel implements Kernel {
     const request = { type: RTM_GETLINK, flags: 0, payload: encodeLinkDump, tried: "list links" };
     const messages = await this.#dump(request, RTM_NEWLINK, signal);
     return messages.flatMap((message) => linkFrom(decodeLink(message.payload)) ?? []);
+  }
+
+  async addVlan({ vlan, ...link }: VlanPut, signal: AbortSignal): Promise<void> {
+    const { random = createRandom() } = this.#deps;
+    await addLink({ requests: this.#requests, random }, { ...link, kind: { kind: "vlan", vlan } }, signal);
+  }
+
+  async setLinkUp(linkIndex: number, signal: AbortSignal): Promise<void> {
+    await setLinkUp(this.#requests, linkIndex, signal);
+  }
+
+  async removeLink(linkIndex: number, signal: AbortSignal): Promise<boolean> {
+    return removeLink(this.#requests, linkIndex, signal);
   }
 
   async addresses(signal: AbortSignal): Promise<readonly LinkAddress[]> {

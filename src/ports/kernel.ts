@@ -17,6 +17,10 @@ export interface Link {
   readonly kind: string | undefined;
   /** IFLA_IFALIAS; empty where there is none. */
   readonly alias: string;
+  /** The link below (VLAN, macvlan) or at the other end (veth); undefined where there is none in this network namespace. */
+  readonly parentIndex: number | undefined;
+  /** The id of an IEEE 802.1Q VLAN; undefined for links of other kinds, IEEE 802.1ad among them. */
+  readonly vlan: number | undefined;
 }
 
 /** A VLAN sub-interface to be made. */
@@ -68,7 +72,10 @@ export interface Route {
 
 export interface Links {
   links(signal: AbortSignal): Promise<readonly Link[]>;
-  /** Adds an IEEE 802.1Q link, with its alias set, and sets it up. Code `EEXIST` where the name is taken, `EOPNOTSUPP` where the kernel has no 8021q. */
+  /**
+   * Adds an IEEE 802.1Q link, with its alias set, and sets it up; all of it or nothing. Code `EEXIST` where the name is taken or the parent has this
+   * VLAN already, `EOPNOTSUPP` where the kernel has no 8021q, `ENETDOWN` where the parent is down.
+   */
   addVlan(vlan: VlanPut, signal: AbortSignal): Promise<void>;
   /** Sets a link administratively up. */
   setLinkUp(linkIndex: number, signal: AbortSignal): Promise<void>;

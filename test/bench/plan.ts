@@ -5,6 +5,8 @@ import { serviceKey, vipKey } from "../../src/core/model.js";
 import { emptyWorld, type World } from "../../src/core/world.js";
 import { parseIp, type IpAddress } from "../../src/lib/ip.js";
 import type { Service } from "../../src/ports/kube.js";
+import { fakeLink } from "../fakes/kernel.js";
+import { fakeService } from "../fakes/service.js";
 import { figure, median } from "./lib/figures.js";
 import { benchOptions } from "./lib/options.js";
 
@@ -12,8 +14,8 @@ const BUDGET_MS = 2;
 const IFACE = "eth0";
 const NODE = "n1";
 
-const CONFIG = { services: true, controlPlane: [], controlPlanePort: 6443, iface: IFACE, servicesIface: undefined, loadBalancerClass: "kube-vip.io/kube-vip-class" };
-const LINK = { index: 2, name: IFACE, mac: undefined, up: true, carrier: true, loopback: false, mtu: 1500, kind: "veth" };
+const CONFIG = { services: true, controlPlane: [], controlPlanePort: 6443, iface: IFACE, servicesIface: undefined, loadBalancerClass: "kube-vip.io/kube-vip-class", legacyClasses: true, classOnly: false };
+const LINK = fakeLink(2, IFACE);
 /** This node owns every Service. */
 const OWNED = { held: true, view: "mine", holder: NODE, created: true } as const;
 
@@ -27,21 +29,14 @@ function addressOf(index: number): IpAddress {
 function service(index: number): Service {
   const address = addressOf(index);
   const entry = { ip: address, hostname: undefined, raw: { ip: address } };
-  return {
-    namespace: "default",
+  return fakeService({
     name: `service-${index}`,
-    uid: `uid-${index}`,
     resourceVersion: String(index),
     createdAt: 1_700_000_000_000 + (index % 977) * 1000,
-    deleting: false,
-    type: "LoadBalancer",
-    loadBalancerClass: undefined,
     loadBalancerIP: address,
-    externalTrafficPolicy: "Cluster",
-    ports: [{ name: "http", protocol: "TCP", port: 80 }],
     annotations: { "vip.internal/announced": JSON.stringify({ addresses: [address], node: NODE }), "kube-vip.io/vipHost": NODE },
     ingress: [entry],
-  };
+  });
 }
 
 function worldOf(count: number): World {

@@ -1,6 +1,6 @@
 import { familyOf, type IpAddress } from "../../src/lib/ip.js";
 import type { MacAddress } from "../../src/lib/mac.js";
-import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, Route } from "../../src/ports/kernel.js";
+import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, Route, VlanPut } from "../../src/ports/kernel.js";
 import type { Clock } from "../../src/ports/clock.js";
 
 /** Which packet socket a frame went out of or comes in by. */
@@ -14,6 +14,7 @@ interface Stored {
 /** A kernel in memory: links, addresses whose lifetimes end, and every frame that was sent. */
 export class FakeKernel implements Kernel {
   readonly #stored = new Map<string, Stored>();
+  #lastIndex = 0;
   readonly #listeners = new Set<(event: KernelEvent) => void>();
   readonly #hearing = new Set<{ readonly linkIndex: number; readonly kind: FrameKind; readonly onFrame: (frame: Uint8Array) => void }>();
   readonly frames: { readonly linkIndex: number; readonly kind: FrameKind; readonly at: number; readonly bytes: Uint8Array }[] = [];
@@ -26,11 +27,54 @@ export class FakeKernel implements Kernel {
   gate: Promise<void> | undefined;
   /** Thrown by the next puts while set. */
   refuse: Error | undefined;
+  /** Runs before a VLAN is added; a throw is what the kernel refuses it with. */
+  beforeVlan: (vlan: VlanPut) => void = () => {};
 
   constructor(private readonly clock: Clock) {}
 
   async links(): Promise<readonly Link[]> {
     return this.linkList;
+  }
+
+  async addVlan(put: VlanPut, signal: AbortSignal): Promise<void> {
+    await Promise.resolve();
+    signal.throwIfAborted();
+    this.beforeVlan(put);
+    const taken = this.linkList.some(({ name, parentIndex, vlan }) => name === put.name || (parentIndex === put.parentIndex && vlan === put.vlan));
+    if (taken) throw Object.assign(new Error(`add ${put.name}: EEXIST`), { code: "EEXIST" });
+    this.addLink({ ...put, kind: "vlan" });
+  }
+
+  /** Somebody adds a link; it gets an index that no link had before. */
+  addLink(part: Partial<Link> & Pick<Link, "name">): Link {
+    this.#lastIndex = Math.max(this.#lastIndex, ...this.linkList.map(({ index }) => index)) + 1;
+    const link = { ...fakeLink(this.#lastIndex, part.name), ...part };
+    this.linkList.push(link);
+    this.#emit({ type: "link", link, gone: false });
+    return link;
+  }
+
+  async setLinkUp(linkIndex: number, signal: AbortSignal): Promise<void> {
+    await Promise.resolve();
+    signal.throwIfAborted();
+    const at = this.linkList.findIndex(({ index }) => index === linkIndex);
+    const found = this.linkList[at];
+    if (found === undefined) throw Object.assign(new Error(`set link ${linkIndex} up: ENODEV`), { code: "ENODEV" });
+    const link = { ...found, up: true };
+    this.linkList[at] = link;
+    this.#emit({ type: "link", link, gone: false });
+  }
+
+  async removeLink(linkIndex: number, signal: AbortSignal): Promise<boolean> {
+    await Promise.resolve();
+    signal.throwIfAborted();
+    const at = this.linkList.findIndex(({ index }) => index === linkIndex);
+    const [link] = at === -1 ? [] : this.linkList.splice(at, 1);
+    if (link === undefined) return false;
+    // The kernel takes what stands on a link away with it.
+    for (const { put } of this.#live().values()) if (put.linkIndex === linkIndex) this.#drop(put);
+    this.#emit({ type: "link", link, gone: true });
+    return true;
   }
 
   async routes(): Promise<readonly Route[]> {
@@ -139,7 +183,7 @@ export class FakeKernel implements Kernel {
 export function fakeLink(index: number, name: string): Link {
   const loopback = name === "lo";
   const mac = loopback ? undefined : (`02:00:00:00:00:${String(index).padStart(2, "0")}` as MacAddress);
-  return { index, name, mac, up: true, carrier: true, loopback, mtu: 1500, kind: undefined };
+  return { index, name, mac, up: true, carrier: true, loopback, mtu: 1500, kind: undefined, alias: "", parentIndex: undefined, vlan: undefined };
 }
 
 function keyOf({ linkIndex, address, prefix }: { linkIndex: number; address: IpAddress; prefix: number }): string {

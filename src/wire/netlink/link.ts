@@ -7,8 +7,17 @@ import { AF_UNSPEC } from "./message.js";
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_LINK = 5;
 const IFLA_LINKINFO = 18;
+const IFLA_IFALIAS = 20;
+const IFLA_LINK_NETNSID = 37;
 const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const IFLA_VLAN_ID = 1;
+const IFLA_VLAN_PROTOCOL = 5;
+
+/** IEEE 802.1Q; 802.1ad is another. */
+const ETH_P_8021Q = 0x8100;
 
 // linux/if.h
 export const IFF_UP = 0x1;
@@ -27,6 +36,12 @@ export interface LinkMessage {
   /** Undefined where the link has no 48-bit address, or only zeros (loopback). */
   readonly mac: MacAddress | undefined;
   readonly kind: string | undefined;
+  /** IFLA_IFALIAS: a text that whoever made the link left on it; empty where there is none. */
+  readonly alias: string;
+  /** IFLA_LINK: the link below, or the other end of a veth. Undefined where there is none, or it is in another network namespace. */
+  readonly parentIndex: number | undefined;
+  /** The id of an IEEE 802.1Q VLAN; undefined for every other link. */
+  readonly vlan: number | undefined;
 }
 
 //   0      1      2         4               8               12              16
@@ -51,7 +66,9 @@ export function decodeLink(payload: Uint8Array): LinkMessage {
     name: attributeText(attributes.get(IFLA_IFNAME)),
     mtu: attributeU32(attributes.get(IFLA_MTU)),
     mac: macOf(attributes.get(IFLA_ADDRESS)),
-    kind: kindOf(attributes.get(IFLA_LINKINFO)),
+    alias: attributeText(attributes.get(IFLA_IFALIAS)) ?? "",
+    parentIndex: parentOf(attributes),
+    ...decodeLinkInfo(attributes.get(IFLA_LINKINFO)),
   };
 }
 
@@ -65,7 +82,24 @@ function macOf(attribute: Attribute | undefined): MacAddress | undefined {
   return macFromBytes(attribute.data);
 }
 
-function kindOf(linkInfo: Attribute | undefined): string | undefined {
-  if (linkInfo === undefined) return undefined;
-  return attributeText(attributesByType(attributeReader(linkInfo)).get(IFLA_INFO_KIND));
+function parentOf(attributes: ReadonlyMap<number, Attribute>): number | undefined {
+  const index = attributeU32(attributes.get(IFLA_LINK));
+  // With a namespace id the index is one of that namespace; 0 is a parent that was never given (tunnels).
+  return attributes.has(IFLA_LINK_NETNSID) || index === 0 ? undefined : index;
+}
+
+function decodeLinkInfo(linkInfo: Attribute | undefined): Pick<LinkMessage, "kind" | "vlan"> {
+  if (linkInfo === undefined) return { kind: undefined, vlan: undefined };
+  const info = attributesByType(attributeReader(linkInfo));
+  const kind = attributeText(info.get(IFLA_INFO_KIND));
+  return { kind, vlan: kind === "vlan" ? vlanOf(info.get(IFLA_INFO_DATA)) : undefined };
+}
+
+function vlanOf(data: Attribute | undefined): number | undefined {
+  if (data === undefined) return undefined;
+  const vlan = attributesByType(attributeReader(data));
+  const [id, protocol] = [vlan.get(IFLA_VLAN_ID), vlan.get(IFLA_VLAN_PROTOCOL)];
+  // Kernels before Linux 3.10 name no protocol: they have only this one. It is in network order.
+  if (id === undefined || (protocol !== undefined && attributeReader(protocol).u16() !== ETH_P_8021Q)) return undefined;
+  return attributeReader(id).u16le();
 }

@@ -119,7 +119,8 @@ describe("links", () => {
   });
 
   it("a veth that is up", () => {
-    expect(decodeLink(fromHex(VETH))).toEqual({ family: 0, index: 3, flags: 0x11043, name: "vka", mtu: 1500, mac: "02:00:00:00:00:0a", kind: "veth" });
+    const veth = { family: 0, index: 3, flags: 0x11043, name: "vka", mtu: 1500, mac: "02:00:00:00:00:0a", kind: "veth" };
+    expect(decodeLink(fromHex(VETH))).toEqual({ ...veth, alias: "", parentIndex: 2, vlan: undefined });
   });
 
   it("a link with an address that is no MAC (IP over InfiniBand: 20 octets)", () => {
