@@ -3,6 +3,7 @@ import { ApiAdmin } from "./api/admin.js";
 import type { LabApi, VipOptions } from "./daemons.js";
 import type { KubeService } from "./kube-client.js";
 import { Lab } from "./lab.js";
+import { registerNodes } from "./nodes.js";
 import type { LabProcess } from "./process.js";
 
 /** Addresses behind which every node's pods answer (service-plane.ts). */
@@ -18,12 +19,14 @@ export class Cluster implements AsyncDisposable {
     readonly admin: ApiAdmin,
   ) {}
 
-  /** Starts the lab and its API, without any `vip`. */
+  /** Starts the lab and its API with Node objects and a ready Pod (`app: pods`) on each node, without any `vip`. */
   static async bare(nodes = 3): Promise<Cluster> {
     const lab = await Lab.create({ nodes });
     try {
       const [api] = await Promise.all([lab.startApi(), lab.serve()]);
-      return new Cluster(lab, api, new ApiAdmin(join(lab.dir, "api/admin.sock")));
+      const cluster = new Cluster(lab, api, new ApiAdmin(join(lab.dir, "api/admin.sock")));
+      await registerNodes({ client: api.client, admin: cluster.admin }, lab.nodes);
+      return cluster;
     } catch (error) {
       await lab[Symbol.asyncDispose]();
       throw error;

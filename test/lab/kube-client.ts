@@ -30,6 +30,32 @@ export interface KubeService extends KubeObject {
   readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string; readonly ipMode?: string }[] } };
 }
 
+/** A Pod, as far as tests look into it. */
+export interface KubePod extends KubeObject {
+  readonly spec?: Readonly<Record<string, unknown>> & { readonly nodeName?: string };
+  readonly status?: Readonly<Record<string, unknown>> & { readonly phase?: string; readonly podIP?: string; readonly podIPs?: readonly { readonly ip: string }[] };
+}
+
+/** An EndpointSlice of discovery.k8s.io. */
+export interface KubeEndpointSlice extends KubeObject {
+  readonly addressType: string;
+  readonly ports: readonly { readonly name?: string; readonly port?: number; readonly protocol?: string }[] | null;
+  readonly endpoints: readonly KubeEndpoint[] | null;
+}
+
+/** One endpoint of a slice. */
+export interface KubeEndpoint {
+  readonly addresses: readonly string[];
+  readonly nodeName?: string;
+  readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
+  readonly targetRef?: { readonly kind?: string; readonly name?: string; readonly uid?: string };
+}
+
+/** A ConfigMap. */
+export interface KubeConfigMap extends KubeObject {
+  readonly data?: Readonly<Record<string, string>>;
+}
+
 /** A Lease of coordination.k8s.io. */
 export interface KubeLease extends KubeObject {
   readonly spec?: { readonly holderIdentity?: string; readonly renewTime?: string; readonly leaseDurationSeconds?: number; readonly leaseTransitions?: number };
@@ -71,13 +97,16 @@ export interface ServiceSpec {
   readonly spec?: Readonly<Record<string, unknown>>;
 }
 
-/** The manifest of a Service of type LoadBalancer with port 80. */
+/** Labels of the pods that a Cluster has on every node. */
+export const POD_LABELS = { app: "pods" } as const;
+
+/** The manifest of a Service of type LoadBalancer with port 80, behind which are the pods of all nodes. */
 export function loadBalancer({ name, ip, annotations = {}, spec = {}, namespace }: ServiceSpec): KubeService {
   return {
     apiVersion: "v1",
     kind: "Service",
     metadata: { name, annotations: { ...(ip === undefined ? {} : { "kube-vip.io/loadbalancerIPs": ip }), ...annotations }, ...(namespace === undefined ? {} : { namespace }) },
-    spec: { type: "LoadBalancer", selector: { app: name }, ports: [{ name: "http", port: 80, protocol: "TCP", targetPort: 8080 }], ...spec },
+    spec: { type: "LoadBalancer", selector: POD_LABELS, ports: [{ name: "http", port: 80, protocol: "TCP", targetPort: 8080 }], ...spec },
   };
 }
 
@@ -164,6 +193,38 @@ export class KubeClient implements Disposable {
   /** All Events of a namespace. */
   async events(namespace = "default"): Promise<KubeEvent[]> {
     return await this.#items(`/api/v1/namespaces/${namespace}/events`);
+  }
+
+  /** Pods of a namespace, all or those with these labels (`app=web`). */
+  async pods(labels = "", namespace = "default"): Promise<KubePod[]> {
+    return await this.#items(`/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(labels)}`);
+  }
+
+  /** The EndpointSlices of a Service. */
+  async endpointSlices(service: string, namespace = "default"): Promise<KubeEndpointSlice[]> {
+    return await this.#items(`/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices?labelSelector=${encodeURIComponent(`kubernetes.io/service-name=${service}`)}`);
+  }
+
+  /** Deployments of a namespace. */
+  async deployments(namespace = "default"): Promise<KubeObject[]> {
+    return await this.#items(`/apis/apps/v1/namespaces/${namespace}/deployments`);
+  }
+
+  /** Makes a ConfigMap, or replaces all of its data. */
+  async putConfigMap(name: string, data: Readonly<Record<string, string>>, namespace = "kube-system"): Promise<KubeConfigMap> {
+    const path = `/api/v1/namespaces/${namespace}/configmaps`;
+    const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace }, data };
+    try {
+      return await this.request("PUT", `${path}/${name}`, object);
+    } catch (error) {
+      if (!(error instanceof KubeError) || error.code !== 404) throw error;
+      return await this.request("POST", path, object);
+    }
+  }
+
+  /** Deletes a ConfigMap. */
+  async deleteConfigMap(name: string, namespace = "kube-system"): Promise<void> {
+    await this.request("DELETE", `/api/v1/namespaces/${namespace}/configmaps/${name}`);
   }
 
   /** Creates any object in the collection at `path`. */

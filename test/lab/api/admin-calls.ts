@@ -1,3 +1,4 @@
+import type { PodAddresses } from "./controllers/pod-status.js";
 import type { CounterReport } from "./counters.js";
 import type { Fault, Filter } from "./faults.js";
 
@@ -12,6 +13,8 @@ export type BulkServices = {
   readonly loadBalancerClass?: string;
   readonly annotations?: { readonly [key: string]: string };
   readonly labels?: { readonly [key: string]: string };
+  /** Default `app: pods`: the pods that a Cluster has on every node. */
+  readonly selector?: { readonly [key: string]: string };
 };
 
 /** What can be asked of the server besides the API: the same calls in-process and over the admin socket. */
@@ -46,4 +49,20 @@ export type AdminCalls = {
   deleteServices(prefix: string, namespace?: string): number;
   /** A kubeconfig with a new token for a user, for the first address or another. */
   kubeconfig(user: string, server?: string): string;
+  /** Sets which addresses pods get on some nodes; pods that wait for one run now. */
+  podAddresses(pools: readonly PodAddresses[]): void;
+  /** Whether pods that start from now on are ready at once, default true. */
+  newPodsReady(ready: boolean): void;
+  /** A pod becomes ready, or unready. A pod is "name" (in default) or "namespace/name" here and below. */
+  podReady(pod: string, ready: boolean): void;
+  /** A pod of the same name, labels and owner starts on another node instead. */
+  movePod(pod: string, node: string): void;
+  /** A pod goes away at once; what controls it makes another. */
+  deletePod(pod: string): void;
+  /** A pod is told to end: it terminates, and serves while it is ready. */
+  terminatePod(pod: string): void;
+  /** A terminating pod is gone. */
+  finishPod(pod: string): void;
+  /** Most endpoints in one EndpointSlice, default 100. */
+  maxEndpointsPerSlice(max: number): void;
 };

@@ -1,5 +1,6 @@
 import { request } from "node:http";
 import type { AdminCalls, BulkServices } from "./admin-calls.js";
+import type { PodAddresses } from "./controllers/pod-status.js";
 import type { CounterReport } from "./counters.js";
 import type { Fault, Filter } from "./faults.js";
 
@@ -86,6 +87,46 @@ export class ApiAdmin implements Remote {
   /** A kubeconfig with a new token for a user. */
   async kubeconfig(user: string, server?: string): Promise<string> {
     return await this.#call("kubeconfig", user, server);
+  }
+
+  /** Sets which addresses pods get on some nodes. */
+  async podAddresses(pools: readonly PodAddresses[]): Promise<void> {
+    await this.#call("podAddresses", pools);
+  }
+
+  /** Whether pods that start from now on are ready at once. */
+  async newPodsReady(ready: boolean): Promise<void> {
+    await this.#call("newPodsReady", ready);
+  }
+
+  /** A pod becomes ready, or unready. */
+  async podReady(pod: string, ready: boolean): Promise<void> {
+    await this.#call("podReady", pod, ready);
+  }
+
+  /** A pod of the same name starts on another node instead. */
+  async movePod(pod: string, node: string): Promise<void> {
+    await this.#call("movePod", pod, node);
+  }
+
+  /** A pod goes away at once. */
+  async deletePod(pod: string): Promise<void> {
+    await this.#call("deletePod", pod);
+  }
+
+  /** A pod terminates, and serves while it is ready. */
+  async terminatePod(pod: string): Promise<void> {
+    await this.#call("terminatePod", pod);
+  }
+
+  /** A terminating pod is gone. */
+  async finishPod(pod: string): Promise<void> {
+    await this.#call("finishPod", pod);
+  }
+
+  /** Most endpoints in one EndpointSlice. */
+  async maxEndpointsPerSlice(max: number): Promise<void> {
+    await this.#call("maxEndpointsPerSlice", max);
   }
 
   async #call<K extends keyof AdminCalls>(name: K, ...given: Parameters<AdminCalls[K]>): Promise<Awaited<ReturnType<AdminCalls[K]>>> {

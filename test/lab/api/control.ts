@@ -1,21 +1,16 @@
 import { ipv4Number, ipv4Text } from "./address.js";
 import type { AdminCalls, BulkServices } from "./admin-calls.js";
+import { PodCalls } from "./controllers/pod-calls.js";
+import type { Controllers } from "./controllers/start.js";
 import { matches } from "./faults.js";
 import type { Filter } from "./faults.js";
 import type { KubeObject } from "./object.js";
-import { RESOURCES, resourceId } from "./resources.js";
-import type { Resource } from "./resources.js";
+import { resourceId, resourceOf } from "./resources.js";
 import type { Service } from "./service.js";
 import type { Store } from "./store.js";
 
 /** What the server itself adds to the calls: its listeners and certificates. */
 export type Transport = Pick<AdminCalls, "resetConnections" | "down" | "up" | "kubeconfig"> & { openConnections(): number };
-
-function find(plural: string): Resource {
-  const resource = RESOURCES.find((one) => one.plural === plural);
-  if (resource === undefined) throw new Error(`find resource ${plural}: not in the table`);
-  return resource;
-}
 
 function bulkService(bulk: BulkServices, index: number): KubeObject {
   const wanted = bulk.ipBase === undefined ? {} : { loadBalancerIP: ipv4Text(ipv4Number(bulk.ipBase) + index) };
@@ -25,14 +20,35 @@ function bulkService(bulk: BulkServices, index: number): KubeObject {
     kind: "Service",
     metadata: { name: `${bulk.prefix}-${index}`, namespace: bulk.namespace ?? "default", ...(annotations === undefined ? {} : { annotations }), ...(labels === undefined ? {} : { labels }) },
     // No node ports: there are fewer of them than Services.
-    spec: { type: "LoadBalancer", allocateLoadBalancerNodePorts: false, selector: { app: bulk.prefix }, ports: [{ name: "http", port: 80, targetPort: 8080 }], ...wanted, ...(loadBalancerClass === undefined ? {} : { loadBalancerClass }) },
+    spec: { type: "LoadBalancer", allocateLoadBalancerNodePorts: false, selector: bulk.selector ?? { app: "pods" }, ports: [{ name: "http", port: 80, targetPort: 8080 }], ...wanted, ...(loadBalancerClass === undefined ? {} : { loadBalancerClass }) },
   };
 }
 
-/** The admin calls on a service and its transport. */
-export function controlOf(store: Store, service: Service, transport: Transport): AdminCalls {
+/** What the admin calls work on. */
+export type Controlled = { readonly store: Store; readonly service: Service; readonly controllers: Controllers; readonly transport: Transport };
+
+type PodAdmin = Pick<AdminCalls, "podAddresses" | "newPodsReady" | "podReady" | "movePod" | "deletePod" | "terminatePod" | "finishPod" | "maxEndpointsPerSlice">;
+
+function podControl(service: Service, { pods, slices }: Controllers): PodAdmin {
+  const calls = new PodCalls(service.handlers.registry);
+  return {
+    podAddresses: (pools) => pods.setAddresses(pools),
+    newPodsReady: (ready) => {
+      pods.newReady = ready;
+    },
+    podReady: (pod, ready) => calls.setReady(pod, ready),
+    movePod: (pod, node) => calls.move(pod, node),
+    deletePod: (pod) => calls.remove(pod),
+    terminatePod: (pod) => calls.terminate(pod),
+    finishPod: (pod) => calls.remove(pod),
+    maxEndpointsPerSlice: (max) => slices.setMax(max),
+  };
+}
+
+/** The admin calls on a service, its controllers and its transport. */
+export function controlOf({ store, service, controllers, transport }: Controlled): AdminCalls {
   const { registry } = service.handlers;
-  const services = find("services");
+  const services = resourceOf("services");
   return {
     fault: (fault) => service.faults.add(fault),
     clear: (id) => {
@@ -70,6 +86,7 @@ export function controlOf(store: Store, service: Service, transport: Transport):
       return hit.length;
     },
     kubeconfig: transport.kubeconfig,
+    ...podControl(service, controllers),
   };
 }
 
@@ -77,7 +94,7 @@ export function controlOf(store: Store, service: Service, transport: Transport):
 export function seed(service: Service, addresses: readonly string[], port: number): void {
   const { registry } = service.handlers;
   const make = (plural: string, namespace: string, body: KubeObject): void => {
-    const resource = find(plural);
+    const resource = resourceOf(plural);
     if (registry.store.get(resourceId(resource), namespace === "" ? body.metadata.name : `${namespace}/${body.metadata.name}`) !== undefined) return;
     registry.create({ resource, namespace, name: "" }, body);
   };

@@ -23,6 +23,7 @@ function customResources(store: Store): readonly Resource[] {
       short: asList(at(names, "shortNames")).map(asText),
       namespaced: at(object, "spec", "scope") === "Namespaced",
       status: isObject(at(version, "subresources", "status")),
+      scale: false,
       generation: true,
       unconditional: false,
       createOnUpdate: false,
@@ -46,7 +47,10 @@ function resourceList(resources: readonly Resource[], groupVersion: string): Jso
   const rows = resources.flatMap((resource) => {
     const { plural, kind, namespaced, singular, short } = resource;
     const main = { name: plural, singularName: singular, namespaced, kind, verbs: VERBS, ...(short.length === 0 ? {} : { shortNames: short }) };
-    return resource.status ? [main, { name: `${plural}/status`, singularName: "", namespaced, kind, verbs: ["get", "patch", "update"] }] : [main];
+    const verbs = ["get", "patch", "update"];
+    const status = resource.status ? [{ name: `${plural}/status`, singularName: "", namespaced, kind, verbs }] : [];
+    const scale = resource.scale ? [{ name: `${plural}/scale`, singularName: "", namespaced, group: "autoscaling", version: "v1", kind: "Scale", verbs }] : [];
+    return [main, ...scale, ...status];
   });
   return { kind: "APIResourceList", apiVersion: "v1", groupVersion, resources: rows };
 }

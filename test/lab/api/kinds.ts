@@ -42,7 +42,9 @@ function lease(object: KubeObject): KubeObject {
 
 function slice(object: KubeObject): KubeObject {
   const ports = asList(object["ports"]).map((port) => (isObject(port) ? { name: "", protocol: "TCP", ...port } : port));
-  return { ...object, endpoints: asList(object["endpoints"]), ports: ports.length === 0 && object["ports"] === undefined ? null : ports };
+  // Lists that are empty come back from etcd as null.
+  const endpoints = asList(object["endpoints"]);
+  return { ...object, endpoints: endpoints.length === 0 ? null : endpoints, ports: ports.length === 0 ? null : ports };
 }
 
 function secret(object: KubeObject): KubeObject {

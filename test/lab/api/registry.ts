@@ -26,9 +26,9 @@ type Write = { readonly object: KubeObject; readonly old: KubeObject | undefined
 
 const SERVER_FIELDS = ["uid", "creationTimestamp", "resourceVersion", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields", "selfLink"];
 
-/** The time as metav1.Time has it. */
-export function timestamp(): string {
-  return `${new Date().toISOString().slice(0, 19)}Z`;
+/** The time as metav1.Time has it: now, or some seconds from now. */
+export function timestamp(fromNowSeconds = 0): string {
+  return `${new Date(Date.now() + fromNowSeconds * 1000).toISOString().slice(0, 19)}Z`;
 }
 
 /** What the API does to objects: defaults, validation, versions. Knows nothing of HTTP. */
@@ -98,7 +98,9 @@ export class Registry {
     const parted = options.status === true ? statusOnly(main, before) : resource.status ? keepStatus(main, before) : main;
     const ready = this.#prepare(resource, { object: parted, old: before, options });
     const counted = this.#count(resource, ready, before);
-    if (asText(counted.metadata["deletionTimestamp"]) !== "" && asList(counted.metadata["finalizers"]).length === 0 && options.dryRun !== true) return this.#drop(target, counted);
+    // What has a grace period (a pod that terminates) lasts until it is finished.
+    const ends = asText(counted.metadata["deletionTimestamp"]) !== "" && counted.metadata["deletionGracePeriodSeconds"] === 0;
+    if (ends && asList(counted.metadata["finalizers"]).length === 0 && options.dryRun !== true) return this.#drop(target, counted);
     if (isDeepStrictEqual(counted, before)) return old;
     return this.#put(resource, old.key, counted, options.dryRun === true);
   }
@@ -116,6 +118,19 @@ export class Registry {
       return this.#put(resource, entry.key, { ...entry.object, metadata: { ...metadata, deletionTimestamp: timestamp(), deletionGracePeriodSeconds: 0 } }, false);
     }
     return this.#drop(target, entry.object);
+  }
+
+  /** Marks an object as a delete with a grace period does; it stays until removeNow. */
+  markDeleted(target: Target, graceSeconds: number): Entry {
+    const entry = this.get(target);
+    const { metadata } = entry.object;
+    if (asText(metadata["deletionTimestamp"]) !== "") return entry;
+    return this.#put(target.resource, entry.key, { ...entry.object, metadata: { ...metadata, deletionTimestamp: timestamp(graceSeconds), deletionGracePeriodSeconds: graceSeconds } }, false);
+  }
+
+  /** Removes an object whatever holds it. */
+  removeNow(target: Target): Entry {
+    return this.#drop(target, this.get(target).object);
   }
 
   #drop(target: Target, last: KubeObject): Entry {
@@ -188,7 +203,7 @@ export class Registry {
   }
 }
 
-const SPEC_OWNERS = ["Deployment", "DaemonSet", "CustomResourceDefinition"];
+const SPEC_OWNERS = ["Deployment", "DaemonSet", "StatefulSet", "CustomResourceDefinition"];
 
 /** A Service which is not of type LoadBalancer any more has no addresses. */
 function clearBalancer(object: KubeObject): KubeObject {

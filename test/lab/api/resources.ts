@@ -9,6 +9,8 @@ export type Resource = {
   readonly namespaced: boolean;
   /** There is a status subresource; main updates keep the status. */
   readonly status: boolean;
+  /** There is a scale subresource. */
+  readonly scale: boolean;
   /** metadata.generation counts changes of the spec. */
   readonly generation: boolean;
   /** PUT without a resourceVersion is taken. */
@@ -28,6 +30,7 @@ const row = (group: string, version: string, fields: Row): Resource => ({
   short: [],
   namespaced: true,
   status: false,
+  scale: false,
   generation: false,
   unconditional: true,
   createOnUpdate: false,
@@ -52,8 +55,10 @@ export const RESOURCES: readonly Resource[] = [
   core({ plural: "endpoints", kind: "Endpoints", singular: "endpoints", short: ["ep"], createOnUpdate: true }),
   row("discovery.k8s.io", "v1", { plural: "endpointslices", kind: "EndpointSlice", generation: true }),
   row("coordination.k8s.io", "v1", { plural: "leases", kind: "Lease", unconditional: false, createOnUpdate: true }),
-  apps({ plural: "deployments", kind: "Deployment", short: ["deploy"] }),
+  apps({ plural: "deployments", kind: "Deployment", short: ["deploy"], scale: true }),
   apps({ plural: "daemonsets", kind: "DaemonSet", short: ["ds"] }),
+  apps({ plural: "statefulsets", kind: "StatefulSet", short: ["sts"], scale: true }),
+  apps({ plural: "replicasets", kind: "ReplicaSet", short: ["rs"] }),
   rbac({ plural: "clusterroles", kind: "ClusterRole", namespaced: false }),
   rbac({ plural: "clusterrolebindings", kind: "ClusterRoleBinding", namespaced: false }),
   rbac({ plural: "roles", kind: "Role" }),
@@ -69,4 +74,11 @@ export function apiVersionOf(resource: Resource): string {
 /** A unique name of the resource: "services" or "leases.coordination.k8s.io". */
 export function resourceId(resource: Resource): string {
   return resource.group === "" ? resource.plural : `${resource.plural}.${resource.group}`;
+}
+
+/** The built-in resource of a plural; throws when there is none. */
+export function resourceOf(plural: string): Resource {
+  const resource = RESOURCES.find((one) => one.plural === plural);
+  if (resource === undefined) throw new Error(`find resource ${plural}: not in the table`);
+  return resource;
 }

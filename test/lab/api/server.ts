@@ -10,6 +10,7 @@ import { kubeconfig, makeCerts, writePrivate } from "./certs.js";
 import type { Certs } from "./certs.js";
 import { controlOf, seed } from "./control.js";
 import type { Transport } from "./control.js";
+import { startControllers } from "./controllers/start.js";
 import { Service } from "./service.js";
 import { Store } from "./store.js";
 
@@ -114,6 +115,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const store = new Store(options.history);
   const tokens = new Tokens();
   const service = new Service(store, tokens, options.bookmarkMs ?? 60_000);
+  const controllers = startControllers(service.handlers.registry);
   const listeners = addresses.map((address) => new Listener(address, certs, service));
   const down = async (): Promise<void> => void (await Promise.all(listeners.map(async (listener) => await listener.close())));
   const up = async (): Promise<void> => void (await Promise.all(listeners.map(async (listener) => await listener.open())));
@@ -129,7 +131,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   };
   seed(service, addresses.filter(({ host }) => isIPv4(host)).map(({ host }) => host), listeners[0]?.address.port ?? 0);
   await writeConfigs(dir, certs, first, tokens.issue("system:serviceaccount:kube-system:vip"));
-  const control = controlOf(store, service, transport);
+  const control = controlOf({ store, service, controllers, transport });
   const adminSocket = join(dir, "admin.sock");
   const admin = await openAdmin(adminSocket, control);
   let closed: Promise<void> | undefined;
