@@ -1,14 +1,14 @@
 import type { Clock, Timer } from "../ports/clock.js";
 
-/** Making the new map may take at most one part in this many of the time. */
-const SHARE = 10;
+/** Making the new map, and what the listener does with it, may take at most one part in this many of the time. */
+const SHARE = { turn: 10, calm: 50 } as const;
 
-/** When a change is handed to the listener: with the chunk that brought it, or once per turn of the event loop. */
-export type Pace = "chunk" | "turn";
+/** When a change is handed to the listener: with the chunk that brought it, once per turn of the event loop, or that with longer pauses in a burst. */
+export type Pace = "chunk" | keyof typeof SHARE;
 
 /**
  * Calls `deliver` soon after `mark`. With pace `turn` all chunks of one turn of the event loop share one call, and a burst is thinned out further: after a
- * call that took 1 ms the next one comes 10 ms later at the earliest. A change after a quiet time is never delayed.
+ * call that took 1 ms the next one comes 10 ms later at the earliest (`calm`: 50 ms). A change after a quiet time is never delayed.
  */
 export class Delivery {
   readonly #deliver: () => void;
@@ -60,6 +60,6 @@ export class Delivery {
       this.#failed(error);
     }
     const ended = this.#clock.now();
-    this.#notBefore = ended + (ended - started) * SHARE;
+    this.#notBefore = ended + (ended - started) * (this.#pace === "calm" ? SHARE.calm : SHARE.turn);
   };
 }

@@ -16,6 +16,9 @@ const GOOD_WATCH_MS = 5000;
 /** A watch that ends sooner than this and brings nothing is a failure (client-go: "very short watch"). */
 const SHORT_WATCH_MS = 1000;
 
+/** After an outage of some length everybody knows the truth this much later at most; longer is kinder to the API server. */
+const MAX_RETRY_MS = 10_000;
+
 export interface ReflectOptions<T extends object> extends StoreOptions<T> {
   /** `services`, for logs and metrics. */
   readonly resource: string;
@@ -33,7 +36,7 @@ export interface ReflectOptions<T extends object> extends StoreOptions<T> {
   readonly silenceMs?: number;
   /** Time for one page, and for the head of a watch, ms, default 10,000. */
   readonly timeoutMs?: number;
-  /** Longest wait between attempts, ms, default 30,000. */
+  /** Longest wait between attempts, ms, default 10,000. */
   readonly maxRetryMs?: number;
 }
 
@@ -74,7 +77,7 @@ class Reflector<T extends object> {
     this.#options = options;
     this.#store = new ObjectStore(options);
     this.#deps = deps;
-    this.#retry = new Retry(options.maxRetryMs ?? 30_000, deps);
+    this.#retry = new Retry(options.maxRetryMs ?? MAX_RETRY_MS, deps);
     this.#delivery = new Delivery(options.pace ?? "turn", deps.clock, {
       deliver: () => {
         if (!this.#over) options.changed(this.#store.copy());

@@ -8,7 +8,7 @@ const FIRST_MS = 100;
 /** A kubeconfig that is not there yet costs one look at a few files. */
 const CONFIG_MS = 1000;
 const RETRY_AFTER_LIMIT_MS = 120_000;
-/** The same failure again is logged at counts 1, 2, 4, 8 … and at least this often. */
+/** The same failure again is logged at counts 1, 2, 4, 8 … and at least this often; but `forbidden` only once. */
 const SAY_AGAIN_MS = 60_000;
 
 export interface RetryDeps {
@@ -43,7 +43,7 @@ export class Retry {
     const reason = messageOf(error);
     this.#same = reason === this.#last ? this.#same + 1 : 1;
     this.#last = reason;
-    if (this.#worthSaying()) {
+    if (this.#worthSaying(error)) {
       this.#saidAt = this.#deps.clock.now();
       this.#deps.log.warn("list and watch failed, trying again", { reason, code: error.code, repeated: this.#same, retryMs: Math.round(delay) });
     }
@@ -66,7 +66,9 @@ export class Retry {
     return asked > 0 ? asked + (full / 2) * this.#deps.random.float() : full / 2 + (full / 2) * this.#deps.random.float();
   }
 
-  #worthSaying(): boolean {
+  #worthSaying(error: KubeError): boolean {
+    // Access rules stay as they are until somebody changes them: said once, not every minute.
+    if (error.code === "forbidden") return this.#same === 1;
     const power = (this.#same & (this.#same - 1)) === 0;
     return power || this.#deps.clock.now() - this.#saidAt >= SAY_AGAIN_MS;
   }

@@ -1,44 +1,11 @@
 import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import { eventName } from "../../src/kube/events.js";
-import { createKube } from "../../src/kube/kube.js";
-import { decodeService } from "../../src/kube/decode-service.js";
-import type { EventDraft, Kube, Lease, LeaseRecord, Service } from "../../src/ports/kube.js";
-import { eventually, folder, half, json, kubeconfig, memoryLog, realClock, serve, statusBody } from "./support.js";
-import type { Got, Handler, TestServer } from "./support.js";
-
-const never = (): AbortSignal => new AbortController().signal;
-
-interface Case extends AsyncDisposable {
-  readonly kube: Kube;
-  readonly server: TestServer;
-  readonly got: Got[];
-}
-
-async function kubeFor(handler: Handler): Promise<Case> {
-  const dir = folder();
-  const got: Got[] = [];
-  const server = await serve((one, response, request) => {
-    got.push(one);
-    handler(one, response, request);
-  });
-  const path = dir.file("config", kubeconfig({ server: server.url, "insecure-skip-tls-verify": true }));
-  const config = { connection: { kubeconfigPath: path, standardFiles: [] }, nodeName: "node-1" };
-  const kube = createKube(config, { clock: realClock, log: memoryLog(), random: half });
-  return {
-    kube,
-    server,
-    got,
-    [Symbol.asyncDispose]: async () => {
-      await kube[Symbol.asyncDispose]();
-      await server.noneOpen();
-      await server[Symbol.asyncDispose]();
-      dir[Symbol.dispose]();
-    },
-  };
-}
-
-const bodyOf = (got: Got | undefined): unknown => JSON.parse(got?.body ?? "null");
+import type { EventDraft, Lease, LeaseRecord } from "../../src/ports/kube.js";
+import { fakeService } from "../fakes/service.js";
+import { bodyOf, kubeFor, never } from "./kube-case.js";
+import { eventually, json, statusBody } from "./support.js";
+import type { Handler } from "./support.js";
 
 describe("leases", () => {
   const id = { namespace: "kube-system", name: "plndr-cp-lock" };
@@ -124,106 +91,8 @@ describe("leases", () => {
   });
 });
 
-const service: Service = {
-  namespace: "default",
-  name: "web",
-  uid: "0a1b",
-  resourceVersion: "42",
-  createdAt: Date.UTC(2026, 0, 2, 3, 4, 5),
-  deleting: false,
-  type: "LoadBalancer",
-  loadBalancerClass: "kube-vip.io/kube-vip-class",
-  loadBalancerIP: "192.0.2.1",
-  externalTrafficPolicy: "Local",
-  ports: [{ name: "http", protocol: "TCP", port: 80 }],
-  clusterIP: "10.96.0.7",
-  ipFamilies: ["IPv4", "IPv6"],
-  ipFamilyPolicy: "PreferDualStack",
-  externalIPs: ["198.51.100.1"],
-  healthCheckNodePort: 31_000,
-  annotations: { "kube-vip.io/loadbalancerIPs": "192.0.2.1", "vip.internal/x": "1", romanaip: "a", romanavip: "b", "metallb.io/loadBalancerIPs": "c" },
-  ingress: [{ ip: "192.0.2.1", hostname: undefined, raw: { ip: "192.0.2.1", ipMode: "VIP" } }],
-  statusManager: "metallb",
-};
-
-describe("services", () => {
-  const metadata = { namespace: "default", name: "web", uid: "0a1b", resourceVersion: "42" };
-  const addressing = { clusterIP: undefined, ipFamilies: [], ipFamilyPolicy: undefined, externalIPs: [], healthCheckNodePort: undefined };
-  const other = { type: "ClusterIP", loadBalancerClass: undefined, loadBalancerIP: undefined, externalTrafficPolicy: "Cluster" };
-  const bare = { ...service, ...addressing, ...other, createdAt: 0, ports: [], annotations: {}, ingress: [], statusManager: undefined };
-  it.each([
-    {
-      name: "a whole one, trimmed",
-      raw: {
-        metadata: { ...metadata, creationTimestamp: "2026-01-02T03:04:05Z", managedFields: [{ manager: "metallb", fieldsV1: { "f:status": { "f:loadBalancer": {} } } }], annotations: { ...service.annotations, "metallb.io/pool": "p", "kubectl.kubernetes.io/last": "{}" } },
-        spec: {
-          type: "LoadBalancer",
-          loadBalancerClass: "kube-vip.io/kube-vip-class",
-          loadBalancerIP: "192.0.2.1",
-          externalTrafficPolicy: "Local",
-          clusterIP: "10.96.0.7",
-          clusterIPs: ["10.96.0.7", "fd00::7"],
-          ipFamilies: ["IPv4", "IPv6"],
-          ipFamilyPolicy: "PreferDualStack",
-          externalIPs: ["198.51.100.1"],
-          healthCheckNodePort: 31_000,
-          selector: { a: "b" },
-          ports: [{ name: "http", protocol: "TCP", port: 80, nodePort: 30_000 }],
-        },
-        status: { loadBalancer: { ingress: [{ ip: "192.0.2.1", ipMode: "VIP" }] } },
-      },
-      want: service,
-    },
-    { name: "only metadata", raw: { metadata }, want: bare },
-    { name: "being deleted", raw: { metadata: { ...metadata, deletionTimestamp: "2026-01-02T03:04:05Z" } }, want: { ...bare, deleting: true } },
-    {
-      name: "broken parts",
-      raw: { metadata: { ...metadata, creationTimestamp: "x", annotations: { "kube-vip.io/a": 5 } }, spec: { ports: [null, { port: "80" }, { port: 0 }, { port: 53, protocol: "X" }, { port: 53, protocol: "UDP" }], ipFamilies: ["IPv5", 4], ipFamilyPolicy: "x", externalIPs: "x", healthCheckNodePort: 0 }, status: 7 },
-      want: { ...bare, ports: [{ name: "", protocol: "UDP", port: 53 }] },
-    },
-    { name: "no uid", raw: { metadata: { ...metadata, uid: undefined } }, want: undefined },
-    { name: "no namespace", raw: { metadata: { ...metadata, namespace: undefined } }, want: undefined },
-    { name: "null", raw: null, want: undefined },
-  ])("decodes $name", ({ raw, want }) => {
-    expect(decodeService(raw)).toEqual(want);
-  });
-
-  it.each([
-    { namespace: undefined, path: "/api/v1/services" },
-    { namespace: "prod", path: "/api/v1/namespaces/prod/services" },
-  ])("watches $path", async ({ namespace, path }) => {
-    await using test = await kubeFor((got, response) => {
-      if (got.query.get("watch") === null) json(response, 200, { metadata: { resourceVersion: "1" }, items: [{ metadata }] });
-      else response.writeHead(200).flushHeaders();
-    });
-    const stop = new AbortController();
-    const maps: ReadonlyMap<string, Service>[] = [];
-    const done = test.kube.services.watch(namespace, (map) => void maps.push(map), stop.signal);
-    await eventually(() => {
-      expect(maps[0]?.get("default/web")?.uid).toBe("0a1b");
-    });
-    expect(test.got[0]?.path).toBe(path);
-    stop.abort();
-    await done;
-  });
-
-  it("patches the status with the version as precondition; 409 is a conflict", async () => {
-    const statuses = [200, 409];
-    await using test = await kubeFor((_got, response) => {
-      const status = statuses.shift() ?? 500;
-      json(response, status, status === 200 ? {} : statusBody(409, "Conflict", "the object has been modified"));
-    });
-    const patch = { ingress: [{ ip: "192.0.2.1" }], annotations: { "vip.internal/host": "n", "vip.internal/old": null } };
-    await test.kube.services.patchStatus(service, patch, never());
-    expect(test.got[0]).toMatchObject({ method: "PATCH", path: "/api/v1/namespaces/default/services/web/status" });
-    expect(test.got[0]?.headers["content-type"]).toBe("application/merge-patch+json");
-    expect(bodyOf(test.got[0])).toEqual({ metadata: { resourceVersion: "42", annotations: patch.annotations }, status: { loadBalancer: { ingress: patch.ingress } } });
-    await expect(test.kube.services.patchStatus(service, { ingress: [], annotations: {} }, never())).rejects.toMatchObject({ code: "conflict" });
-    expect(bodyOf(test.got[1])).toEqual({ metadata: { resourceVersion: "42" }, status: { loadBalancer: { ingress: [] } } });
-  });
-});
-
 describe("events", () => {
+  const service = fakeService({ uid: "0a1b", resourceVersion: "42" });
   const draft: EventDraft = { service, type: "Warning", reason: "AddressInUse", message: "192.0.2.1 is held by 02:00:00:00:00:01" };
 
   /** Events by name, with count and version, as the API server keeps them. */
