@@ -87,7 +87,8 @@ class LinuxKernel implements Kernel {
 
   async addVlan({ vlan, ...link }: VlanPut, signal: AbortSignal): Promise<void> {
     const { random = createRandom() } = this.#deps;
-    await addLink({ requests: this.#requests, random }, { ...link, kind: { kind: "vlan", vlan } }, signal);
+    const taken = new Set((await this.links(signal)).map(({ index }) => index));
+    await addLink({ requests: this.#requests, random, taken }, { ...link, kind: { kind: "vlan", vlan } }, signal);
   }
 
   async setLinkUp(linkIndex: number, signal: AbortSignal): Promise<void> {

@@ -4,13 +4,20 @@ import { NLM_F_CREATE, RTM_DELLINK, RTM_NEWLINK } from "../wire/netlink/message.
 import { KernelError } from "./errors.js";
 import type { NetlinkRequests } from "./netlink-requests.js";
 
-/** Indices that we pick begin here: the kernel counts from 1 and never comes so far. */
-const FIRST_INDEX = 0x4000_0000;
-const INDEX_COUNT = 0x3fff_ffff;
+/** Indices that we pick: far from 1, where the kernel begins to count, and below 65,536, since Cilium keeps the index of a device in 16 bits. */
+const FIRST_INDEX = 0x8000;
+const INDEX_COUNT = 0x8000;
 
 /** A link to be made, and the alias to find it by. */
 export interface LinkPut extends Omit<NewLink, "index"> {
   readonly alias: string;
+}
+
+export interface LinkDeps {
+  readonly requests: NetlinkRequests;
+  readonly random: Random;
+  /** The indices of all links that there are. */
+  readonly taken: ReadonlySet<number>;
 }
 
 /**
@@ -18,13 +25,11 @@ export interface LinkPut extends Omit<NewLink, "index"> {
  * sets it: in the same write, so that no crash comes between them, and by an index that we picked, so that the alias never lands on a link of the
  * same name that someone else made. Throws KernelError.
  */
-export async function addLink(deps: { readonly requests: NetlinkRequests; readonly random: Random }, link: LinkPut, signal: AbortSignal): Promise<void> {
-  const { requests } = deps;
-  // Not the same for the same link: whoever still has a socket on an index must not take a new link for the one that is gone.
-  const index = FIRST_INDEX + Math.floor(deps.random.float() * INDEX_COUNT);
+export async function addLink({ requests, random, taken }: LinkDeps, link: LinkPut, signal: AbortSignal): Promise<void> {
+  const index = freeIndex(random, taken);
   const tried = `add ${link.name} (${link.kind.kind}) on link ${link.parentIndex}`;
   const make = { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, payload: () => encodeNewLink({ ...link, index }), tried };
-  const mark = { type: RTM_NEWLINK, flags: 0, payload: () => encodeLinkAlias(index, link.alias), tried: `set the alias of ${link.name}` };
+  const mark = { type: RTM_NEWLINK, flags: 0, payload: () => encodeLinkAlias({ ...link, index }, link.alias), tried: `set the alias of ${link.name}` };
   const [made, marked] = await Promise.allSettled([requests.request(make, signal), requests.request(mark, signal)]);
   if (made.status === "rejected") throw made.reason;
   if (marked.status === "fulfilled") return;
@@ -47,4 +52,14 @@ export async function removeLink(requests: NetlinkRequests, index: number, signa
     if (error instanceof KernelError && error.code === "ENODEV") return false;
     throw error;
   }
+}
+
+/** Another one each time: whoever still has a socket on an index must not take a new link for the one that is gone. */
+function freeIndex(random: Random, taken: ReadonlySet<number>): number {
+  const start = Math.floor(random.float() * INDEX_COUNT);
+  for (let i = 0; i < INDEX_COUNT; i += 1) {
+    const index = FIRST_INDEX + ((start + i) % INDEX_COUNT);
+    if (!taken.has(index)) return index;
+  }
+  throw new RangeError(`no free link index from ${FIRST_INDEX} on`);
 }

@@ -74,7 +74,7 @@ export interface Links {
   links(signal: AbortSignal): Promise<readonly Link[]>;
   /**
    * Adds an IEEE 802.1Q link, with its alias set, and sets it up; all of it or nothing. Code `EEXIST` where the name is taken or the parent has this
-   * VLAN already, `EOPNOTSUPP` where the kernel has no 8021q, `ENETDOWN` where the parent is down.
+   * VLAN already, `EOPNOTSUPP` or its other name `ENOTSUP` where the kernel has no 8021q, `ENETDOWN` where the parent is down.
    */
   addVlan(vlan: VlanPut, signal: AbortSignal): Promise<void>;
   /** Sets a link administratively up. */

@@ -55,9 +55,16 @@ export function encodeNewLink({ index, name, parentIndex, kind }: NewLink): Uint
   return encodeBody(index, IFF_UP, attributes);
 }
 
-/** Payload of an RTM_NEWLINK that sets the alias of a link. */
-export function encodeLinkAlias(index: number, alias: string): Uint8Array {
-  return encodeBody(index, 0, encodeAttributes([{ type: IFLA_IFALIAS, data: new TextEncoder().encode(alias) }]));
+/**
+ * Payload of an RTM_NEWLINK that sets the alias of a link which was just made. It says the kind again, so that the kernel refuses it (EOPNOTSUPP) for
+ * a link of another kind.
+ */
+export function encodeLinkAlias({ index, kind }: Pick<NewLink, "index" | "kind">, alias: string): Uint8Array {
+  const attributes = encodeAttributes([
+    { type: IFLA_IFALIAS, data: new TextEncoder().encode(alias) },
+    { type: IFLA_LINKINFO, data: encodeLinkInfo(kind) },
+  ]);
+  return encodeBody(index, 0, attributes);
 }
 
 /** Payload of an RTM_NEWLINK that sets a link administratively up. */

@@ -1,0 +1,128 @@
+import type { DownReason, Held, VipMode } from "../core/mode.js";
+import type { LinkKey, LinkWant, Part } from "../core/model.js";
+import type { Link, Links } from "../ports/kernel.js";
+import type { Log } from "../ports/log.js";
+
+/** The alias of the links that we make: by it a later life of this program, of whichever version, knows them. */
+export const LINK_ALIAS = "vip: made for Services, removed with the last";
+
+/** Two names of one number: the kernel's, and the one that comes first in the alphabet. */
+const NOT_SUPPORTED: ReadonlySet<unknown> = new Set(["EOPNOTSUPP", "ENOTSUP"]);
+
+export interface LinkConfig {
+  /** What this process serves: a process that serves no Services leaves the links of one that does alone. */
+  readonly serves: ReadonlySet<Part>;
+}
+
+export interface LinkDeps {
+  readonly kernel: Links;
+  readonly log: Log;
+}
+
+/** Why there is no such link. */
+export type LinkErrorCode = "missingParent" | "taken" | "no8021q";
+
+/** Message `add eth0.200 (VLAN 200 on eth0): the name is taken by VLAN 200 on eth1`. */
+export class LinkError extends Error {
+  constructor(
+    readonly code: LinkErrorCode,
+    want: LinkWant,
+    reason: ErrorOptions & { readonly why: string },
+  ) {
+    super(`add ${want.key} (VLAN ${want.vlan} on ${want.parent}): ${reason.why}`, reason);
+    this.name = "LinkError";
+  }
+}
+
+/** Link mode: IEEE 802.1Q links that Services ask for. What somebody else made is used where it fits, and never changed or removed. */
+export function createLinkMode(config: LinkConfig, deps: LinkDeps): VipMode<"link"> {
+  return new LinkMode(config, deps);
+}
+
+class LinkMode implements VipMode<"link"> {
+  readonly name = "link";
+
+  constructor(
+    private readonly config: LinkConfig,
+    private readonly deps: LinkDeps,
+  ) {}
+
+  async up(want: LinkWant, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#ensure(want, signal);
+    } catch (error) {
+      if (codeOf(error) !== "EEXIST") throw error;
+      // Another process made it between the look and the addition.
+      await this.#ensure(want, signal);
+    }
+  }
+
+  async down(key: LinkKey, reason: DownReason, signal: AbortSignal): Promise<void> {
+    const link = (await this.#links(signal)).find(({ name }) => name === key);
+    if (link === undefined || !isOurs(link)) return;
+    if (await this.deps.kernel.removeLink(link.index, signal)) this.deps.log.info("link removed", { link: key, reason });
+  }
+
+  async held(signal: AbortSignal): Promise<readonly Held<"link">[]> {
+    if (!this.config.serves.has("services")) return [];
+    const links = await this.#links(signal);
+    return links.filter(isOurs).map((link) => ({ key: link.name as LinkKey, describe: describe(link, links) }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  async #ensure(want: LinkWant, signal: AbortSignal): Promise<void> {
+    const links = await this.#links(signal);
+    const parent = links.find(({ name }) => name === want.parent);
+    if (parent === undefined) throw new LinkError("missingParent", want, { why: `there is no link ${want.parent}` });
+    const there = links.find(({ name }) => name === want.key);
+    if (there === undefined) return this.#add(want, { parent, links }, signal);
+    if (there.vlan === want.vlan && there.parentIndex === parent.index) {
+      // One that was set down by whoever made it is theirs to set up.
+      if (isOurs(there) && !there.up) await this.deps.kernel.setLinkUp(there.index, signal);
+      return;
+    }
+    if (!isOurs(there)) throw new LinkError("taken", want, { why: `the name is taken by ${describe(there, links)}` });
+    // Links were renamed since we made it.
+    await this.deps.kernel.removeLink(there.index, signal);
+    await this.#add(want, { parent, links: links.filter((link) => link !== there) }, signal);
+  }
+
+  async #add(want: LinkWant, { parent, links }: { readonly parent: Link; readonly links: readonly Link[] }, signal: AbortSignal): Promise<void> {
+    const same = links.find(({ parentIndex, vlan }) => parentIndex === parent.index && vlan === want.vlan);
+    // The kernel has each VLAN of a link once.
+    if (same !== undefined) throw new LinkError("taken", want, { why: `that VLAN is there already as ${same.name}` });
+    try {
+      await this.deps.kernel.addVlan({ name: want.key, parentIndex: parent.index, vlan: want.vlan, alias: LINK_ALIAS }, signal);
+    } catch (error) {
+      throw isWithout8021q(error) ? new LinkError("no8021q", want, { why: "the kernel has no 8021q: modprobe 8021q", cause: error }) : error;
+    }
+    this.deps.log.info("link added", { link: want.key, parent: want.parent, vlan: want.vlan });
+  }
+
+  async #links(signal: AbortSignal): Promise<readonly Link[]> {
+    const links = await this.deps.kernel.links(signal);
+    signal.throwIfAborted();
+    return links;
+  }
+}
+
+/** The kind too: an alias is a text that anybody can write. */
+function isOurs({ kind, alias }: Link): boolean {
+  return kind === "vlan" && alias === LINK_ALIAS;
+}
+
+/** `VLAN 200 on eth0`, `a link of kind dummy`. */
+function describe({ kind, vlan, parentIndex }: Link, links: readonly Link[]): string {
+  if (vlan === undefined) return `a link of kind ${kind ?? "unknown"}`;
+  return `VLAN ${vlan} on ${links.find(({ index }) => index === parentIndex)?.name ?? "a link of another network namespace"}`;
+}
+
+function isWithout8021q(error: unknown): boolean {
+  // The driver refuses some parents (lo) with the same code, and then says so: `8021q: VLANs not supported on device`.
+  return NOT_SUPPORTED.has(codeOf(error)) && !(error as Error).message.includes("8021q:");
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
