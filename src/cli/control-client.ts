@@ -1,0 +1,84 @@
+import { readdirSync } from "node:fs";
+import { request } from "node:http";
+import { join } from "node:path";
+import { messageOf } from "../lib/errors.js";
+import { CONTROL_DIRECTORY } from "./control-socket.js";
+
+const TIMEOUT_MS = 5000;
+
+/** Where commands look for daemons. */
+export interface ControlPlace {
+  /** One socket, instead of all of the directory. */
+  readonly socket?: string | undefined;
+  /** Default /run/vip. */
+  readonly directory?: string | undefined;
+}
+
+/** What one daemon said. */
+export interface ControlAnswer {
+  readonly socket: string;
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** Nobody answers. The message says where we looked and what to do. */
+export class NoDaemon extends Error {
+  readonly code = "noDaemon";
+  constructor(place: string, tried: readonly string[]) {
+    const seen = tried.length === 0 ? `there is no vip*.sock in ${place}` : tried.join("; ");
+    super(
+      `no vip answers here: ${seen}\n` +
+        "Is vip running on this node? Where it runs as a pod, ask inside of it:\n" +
+        "  kubectl -n kube-system exec <pod of vip on the node> -- vip status\n" +
+        "or ask the API instead, from anywhere: vip status --cluster",
+    );
+    this.name = "NoDaemon";
+  }
+}
+
+/** Asks every daemon of this node. Throws NoDaemon where none answers. */
+export async function askDaemons(path: string, place: ControlPlace): Promise<readonly ControlAnswer[]> {
+  const directory = place.directory ?? CONTROL_DIRECTORY;
+  const sockets = place.socket === undefined ? socketsOf(directory) : [place.socket];
+  const answers: ControlAnswer[] = [];
+  const tried: string[] = [];
+  for (const outcome of await Promise.all(sockets.map(async (socket) => askOne(socket, path)))) {
+    if (typeof outcome === "string") tried.push(outcome);
+    else answers.push(outcome);
+  }
+  if (answers.length === 0) throw new NoDaemon(place.socket ?? directory, tried);
+  return answers;
+}
+
+function socketsOf(directory: string): readonly string[] {
+  try {
+    const names = readdirSync(directory).filter((name) => /^vip(-\d+)?\.sock$/.test(name));
+    return names.toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1)).map((name) => join(directory, name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** The answer, or why there is none. */
+async function askOne(socketPath: string, path: string): Promise<ControlAnswer | string> {
+  try {
+    return await new Promise<ControlAnswer>((resolve, reject) => {
+      const asked = request({ socketPath, path, agent: false, timeout: TIMEOUT_MS }, (response) => {
+        const parts: Buffer[] = [];
+        response.on("data", (part: Buffer) => parts.push(part));
+        response.on("error", reject).on("end", () => {
+          try {
+            resolve({ socket: socketPath, status: response.statusCode ?? 0, body: JSON.parse(Buffer.concat(parts).toString("utf8")) as unknown });
+          } catch (error) {
+            reject(new Error("the answer is not JSON", { cause: error }));
+          }
+        });
+      });
+      asked.on("timeout", () => asked.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
+      asked.on("error", reject).end();
+    });
+  } catch (error) {
+    return `${socketPath}: ${messageOf(error)}`;
+  }
+}

@@ -1,0 +1,91 @@
+import type { NodeReport, OwnershipReport, VipReport } from "../core/explain.js";
+import { messageOf } from "../lib/errors.js";
+import { runClusterStatus, type ClusterOptions } from "./cluster-status.js";
+import { askDaemons, NoDaemon, type ControlAnswer, type ControlPlace } from "./control-client.js";
+import { EXIT, type CommandIo, type OutputFormat } from "./io.js";
+import { age, shortTime, table, wrap } from "./table.js";
+
+export interface StatusOptions extends ControlPlace, ClusterOptions {
+  readonly output: OutputFormat;
+  /** Ask the API instead of the daemons of this node. */
+  readonly cluster: boolean;
+}
+
+/** `vip status`. JSON: `{ "processes": [NodeReport] }`, or ClusterReport with `cluster`. Returns the exit code: 0, or 1 where nobody answers. */
+export async function runStatus(options: StatusOptions, io: CommandIo): Promise<number> {
+  try {
+    if (options.cluster) return await runClusterStatus(options, io);
+    const answers = await askDaemons("/v1/status", options);
+    const reports = answers.map((answer) => bodyOf<NodeReport>(answer));
+    io.out(options.output === "json" ? JSON.stringify({ processes: reports }, undefined, 2) : reports.map(statusText).join("\n\n"));
+    return EXIT.ok;
+  } catch (error) {
+    return saidError(error, options.output, io);
+  }
+}
+
+/** Tells an error in the format that was asked for; the exit code for it. */
+export function saidError(error: unknown, output: OutputFormat, io: CommandIo): number {
+  if (output === "json") io.out(JSON.stringify({ error: messageOf(error) }, undefined, 2));
+  else io.err(error instanceof NoDaemon ? error.message : `vip: ${messageOf(error)}`);
+  return EXIT.error;
+}
+
+/** The report in an answer; anything but 200 is an error of the daemon. */
+export function bodyOf<T>({ socket, status, body }: ControlAnswer): T {
+  if (status === 200) return body as T;
+  const text = typeof body === "object" && body !== null && "error" in body ? String(body.error) : JSON.stringify(body);
+  throw new Error(`${socket}: ${status}: ${text}`);
+}
+
+/** What `vip status` prints of one process. */
+export function statusText(report: NodeReport): string {
+  const api = report.controlPlaneHealth === null ? "" : `   api server here: ${report.controlPlaneHealth}`;
+  const blocks = [[`node ${report.node}   vip ${report.version}   started ${age(report.started.seconds)} ago${api}`], ownershipLines(report.ownership), vipLines(report.vips), troubleLines(report)];
+  return [...blocks.filter((lines) => lines.length > 0).map((lines) => lines.join("\n")), servicesLines(report.services).join("\n")].join("\n\n");
+}
+
+function ownershipLines(ownership: readonly OwnershipReport[]): readonly string[] {
+  if (ownership.length === 0) return ["nothing is owned or watched"];
+  const rows = ownership.map(({ key, holder, mine, state, since }) => [key, holder === "" ? `(${state})` : holder, mine ? "yes" : "no", since === null ? "" : shortTime(since.at), since === null ? "" : age(since.seconds)]);
+  return table(["OWNERSHIP", "HOLDER", "HERE", "SINCE", "AGE"], rows);
+}
+
+function vipLines(vips: readonly VipReport[]): readonly string[] {
+  if (vips.length === 0) return ["no address is wanted on this node"];
+  const rows = vips.map((vip) => [vip.address, vip.link, vip.state, vip.since === null ? "" : age(vip.since.seconds), kernelText(vip), servicesText(vip)]);
+  return [...table(["ADDRESS", "LINK", "STATE", "FOR", "KERNEL", "SERVICES"], rows), ...vips.flatMap(vipTrouble)];
+}
+
+function kernelText({ inKernel, secondsLeft }: VipReport): string {
+  if (inKernel === null) return "?";
+  if (!inKernel) return "absent";
+  return secondsLeft === "forever" ? "no end" : `${secondsLeft}s left`;
+}
+
+/** The first of many: `vip why` and `-o json` have all. */
+function servicesText({ services, ownership }: VipReport): string {
+  const [first, ...others] = services;
+  if (first === undefined) return ownership === "control-plane" ? "(control plane)" : "";
+  return others.length === 0 ? first : `${first} and ${others.length} more`;
+}
+
+function vipTrouble({ address, error, attempts, conflict, lastFailure }: VipReport): readonly string[] {
+  const lines: string[] = [];
+  if (error !== null) lines.push(...wrap(`! ${address}: ${error} (${attempts} ${attempts === 1 ? "attempt" : "attempts"}, tried again)`, 2));
+  else if (lastFailure !== null) lines.push(...wrap(`  ${address}: failed ${age(lastFailure.last.seconds)} ago: ${lastFailure.text}`, 2));
+  if (conflict !== null) lines.push(...wrap(`! ${address}: ${conflict} announces it too`, 2));
+  return lines;
+}
+
+function troubleLines({ badLinks, problems }: NodeReport): readonly string[] {
+  const links = badLinks.filter((name) => name !== "lo").map((name) => `! link ${name} is down or has no carrier`);
+  return [...links, ...problems.flatMap((problem) => wrap(`! ${problem}`, 2))];
+}
+
+function servicesLines({ known, served, skipped }: NodeReport["services"]): readonly string[] {
+  if (known === null) return ["Services: not known to this process"];
+  const counts = Object.entries(skipped).toSorted(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
+  const refused = counts.length === 0 ? "" : `; not served here: ${counts.map(([code, count]) => `${count} ${code}`).join(", ")} (vip why <namespace>/<service> says why)`;
+  return wrap(`Services: ${known} known, ${served} served here${refused}`, 2);
+}

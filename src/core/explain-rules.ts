@@ -1,0 +1,92 @@
+import type { ServiceKey } from "./model.js";
+import type { SkipCode } from "./plan-service.js";
+
+/** What is looked at for every Service, in this order; the first that says no ends the chain. */
+export const RULES = [
+  "lists",
+  "ignore",
+  "type",
+  "class",
+  "address",
+  "conflict",
+  "ownership",
+  "endpoints",
+  "data plane",
+  "link",
+  "duplicate",
+  "kernel",
+  "announced",
+  "status",
+] as const;
+
+export type RuleName = (typeof RULES)[number];
+
+/** Reasons that `plan` does not give yet; a line leaves this union when it comes into SkipCode. */
+export type ComingCode = "noPool" | "rival";
+
+/** What a next step is written for. */
+export interface Asker {
+  readonly key: ServiceKey;
+  readonly node: string;
+  /** Node that holds the ownership; empty where there is none. */
+  readonly holder: string;
+  readonly loadBalancerClass: string;
+}
+
+export interface RuleEntry {
+  readonly rule: RuleName;
+  /** What the operator may do, the command or field where there is one. */
+  next(asker: Asker): string;
+}
+
+/** `-n namespace service/name` for kubectl. */
+function named(key: ServiceKey): string {
+  const [namespace = "", name = ""] = key.split("/");
+  return `-n ${namespace} service/${name}`;
+}
+
+function annotate(key: ServiceKey, what: string): string {
+  const [namespace = "", name = ""] = key.split("/");
+  return `kubectl -n ${namespace} annotate --overwrite service ${name} ${what}`;
+}
+
+function endpointsOf(key: ServiceKey): string {
+  const [namespace = "", name = ""] = key.split("/");
+  return `kubectl -n ${namespace} get endpointslices -l kubernetes.io/service-name=${name}`;
+}
+
+const setAddress = ({ key }: Asker): string => annotate(key, "kube-vip.io/loadbalancerIPs=<free address of the LAN>");
+const entry = (rule: RuleName, next: RuleEntry["next"]): RuleEntry => ({ rule, next });
+
+/** Every reason: which rule it belongs to and what to do. The compiler asks for a line for each new code. */
+export const REASONS: Readonly<Record<SkipCode | ComingCode, RuleEntry>> = {
+  waiting: entry("lists", () => "wait a few seconds; if it stays, the API cannot be reached from here: look for `list and watch failed` in the log of vip"),
+  notLoadBalancer: entry("type", ({ key }) => `if it should have a VIP: kubectl patch ${named(key)} --type merge -p '{"spec":{"type":"LoadBalancer"}}'`),
+  ignored: entry("ignore", ({ key }) => `if it should have a VIP: ${annotate(key, "kube-vip.io/ignore-")}`),
+  otherClass: entry("class", ({ loadBalancerClass }) => `another controller's by its class, which cannot be changed: make the Service anew with ${loadBalancerClass} or none, or set lb_class_name here`),
+  noAddress: entry("address", (asker) => `name one: ${setAddress(asker)}`),
+  invalidAddress: entry("address", (asker) => `correct the address: ${setAddress(asker)}`),
+  invalidRomana: entry("address", ({ key }) => `correct or remove the annotation romanavip: ${annotate(key, "romanavip-")}`),
+  noPool: entry("address", ({ key }) => `add a pool for this namespace to the ConfigMap (cidr-<namespace>, range-<namespace>, cidr-global), or: ${annotate(key, "kube-vip.io/loadbalancerIPs=<address>")}`),
+  poolExhausted: entry("address", () => "make the pool larger in its ConfigMap, or delete Services that hold addresses of it"),
+  dhcpNotSupported: entry("address", (asker) => `name an address instead of 0.0.0.0: ${setAddress(asker)}`),
+  unresolvedName: entry("address", () => "correct the name or its DNS record; it is asked for again by itself"),
+  noEndpoints: entry("endpoints", ({ key }) => `no pod is ready behind it: ${endpointsOf(key)}`),
+  dataplaneNotReady: entry("data plane", () => "kube-proxy (or what stands in for it) does not forward this Service here yet: look at its pod and log on this node"),
+  notOwner: entry("ownership", ({ key, holder }) =>
+    holder === "" ? "wait for a holder; if none comes, no node is able to serve: kubectl -n kube-system get leases" : `ask node ${holder}: vip why ${key} (there), or from anywhere: vip status --cluster`,
+  ),
+  holderHasNoEndpoint: entry("endpoints", ({ key }) => `set spec.externalTrafficPolicy to Cluster, or see where its pods are: ${endpointsOf(key)}`),
+  addressOfNode: entry("conflict", ({ node }) => `take the address off node ${node} (ip addr del), or give the Service another one`),
+  addressOfGateway: entry("conflict", (asker) => `give the Service another address: ${setAddress(asker)}`),
+  addressOfApi: entry("conflict", (asker) => `give the Service another address: ${setAddress(asker)}`),
+  addressTaken: entry("conflict", (asker) => `give one of the two another address: ${setAddress(asker)}`),
+  portConflict: entry("conflict", (asker) => `give one of the two another port or address: ${setAddress(asker)}`),
+  invalidInterface: entry("link", ({ key }) => `correct or remove the annotation that names a link: kubectl get ${named(key)} -o yaml`),
+  noInterface: entry("link", () => "set vip_interface or vip_servicesinterface to a link that is there: ip -br link"),
+  linkDown: entry("link", () => "look at the link: ip -br link (NO-CARRIER: cable or switch port; DOWN: ip link set <link> up)"),
+  linkPending: entry("link", () => "the link for it is being made; if it stays, look for `not done, tried again` in the log of vip"),
+  addressInUse: entry("duplicate", (asker) => `find the host with that MAC and take the address off it, or: ${setAddress(asker)}`),
+  foreignController: entry("status", () => "another load balancer writes this status: give each its loadBalancerClass, or switch the other off"),
+  rival: entry("status", () => "another program keeps overwriting this status: give each its loadBalancerClass, or switch the other off"),
+};

@@ -1,0 +1,162 @@
+import type { Service } from "../ports/kube.js";
+import { observe, type ServiceView } from "./explain-observe.js";
+import { apiReport, failureReport, kernelIndex, ownershipReport, since, vipReport, type ApiReport, type ExplainInput, type FailureReport, type SinceReport, type VipReport } from "./explain.js";
+import { nearNames } from "./explain-near.js";
+import { REASONS, RULES, type Asker, type RuleName } from "./explain-rules.js";
+import { serviceSubject, vipSubject } from "./history.js";
+import { romanaKey, type OwnershipKey, type ServiceKey } from "./model.js";
+import type { SkipReason } from "./plan-service.js";
+
+/** `here`: up on this node. `elsewhere`: another node holds it and the API says so. `pending`: on its way. `no`: not served. */
+export type VerdictKind = "here" | "elsewhere" | "pending" | "no";
+
+export interface Verdict {
+  readonly kind: VerdictKind;
+  /** `served here since ...`, `served by node n2`, `not served: <rule>: <what was seen>` */
+  readonly text: string;
+}
+
+/** One rule that was looked at. */
+export interface StepReport {
+  readonly rule: RuleName;
+  /** `passed`, `pending` (not yet), `refused` (said no). */
+  readonly outcome: "passed" | "pending" | "refused";
+  /** The value that was observed. */
+  readonly observed: string;
+  /** Why it refused; null where it did not. */
+  readonly code: string | null;
+  /** What the operator may do; null where there is nothing to do. */
+  readonly next: string | null;
+}
+
+/** What happened to the Service or one of its addresses. */
+export interface EventReport {
+  readonly at: SinceReport;
+  /** `service`, or the key of an address. */
+  readonly what: string;
+  readonly state: string;
+  readonly detail: string;
+}
+
+export type ServiceReport =
+  | { readonly type: "unknown"; readonly service: string; readonly node: string; readonly near: readonly string[]; readonly known: number }
+  /** This process serves no Services at all. */
+  | { readonly type: "notAsked"; readonly service: string; readonly node: string; readonly reason: string }
+  | KnownReport;
+
+export interface KnownReport {
+  readonly type: "known";
+  readonly service: string;
+  readonly node: string;
+  readonly verdict: Verdict;
+  readonly steps: readonly StepReport[];
+  readonly vips: readonly VipReport[];
+  readonly api: ApiReport;
+  readonly lastFailure: FailureReport | null;
+  /** Newest first. */
+  readonly events: readonly EventReport[];
+}
+
+/** Why a Service is where it is, or is not served, for `vip why`. */
+export function serviceReport(input: ExplainInput, key: ServiceKey): ServiceReport {
+  const { world, config } = input;
+  const head = { service: key, node: world.node };
+  if (!config.services) return { type: "notAsked", ...head, reason: "this process serves no Services (svc_enable is false)" };
+  const service = world.services?.get(key);
+  if (service === undefined) {
+    if (world.services === undefined) return waitingReport(input, key);
+    return { type: "unknown", ...head, near: nearNames(key, [...world.services.keys()]), known: world.services.size };
+  }
+  const view = viewOf(input, key, service);
+  const steps = chain(view, stepOf(view));
+  return { type: "known", ...head, verdict: verdict(view, steps), steps, vips: view.vips, api: view.api, lastFailure: lastFailure(view), events: eventsOf(view) };
+}
+
+function viewOf(input: ExplainInput, key: ServiceKey, service: Service): ServiceView {
+  const there = kernelIndex(input);
+  const vips = [...input.plan.wants.arp.values()].filter(({ owners }) => owners.includes(key)).map((vip) => vipReport(input, vip, there));
+  return { input, key, service, vips, skip: input.plan.skipped.get(key), ownership: ownershipReport(input, ownershipKeyOf(input, { key, service, vips })), api: apiReport(service) };
+}
+
+function ownershipKeyOf({ world, config }: ExplainInput, of: { readonly key: ServiceKey; readonly service: Service; readonly vips: readonly VipReport[] }): OwnershipKey {
+  const romana = romanaKey(of.key);
+  if (of.vips[0] !== undefined) return of.vips[0].ownership;
+  if (world.ownership.has(romana)) return romana;
+  const asked = `${of.service.annotations["kube-vip.io/loadbalancerIPs"] ?? ""},${of.service.loadBalancerIP ?? ""}`.split(",").map((part) => part.trim());
+  return config.controlPlane.some((address) => asked.includes(address)) ? "control-plane" : "services";
+}
+
+/** Every rule in order up to the one that said no. */
+function chain(view: ServiceView, step: (rule: RuleName) => StepReport): readonly StepReport[] {
+  const steps: StepReport[] = [];
+  const refusing = view.skip === undefined ? undefined : REASONS[view.skip.code].rule;
+  for (const rule of RULES) {
+    const next = step(rule);
+    steps.push(next);
+    // A Service with several addresses may be up by one and refused for another: then the rest is of interest too.
+    if (next.outcome === "refused" && (rule !== refusing || view.vips.length === 0)) break;
+  }
+  return steps;
+}
+
+function stepOf(view: ServiceView): (rule: RuleName) => StepReport {
+  const { skip, input, key, ownership } = view;
+  const asker: Asker = { key, node: input.world.node, holder: ownership.holder, loadBalancerClass: input.config.loadBalancerClass };
+  return (rule) => {
+    if (skip !== undefined && REASONS[skip.code].rule === rule) return refused(rule, skip, asker);
+    const seen = observe(rule, view);
+    return { rule, outcome: seen.outcome, observed: seen.text, code: null, next: seen.next ?? null };
+  };
+}
+
+function refused(rule: RuleName, { code, message }: SkipReason, asker: Asker): StepReport {
+  return { rule, outcome: "refused", observed: message, code, next: REASONS[code].next(asker) };
+}
+
+function verdict(view: ServiceView, steps: readonly StepReport[]): Verdict {
+  const { vips, ownership, api, skip } = view;
+  const up = vips.filter(({ state }) => state === "up");
+  const refusal = steps.find(({ outcome }) => outcome === "refused");
+  if (up.length > 0) return { kind: "here", text: hereText(view, up, refusal) };
+  if (refusal?.rule === "ownership" && ownership.holder !== "" && !ownership.mine && skip?.code === "notOwner") {
+    const { holder } = ownership;
+    if (api.node === holder && api.ingress.length > 0) return { kind: "elsewhere", text: `served by node ${holder}${sinceText(ownership.since, "which holds the ownership")}` };
+    return { kind: "pending", text: `node ${holder} holds the ownership, but its status does not say yet that it is served there` };
+  }
+  if (refusal !== undefined) return { kind: "no", text: `not served: ${refusal.rule}: ${refusal.observed}` };
+  const waiting = steps.find(({ outcome }) => outcome === "pending");
+  return { kind: "pending", text: `not served yet: ${waiting === undefined ? "no address is wanted" : `${waiting.rule}: ${waiting.observed}`}` };
+}
+
+function hereText({ vips, input }: ServiceView, up: readonly VipReport[], refusal: StepReport | undefined): string {
+  const text = `served here (node ${input.world.node})${sinceText(up[0]?.since ?? null, "up")}`;
+  const missing = vips.length - up.length;
+  if (missing > 0) return `${text}, but ${missing} of ${vips.length} addresses ${missing === 1 ? "is" : "are"} not up`;
+  return refusal === undefined ? text : `${text}, but ${refusal.rule}: ${refusal.observed}`;
+}
+
+function sinceText(moment: SinceReport | null, what: string): string {
+  return moment === null ? "" : `, ${what} since ${moment.at}`;
+}
+
+function lastFailure({ input, key, vips }: ServiceView): FailureReport | null {
+  const own = failureReport(input.history.past(serviceSubject(key)).failure, input.at);
+  const all = [own, ...vips.map((vip) => vip.lastFailure)].filter((failure) => failure !== null);
+  return all.toSorted((a, b) => a.last.seconds - b.last.seconds)[0] ?? null;
+}
+
+function eventsOf({ input, key, vips }: ServiceView): readonly EventReport[] {
+  const subjects = [{ what: "service", subject: serviceSubject(key) }, ...vips.map((vip) => ({ what: String(vip.key), subject: vipSubject(vip.key) }))];
+  const events = subjects.flatMap(({ what, subject }) => input.history.past(subject).transitions.map(({ at, state, detail }) => ({ moment: at, what, state, detail })));
+  const sorted = events.toSorted((a, b) => b.moment.now - a.moment.now);
+  return sorted.slice(0, 20).map(({ moment, ...rest }) => ({ at: since(moment, input.at), ...rest }));
+}
+
+/** The first list has not come yet: nothing is known of any Service. */
+function waitingReport({ world, config }: ExplainInput, key: ServiceKey): KnownReport {
+  const asker: Asker = { key, node: world.node, holder: "", loadBalancerClass: config.loadBalancerClass };
+  const observed = "the first complete list of Services has not come yet";
+  const step: StepReport = { rule: "lists", outcome: "refused", observed, code: "waiting", next: REASONS.waiting.next(asker) };
+  const verdict: Verdict = { kind: "no", text: `not served: lists: ${observed}` };
+  return { type: "known", service: key, node: world.node, verdict, steps: [step], vips: [], api: { ingress: [], node: null }, lastFailure: null, events: [] };
+}

@@ -1,0 +1,174 @@
+import type { LinkAddress } from "../ports/kernel.js";
+import type { Service } from "../ports/kube.js";
+import { ownershipWords } from "./explain-history.js";
+import { ownershipSubject, vipSubject, type Failure, type History, type Moment, type Subject } from "./history.js";
+import { messageOf } from "../lib/errors.js";
+import type { OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
+import type { Plan, PlanConfig } from "./plan.js";
+import type { World } from "./world.js";
+
+/** All that a report is made of. */
+export interface ExplainInput {
+  readonly world: World;
+  readonly plan: Plan;
+  readonly config: PlanConfig;
+  readonly history: History;
+  /** What the kernel has now; undefined where it could not be read. */
+  readonly kernel: readonly LinkAddress[] | undefined;
+  readonly at: Moment;
+  readonly version: string;
+  readonly startedAt: Moment;
+}
+
+/** A moment for people and for programs. */
+export interface SinceReport {
+  /** RFC 3339, by this node's wall clock. */
+  readonly at: string;
+  /** Seconds ago, by its monotonic clock. */
+  readonly seconds: number;
+}
+
+export interface FailureReport {
+  readonly text: string;
+  readonly times: number;
+  readonly first: SinceReport;
+  readonly last: SinceReport;
+  /** When it went right again; null while it is wrong. */
+  readonly cleared: SinceReport | null;
+}
+
+export interface OwnershipReport {
+  readonly key: OwnershipKey;
+  /** Empty where there is none. */
+  readonly holder: string;
+  readonly mine: boolean;
+  /** `mine`, `held by n2`, `free`, `unknown`. */
+  readonly state: string;
+  readonly detail: string;
+  readonly since: SinceReport | null;
+}
+
+export interface VipReport {
+  readonly key: VipKey;
+  readonly address: string;
+  readonly link: string;
+  readonly ownership: OwnershipKey;
+  readonly services: readonly ServiceKey[];
+  readonly state: "pending" | "up" | "failed";
+  readonly since: SinceReport | null;
+  /** Why it failed; null where it did not. */
+  readonly error: string | null;
+  readonly attempts: number;
+  /** Null where the kernel could not be read. */
+  readonly inKernel: boolean | null;
+  /** Whole seconds of the kernel's lifetime; `forever` for an address without end; null where it is not there. */
+  readonly secondsLeft: number | "forever" | null;
+  /** MAC of another host that announced it. */
+  readonly conflict: string | null;
+  readonly lastFailure: FailureReport | null;
+}
+
+/** What `vip status` shows of one process. */
+export interface NodeReport {
+  readonly node: string;
+  readonly version: string;
+  readonly started: SinceReport;
+  readonly ownership: readonly OwnershipReport[];
+  readonly vips: readonly VipReport[];
+  readonly services: {
+    /** Null until the first complete list, and where this process serves no Services. */
+    readonly known: number | null;
+    /** Services with an address that is up here. */
+    readonly served: number;
+    readonly skipped: Readonly<Record<string, number>>;
+  };
+  readonly badLinks: readonly string[];
+  /** Of this node's API server; null where nobody asks. */
+  readonly controlPlaneHealth: string | null;
+  readonly problems: readonly string[];
+}
+
+/** Everything of this node, for `vip status`. */
+export function nodeReport(input: ExplainInput): NodeReport {
+  const { world, plan, at } = input;
+  const there = kernelIndex(input);
+  const vips = [...plan.wants.arp.values()].map((vip) => vipReport(input, vip, there));
+  const served = new Set(vips.flatMap(({ state, services }) => (state === "up" ? services : [])));
+  const skipped: Record<string, number> = {};
+  for (const { code } of plan.skipped.values()) skipped[code] = (skipped[code] ?? 0) + 1;
+  return {
+    node: world.node,
+    version: input.version,
+    started: since(input.startedAt, at),
+    ownership: [...world.ownership.keys()].map((key) => ownershipReport(input, key)),
+    vips,
+    services: { known: world.services?.size ?? null, served: served.size, skipped },
+    badLinks: [...world.badLinks].sort(),
+    controlPlaneHealth: world.controlPlaneHealth ?? null,
+    problems: plan.problems,
+  };
+}
+
+/** Who holds one ownership key and since when. */
+export function ownershipReport({ world, history, at }: ExplainInput, key: OwnershipKey): OwnershipReport {
+  const state = world.ownership.get(key) ?? { held: false, view: "unknown", holder: "", created: false };
+  return { key, holder: state.holder, mine: state.held, ...ownershipWords(state), since: sinceOf(history, ownershipSubject(key), at) };
+}
+
+/** The addresses of a kernel dump by link name and address. */
+export type KernelIndex = ReadonlyMap<string, LinkAddress> | undefined;
+
+export function kernelIndex({ kernel, world }: ExplainInput): KernelIndex {
+  if (kernel === undefined) return undefined;
+  const names = new Map([...world.links.values()].map(({ index, name }) => [index, name]));
+  return new Map(kernel.map((address) => [`${names.get(address.linkIndex)}/${address.address}`, address]));
+}
+
+/** One address on a link of this node. */
+export function vipReport({ world, history, at }: ExplainInput, vip: Vip, there: KernelIndex): VipReport {
+  const { key } = vip;
+  const observed = world.observed.get(key) ?? { state: "pending" };
+  const found = there?.get(key);
+  const left = found === undefined ? null : Number.isFinite(found.validSeconds) ? found.validSeconds : "forever";
+  return {
+    key,
+    address: vip.address,
+    link: vip.iface,
+    ownership: vip.ownership,
+    services: vip.owners,
+    state: observed.state,
+    since: sinceOf(history, vipSubject(key), at),
+    error: observed.state === "failed" ? messageOf(observed.error) : null,
+    attempts: observed.state === "failed" ? observed.attempts : 0,
+    inKernel: there === undefined ? null : found !== undefined,
+    secondsLeft: left,
+    conflict: world.conflicts.get(key) ?? null,
+    lastFailure: failureReport(history.past(vipSubject(key)).failure, at),
+  };
+}
+
+export function failureReport(failure: Failure | undefined, at: Moment): FailureReport | null {
+  if (failure === undefined) return null;
+  const { text, times, first, last, cleared } = failure;
+  return { text, times, first: since(first, at), last: since(last, at), cleared: cleared === undefined ? null : since(cleared, at) };
+}
+
+export function since(moment: Moment, at: Moment): SinceReport {
+  return { at: new Date(Math.floor(moment.wallMs)).toISOString(), seconds: Math.max(0, Math.floor((at.now - moment.now) / 1000)) };
+}
+
+/** What the API says of a Service now. */
+export interface ApiReport {
+  readonly ingress: readonly string[];
+  /** Node named by `kube-vip.io/vipHost`; null where none is. */
+  readonly node: string | null;
+}
+
+export function apiReport(service: Service): ApiReport {
+  return { ingress: service.ingress.map(({ ip, hostname }) => ip ?? hostname ?? "?"), node: service.annotations["kube-vip.io/vipHost"] ?? null };
+}
+
+function sinceOf(history: History, subject: Subject, at: Moment): SinceReport | null {
+  const current = history.current(subject);
+  return current === undefined ? null : since(current.at, at);
+}

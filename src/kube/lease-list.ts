@@ -1,0 +1,37 @@
+import type { Clock } from "../ports/clock.js";
+import type { Lease, LeaseId, Service } from "../ports/kube.js";
+import type { Log } from "../ports/log.js";
+import { Client } from "./client.js";
+import type { ConnectionConfig } from "./config.js";
+import { Connector } from "./connector.js";
+import { decodeService } from "./decode-service.js";
+import { listAll, listWarnings, type Warning } from "./event-list.js";
+import { createLeases } from "./leases.js";
+
+const TIMEOUT_MS = 10_000;
+
+/** What a command reads of a cluster, once: every method fails with a KubeError instead of trying again. */
+export interface ClusterReader extends AsyncDisposable {
+  /** Undefined where there is none. */
+  lease(id: LeaseId, signal: AbortSignal): Promise<Lease | undefined>;
+  /** Of all namespaces and types. */
+  services(signal: AbortSignal): Promise<readonly Service[]>;
+  /** Warning Events about Services, of all namespaces. */
+  warnings(signal: AbortSignal): Promise<readonly Warning[]>;
+}
+
+/** Reads from the API server that the kubeconfig names. Nothing is read or opened before the first call. */
+export function createClusterReader(connection: ConnectionConfig, deps: { readonly clock: Clock; readonly log: Log }): ClusterReader {
+  const connector = new Connector(connection, deps);
+  const client = new Client({ clock: deps.clock, connector, userAgent: "vip (status)" });
+  const leases = createLeases({ client, ...deps, random: { float: () => 0 } });
+  return {
+    lease: async (id, signal) => leases.get(id, TIMEOUT_MS, signal),
+    services: async (signal) => {
+      const items = await listAll(client, { resource: "services", path: "/api/v1/services", query: {} }, signal);
+      return items.flatMap((raw) => decodeService(raw) ?? []);
+    },
+    warnings: async (signal) => listWarnings(client, signal),
+    [Symbol.asyncDispose]: async () => client[Symbol.asyncDispose](),
+  };
+}
