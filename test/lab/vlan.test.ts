@@ -31,7 +31,7 @@ async function names(): Promise<readonly string[]> {
 async function has8021q(): Promise<boolean> {
   const error = await errorOf(ip("link", "add", "link", "vka", "name", "vka.9", "type", "vlan", "id", "9"));
   if (error !== undefined) {
-    if (!String(error).includes("Unknown device type")) throw error as Error;
+    if (!(error instanceof Error && error.message.includes("Unknown device type"))) throw error as Error;
     return false;
   }
   await ip("link", "del", "vka.9");
