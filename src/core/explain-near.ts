@@ -6,9 +6,10 @@ const TYPOS = 2;
 /** Known keys that look like the asked one, best first: the same name elsewhere, one that differs by a slip of the finger, one that contains it. */
 export function nearNames(asked: string, known: readonly string[]): readonly string[] {
   const name = nameOf(asked);
+  const namespace = asked.slice(0, asked.length - name.length);
   const ranked = known.flatMap((key) => {
-    const rank = rankOf({ key, name: nameOf(key) }, { key: asked, name });
-    return rank === undefined ? [] : [{ key, rank }];
+    const rank = rankOf(nameOf(key), name);
+    return rank === undefined ? [] : [{ key, rank: rank * 2 + (key.startsWith(namespace) ? 0 : 1) }];
   });
   return ranked
     .toSorted((a, b) => a.rank - b.rank || (a.key < b.key ? -1 : 1))
@@ -16,30 +17,30 @@ export function nearNames(asked: string, known: readonly string[]): readonly str
     .map(({ key }) => key);
 }
 
-interface Named {
-  readonly key: string;
-  readonly name: string;
-}
-
-function rankOf(known: Named, asked: Named): number | undefined {
-  if (known.name === asked.name) return 0;
-  if (withinTypos(known.key, asked.key)) return 1;
-  if (withinTypos(known.name, asked.name)) return 2;
-  return asked.name.length > 2 && known.name.includes(asked.name) ? 3 : undefined;
+function rankOf(known: string, asked: string): number | undefined {
+  if (known === asked) return 0;
+  if (withinTypos({ a: known, b: asked, i: 0, j: 0 }, TYPOS)) return 1;
+  return asked.length > 2 && known.includes(asked) ? 2 : undefined;
 }
 
 function nameOf(key: string): string {
   return key.slice(key.indexOf("/") + 1);
 }
 
-/** Levenshtein distance of at most two. */
-function withinTypos(a: string, b: string, left = TYPOS): boolean {
-  let same = 0;
-  while (same < a.length && same < b.length && a[same] === b[same]) same += 1;
-  const [restA, restB] = [a.slice(same), b.slice(same)];
-  if (Math.abs(restA.length - restB.length) > left) return false;
-  if (restA === restB) return true;
+/** Two texts and how far each has been compared. */
+interface Compared {
+  readonly a: string;
+  readonly b: string;
+  readonly i: number;
+  readonly j: number;
+}
+
+/** Levenshtein distance of at most `left`. */
+function withinTypos({ a, b, i: startI, j: startJ }: Compared, left: number): boolean {
+  let [i, j] = [startI, startJ];
+  if (Math.abs(a.length - i - (b.length - j)) > left) return false;
+  while (i < a.length && j < b.length && a[i] === b[j]) [i, j] = [i + 1, j + 1];
+  if (i === a.length && j === b.length) return true;
   if (left === 0) return false;
-  const [tailA, tailB] = [restA.slice(1), restB.slice(1)];
-  return withinTypos(tailA, tailB, left - 1) || withinTypos(tailA, restB, left - 1) || withinTypos(restA, tailB, left - 1);
+  return withinTypos({ a, b, i: i + 1, j: j + 1 }, left - 1) || withinTypos({ a, b, i: i + 1, j }, left - 1) || withinTypos({ a, b, i, j: j + 1 }, left - 1);
 }

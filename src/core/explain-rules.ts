@@ -66,7 +66,7 @@ export const REASONS: Readonly<Record<SkipCode | ComingCode, RuleEntry>> = {
   otherClass: entry("class", ({ loadBalancerClass }) => `another controller's by its class, which cannot be changed: make the Service anew with ${loadBalancerClass} or none, or set lb_class_name here`),
   noAddress: entry("address", (asker) => `name one: ${setAddress(asker)}`),
   invalidAddress: entry("address", (asker) => `correct the address: ${setAddress(asker)}`),
-  invalidRomana: entry("address", ({ key }) => `correct or remove the annotation romanavip: ${annotate(key, "romanavip-")}`),
+  invalidRomana: entry("address", ({ key }) => `correct the annotation, or remove it: ${annotate(key, "romanaip- romanavip-")}`),
   noPool: entry("address", ({ key }) => `add a pool for this namespace to the ConfigMap (cidr-<namespace>, range-<namespace>, cidr-global), or: ${annotate(key, "kube-vip.io/loadbalancerIPs=<address>")}`),
   poolExhausted: entry("address", () => "make the pool larger in its ConfigMap, or delete Services that hold addresses of it"),
   dhcpNotSupported: entry("address", (asker) => `name an address instead of 0.0.0.0: ${setAddress(asker)}`),
