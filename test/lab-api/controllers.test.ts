@@ -139,6 +139,24 @@ describe("EndpointSlices", () => {
   });
 });
 
+describe("scale", () => {
+  test("5,000 Services and their slices are made in time, and a pod that changes reaches all of them", async () => {
+    for (const name of ["n1", "n2", "n3"]) await makePod(name, name, { app: "pods" });
+    const start = performance.now();
+    api.bulkServices({ count: 5000, prefix: "bulk", namespace: on.namespace, ipBase: "10.200.0.1" });
+    // The controllers run before anything else is answered.
+    expect(await endpoints("bulk-4999")).toHaveLength(3);
+    const made = performance.now() - start;
+    api.podReady(`${on.namespace}/n1`, false);
+    expect(await endpoints("bulk-4999")).toContain("10.244.0.1 n1 ");
+    const changed = performance.now() - start - made;
+    process.stdout.write(`${JSON.stringify({ figure: "lab api, 5000 services with slices", madeMs: Math.round(made), podChangedMs: Math.round(changed) })}\n`);
+    // Far above what it takes, for the machine may be busy: a quadratic step would still show.
+    expect(made).toBeLessThan(5000);
+    expect(changed).toBeLessThan(5000);
+  }, 30_000);
+});
+
 describe("Deployments and StatefulSets", () => {
   test("a Deployment makes its pods, one for each that goes, and takes them along", async () => {
     await post(apps("deployments"), workload("web", 3));

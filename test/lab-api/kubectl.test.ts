@@ -78,6 +78,23 @@ describe.skipIf(!existsSync("/usr/bin/kubectl"))("kubectl", () => {
     expect((await kubectl(["delete", "namespace", "brief"])).code).toBe(0);
   });
 
+  test("creates, scales and exposes a deployment, whose pods are behind the Service", async () => {
+    const node = { apiVersion: "v1", kind: "Node", metadata: { name: "n1" }, status: { addresses: [{ type: "InternalIP", address: "10.77.0.11" }] } };
+    on.api?.podAddresses([{ node: "n1", ipv4: ["10.244.1.1"], ipv6: [] }, { node: "node-1", ipv4: ["10.244.2.1"], ipv6: [] }]);
+    await kubectl(["create", "-f", "-"], node);
+    expect((await kubectl(["create", "deployment", "shop", "--image=example.com/a:1", "--port=8080"])).err).toBe("");
+    expect(await kubectl(["scale", "deployment/shop", "--replicas=3"])).toMatchObject({ code: 0, out: "deployment.apps/shop scaled\n" });
+    expect((await kubectl(["rollout", "status", "deployment/shop", "--timeout=5s"])).out).toContain('deployment "shop" successfully rolled out');
+    expect(await kubectl(["expose", "deployment", "shop", "--type=LoadBalancer", "--port=80", "--target-port=8080"])).toMatchObject({ err: "", out: "service/shop exposed\n" });
+    const { out } = await kubectl(["get", "endpointslices", "-l", "kubernetes.io/service-name=shop", "-o", "jsonpath={.items[0].endpoints[*].conditions.ready} {.items[0].ports[0].port}"]);
+    expect(out).toBe("true true true 8080");
+    expect(columns((await kubectl(["get", "deploy", "shop"])).out.split("\n")[1]).slice(0, 4)).toEqual(["shop", "3/3", "3", "3"]);
+    expect((await kubectl(["get", "pods", "-l", "app=shop", "-o", "wide"])).out.split("\n")[1]).toMatch(/^shop-\S+ +1\/1 +Running /u);
+    expect((await kubectl(["describe", "deployment", "shop"])).code).toBe(0);
+    expect((await kubectl(["delete", "deployment", "shop"])).code).toBe(0);
+    expect((await kubectl(["get", "pods", "-l", "app=shop"])).err).toContain("No resources found");
+  });
+
   test("a CustomResourceDefinition adds its resource", async () => {
     const names = { plural: "pools", singular: "pool", kind: "Pool", shortNames: ["po2"] };
     const crd = { apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", metadata: { name: "pools.example.com" }, spec: { group: "example.com", scope: "Namespaced", names, versions: [{ name: "v1", served: true, storage: true, schema: { openAPIV3Schema: { type: "object" } } }] } };

@@ -65,4 +65,6 @@ export type AdminCalls = {
   finishPod(pod: string): void;
   /** Most endpoints in one EndpointSlice, default 100. */
   maxEndpointsPerSlice(max: number): void;
+  /** Refuses new spec.externalIPs, as the admission plugin DenyServiceExternalIPs does; default false. */
+  denyExternalIps(deny: boolean): void;
 };

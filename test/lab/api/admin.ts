@@ -129,6 +129,11 @@ export class ApiAdmin implements Remote {
     await this.#call("maxEndpointsPerSlice", max);
   }
 
+  /** Refuses new spec.externalIPs. */
+  async denyExternalIps(deny: boolean): Promise<void> {
+    await this.#call("denyExternalIps", deny);
+  }
+
   async #call<K extends keyof AdminCalls>(name: K, ...given: Parameters<AdminCalls[K]>): Promise<Awaited<ReturnType<AdminCalls[K]>>> {
     return await new Promise<Awaited<ReturnType<AdminCalls[K]>>>((resolve, reject) => {
       const outgoing = request({ socketPath: this.#path, path: `/${name}`, method: "POST", headers: { connection: "close" }, agent: false }, (incoming) => {

@@ -86,6 +86,9 @@ export function controlOf({ store, service, controllers, transport }: Controlled
       return hit.length;
     },
     kubeconfig: transport.kubeconfig,
+    denyExternalIps: (deny) => {
+      registry.denyExternalIps = deny;
+    },
     ...podControl(service, controllers),
   };
 }

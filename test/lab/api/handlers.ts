@@ -1,7 +1,9 @@
 import { asObject, asText, at, isObject } from "./object.js";
 import type { Json, KubeObject } from "./object.js";
+import { scaleOf, scaled } from "./controllers/scale.js";
 import { Lists, listJson } from "./lists.js";
 import type { Page } from "./lists.js";
+import { managerOf } from "./managed-fields.js";
 import { jsonPatch, mergePatch } from "./patch.js";
 import { PROTOBUF, decodeProtobuf } from "./protobuf.js";
 import { Registry } from "./registry.js";
@@ -14,7 +16,7 @@ import { strategicPatch } from "./strategic.js";
 import { tableForm, tableText } from "./table.js";
 
 /** A request with its body. */
-export type Call = { readonly info: RequestInfo; readonly body: Buffer; readonly contentType: string; readonly accept: string };
+export type Call = { readonly info: RequestInfo; readonly body: Buffer; readonly contentType: string; readonly accept: string; readonly userAgent: string };
 
 /** An answer: code and JSON. */
 export type Reply = { readonly code: number; readonly json: string };
@@ -33,6 +35,7 @@ export class Handlers {
   handle(call: Call): Reply {
     const { info } = call;
     const target: Target = { resource: info.resource, namespace: info.namespace, name: info.name };
+    if (info.subresource === "scale") return this.#scale(call, target);
     switch (info.verb) {
       case "get":
         return this.#single(call, 200, this.registry.get(target));
@@ -55,10 +58,10 @@ export class Handlers {
     }
   }
 
-  #options({ info }: Call): WriteOptions {
+  #options({ info, userAgent }: Call): WriteOptions {
     const dryRun = info.query.get("dryRun");
     if (dryRun !== null && dryRun !== "All") throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(dryRun)}: supported values: "All"`);
-    return { dryRun: dryRun === "All", status: info.subresource === "status" };
+    return { dryRun: dryRun === "All", status: info.subresource === "status", writer: { manager: managerOf(info.query.get("fieldManager"), userAgent), subresource: info.subresource } };
   }
 
   #single({ info, accept }: Call, code: number, entry: Entry): Reply {
@@ -73,13 +76,15 @@ export class Handlers {
     return { code: 200, json: tableText(form, page.entries, { revision: page.revision, withColumns: true, next: page.next, remaining: page.remaining }) };
   }
 
+  #scale(call: Call, target: Target): Reply {
+    const { verb } = call.info;
+    const change = verb === "patch" ? patcher(call, target) : () => parseBody(call);
+    const entry = verb === "get" ? this.registry.get(target) : this.registry.patch(target, (object) => scaled(object, change(scaleOf(object))), this.#options(call));
+    return { code: 200, json: JSON.stringify(scaleOf(entry.object)) };
+  }
+
   #patch(call: Call, target: Target): Entry {
-    const media = call.contentType.split(";")[0]?.trim() ?? "";
-    const accepted = ["application/json-patch+json", "application/merge-patch+json", ...(target.resource.strategic ? ["application/strategic-merge-patch+json"] : [])];
-    if (!accepted.includes(media)) throw unsupportedMedia(`the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`);
-    const patch = parseJson(call.body);
-    if (!media.startsWith("application/json-patch") && !isObject(patch)) throw badRequest("the patch is not a JSON object");
-    return this.registry.patch(target, (object) => applyPatch(media, object, patch), this.#options(call));
+    return this.registry.patch(target, patcher(call, target), this.#options(call));
   }
 
   #delete(call: Call, target: Target): Reply {
@@ -115,6 +120,16 @@ export class Handlers {
     for (const { object } of page.entries) this.registry.remove({ resource: info.resource, namespace: object.metadata.namespace ?? "", name: object.metadata.name }, {}, dryRun);
     return { code: 200, json: listJson(info, page) };
   }
+}
+
+/** What the patch in a request makes of an object; throws 400 and 415. */
+function patcher(call: Call, target: Target): (object: KubeObject) => Json {
+  const media = call.contentType.split(";")[0]?.trim() ?? "";
+  const accepted = ["application/json-patch+json", "application/merge-patch+json", ...(target.resource.strategic ? ["application/strategic-merge-patch+json"] : [])];
+  if (!accepted.includes(media)) throw unsupportedMedia(`the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`);
+  const patch = parseJson(call.body);
+  if (!media.startsWith("application/json-patch") && !isObject(patch)) throw badRequest("the patch is not a JSON object");
+  return (object) => applyPatch(media, object, patch);
 }
 
 function applyPatch(media: string, object: KubeObject, patch: Json): Json {

@@ -1,11 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { defaults, initialStatus, keepStatus, kindCauses, statusOnly } from "./kinds.js";
+import { deniedExternalIps } from "./external-ips.js";
+import { CONTROLLERS, managedFields } from "./managed-fields.js";
 import { asList, asObject, asText, at, compact, isObject, without } from "./object.js";
+import type { Writer } from "./managed-fields.js";
 import type { Json, JsonObject, KubeObject, Meta } from "./object.js";
 import { apiVersionOf, resourceId } from "./resources.js";
 import type { Resource } from "./resources.js";
 import { allocate, carryOver, defaultService, dropTypeFields, release, servicePools, takenCauses } from "./service-defaults.js";
+import { settleFamilies } from "./service-families.js";
 import { serviceCauses } from "./service-validate.js";
 import { alreadyExists, badRequest, conflict, forbidden, invalid, notFound, required } from "./status.js";
 import type { Cause } from "./status.js";
@@ -17,7 +21,7 @@ import { metaCauses, undecodable } from "./validate-meta.js";
 export type Target = { readonly resource: Resource; readonly namespace: string; readonly name: string };
 
 /** How to write. */
-export type WriteOptions = { readonly dryRun?: boolean; readonly status?: boolean };
+export type WriteOptions = { readonly dryRun?: boolean; readonly status?: boolean; readonly writer?: Writer };
 
 /** What must hold for a delete. */
 export type Preconditions = { readonly uid?: string; readonly resourceVersion?: string };
@@ -34,6 +38,8 @@ export function timestamp(fromNowSeconds = 0): string {
 /** What the API does to objects: defaults, validation, versions. Knows nothing of HTTP. */
 export class Registry {
   readonly store: Store;
+  /** The admission plugin DenyServiceExternalIPs is on. */
+  denyExternalIps = false;
   readonly #pools = servicePools();
 
   constructor(store: Store) {
@@ -59,7 +65,7 @@ export class Registry {
     const metadata = compact({ ...without(given.metadata, ...SERVER_FIELDS), name, namespace: namespace === "" ? undefined : namespace, uid: randomUUID(), creationTimestamp: timestamp(), generation: resource.generation ? 1 : undefined });
     const bare = initialStatus(resource, { ...given, metadata: metadata as Meta });
     const ready = this.#prepare(resource, { object: bare, old: undefined, options });
-    return this.#put(resource, key, ready, options.dryRun === true);
+    return this.#put(resource, key, this.#owned(ready, undefined, options), options.dryRun === true);
   }
 
   /** PUT. */
@@ -102,7 +108,7 @@ export class Registry {
     const ends = asText(counted.metadata["deletionTimestamp"]) !== "" && counted.metadata["deletionGracePeriodSeconds"] === 0;
     if (ends && asList(counted.metadata["finalizers"]).length === 0 && options.dryRun !== true) return this.#drop(target, counted);
     if (isDeepStrictEqual(counted, before)) return old;
-    return this.#put(resource, old.key, counted, options.dryRun === true);
+    return this.#put(resource, old.key, this.#owned(counted, before, options), options.dryRun === true);
   }
 
   /** DELETE of one object: at once, or marked while it has finalizers. */
@@ -131,6 +137,11 @@ export class Registry {
   /** Removes an object whatever holds it. */
   removeNow(target: Target): Entry {
     return this.#drop(target, this.get(target).object);
+  }
+
+  #owned(next: KubeObject, old: KubeObject | undefined, { status, writer }: WriteOptions): KubeObject {
+    const by = writer ?? { ...CONTROLLERS, subresource: status === true ? "status" : "" };
+    return { ...next, metadata: { ...next.metadata, managedFields: managedFields(next, old, { writer: by, now: timestamp() }) } };
   }
 
   #drop(target: Target, last: KubeObject): Entry {
@@ -187,7 +198,9 @@ export class Registry {
 
   #prepareService(resource: Resource, { object, old, options }: Write, meta: readonly Cause[]): KubeObject {
     const status = options.status === true;
-    const moved = old === undefined || status ? object : clearBalancer(carryOver(dropTypeFields(object, old), old));
+    const denied = this.denyExternalIps ? deniedExternalIps(object, old) : undefined;
+    if (denied !== undefined) throw denied;
+    const moved = old === undefined || status ? object : clearBalancer(settleFamilies(carryOver(dropTypeFields(object, old), old), old));
     const filled = defaultService(moved);
     const causes = [...meta, ...serviceCauses(filled, old), ...(status ? [] : takenCauses(filled, old, this.#pools))];
     if (causes.length > 0) throw invalid(resource, object.metadata.name, causes);

@@ -64,7 +64,7 @@ export function parseRequest(method: string, url: URL, find: Find): RequestInfo 
   const resource = find(group, version, plural);
   if (resource === undefined || more.length > 0) throw noSuchPath();
   if (resource.namespaced && namespace === "" && name !== "") throw noSuchPath();
-  if (subresource !== "" && !(subresource === "status" && resource.status) && !(subresource === "finalize" && plural === "namespaces")) throw noSuchPath();
+  if (subresource !== "" && !(subresource === "status" && resource.status) && !(subresource === "scale" && resource.scale) && !(subresource === "finalize" && plural === "namespaces")) throw noSuchPath();
   const verb = verbOf(method, name, url.searchParams);
   if (verb === "create" && (name !== "" || (resource.namespaced && namespace === ""))) throw notAllowed();
   if (verb === "deletecollection" && (resource.namespaced ? namespace === "" : false)) throw notAllowed();

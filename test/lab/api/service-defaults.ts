@@ -1,6 +1,7 @@
 import { Pool, familyOf, ipv4Number, ipv4Text } from "./address.js";
 import { asList, asObject, asText, at, compact, isObject, scalar, without } from "./object.js";
 import type { Json, JsonObject, KubeObject } from "./object.js";
+import { policyOf } from "./service-families.js";
 import { badValue } from "./status.js";
 import type { Cause } from "./status.js";
 
@@ -93,7 +94,7 @@ function families(spec: JsonObject): readonly string[] {
   const given = asList(spec["ipFamilies"]).map(asText);
   const known = asList(spec["clusterIPs"]).map((ip) => familyOf(asText(ip))).filter((family) => family !== undefined);
   const first = given.length > 0 ? given : known.length > 0 ? known : [familyOf(asText(spec["clusterIP"])) ?? "IPv4"];
-  const dual = spec["ipFamilyPolicy"] === "PreferDualStack" || spec["ipFamilyPolicy"] === "RequireDualStack";
+  const dual = policyOf(spec) !== "SingleStack";
   return dual && first.length === 1 ? [first[0] ?? "IPv4", first[0] === "IPv6" ? "IPv4" : "IPv6"] : first;
 }
 
@@ -118,7 +119,7 @@ export function allocate(object: KubeObject, pools: ServicePools): KubeObject {
   if (type === "ExternalName") return object;
   const wanted = families(given);
   const clusterIPs = clusterAddresses(given, wanted, pools);
-  const spec: { [key: string]: Json | undefined } = { ...given, clusterIP: clusterIPs[0], clusterIPs, ipFamilies: wanted, ipFamilyPolicy: asText(given["ipFamilyPolicy"]) || (wanted.length > 1 ? "RequireDualStack" : "SingleStack") };
+  const spec: { [key: string]: Json | undefined } = { ...given, clusterIP: clusterIPs[0], clusterIPs, ipFamilies: wanted, ipFamilyPolicy: policyOf(given) };
   if (type === "NodePort" || (type === "LoadBalancer" && given["allocateLoadBalancerNodePorts"] !== false))
     spec["ports"] = asList(given["ports"]).map((port) => (isObject(port) && !port["nodePort"] ? { ...port, nodePort: pools.nodePorts.take() } : port));
   for (const port of asList(spec["ports"])) {

@@ -1,6 +1,8 @@
 import { familyOf } from "./address.js";
+import { externalIpCauses } from "./external-ips.js";
 import { asList, asObject, asText, at, isList, scalar } from "./object.js";
 import type { Json, JsonObject, KubeObject } from "./object.js";
+import { familyCauses } from "./service-families.js";
 import { badValue, notHere, required, unsupported } from "./status.js";
 import type { Cause } from "./status.js";
 import { isQualifiedName, isSubdomain } from "./validate-meta.js";
@@ -92,7 +94,7 @@ export function serviceCauses(object: KubeObject, old: KubeObject | undefined): 
   const ports = asList(spec["ports"]);
   if (ports.length === 0 && !headless && spec["type"] !== "ExternalName") causes.push(required("spec.ports"));
   if (headless && spec["type"] !== "ClusterIP") causes.push(badValue("spec.clusterIPs[0]", "None", `may not be set to 'None' for ${asText(spec["type"])} services`));
-  causes.push(...portCauses(ports), ...classCauses(spec, before), ...policyCauses(spec), ...balancerCauses(object));
+  causes.push(...portCauses(ports), ...classCauses(spec, before), ...policyCauses(spec), ...familyCauses(spec, before), ...externalIpCauses(object), ...balancerCauses(object));
   const addresses = isList(spec["clusterIPs"]) ? spec["clusterIPs"] : [spec["clusterIP"] ?? ""];
   addresses.forEach((address, index) => {
     const text = asText(address);

@@ -128,7 +128,7 @@ export class Service {
   }
 
   #reply({ request, url, info, body }: Exchange): Reply {
-    if (info !== undefined) return this.handlers.handle({ info, body, contentType: request.headers["content-type"] ?? "", accept: request.headers.accept ?? "" });
+    if (info !== undefined) return this.handlers.handle({ info, body, contentType: request.headers["content-type"] ?? "", accept: request.headers.accept ?? "", userAgent: request.headers["user-agent"] ?? "" });
     if (["/livez", "/readyz", "/healthz"].includes(`/${url.pathname.split("/")[1] ?? ""}`)) return { code: 200, json: "ok" };
     const review = accessReview(request.method ?? "", url.pathname, body);
     if (review !== undefined) return review;
