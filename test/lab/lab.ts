@@ -10,6 +10,8 @@ import { Faults, type CutOptions, type DropRule } from "./faults.js";
 import { startKeepalived, type Keepalived, type KeepalivedOptions } from "./keepalived.js";
 import { startProbe, type Probe, type ProbeOptions } from "./probe.js";
 import { LabProcess, type SpawnOptions } from "./process.js";
+import { startPod, type Pod, type PodOptions } from "./proxy/pods.js";
+import { startProxies, type Proxies } from "./proxy/proxies.js";
 import { reap } from "./reap.js";
 import { servePods, type ServeOptions } from "./service-plane.js";
 import { buildTopology, CLIENT_NS, labNode, TEST_IFACE, type LabNode } from "./topology.js";
@@ -182,6 +184,16 @@ export class Lab implements LabContext, AsyncDisposable {
   /** Starts the pods and the stand-in for kube-proxy on every node (or the given ones). */
   async serve(options: ServeOptions = {}): Promise<void> {
     await servePods(this, options);
+  }
+
+  /** Starts the stand-ins for kube-proxy that follow the API, on every node (or the given ones), in place of the static rules. */
+  async startProxies(api: LabApi, nodes?: readonly string[]): Promise<Proxies> {
+    return await startProxies(this, api, nodes);
+  }
+
+  /** Starts one more pod on a node, at addresses of its own. */
+  async startPod(node: string, pod: PodOptions): Promise<Pod> {
+    return await startPod(this, node, pod);
   }
 
   /** Probes an address from the client by UDP, ICMP and TCP. */

@@ -17,6 +17,8 @@ export interface ServeOptions {
    * also serves packets that still come to it with a Service address that it gave up, or never had (BGP).
    */
   readonly heldOnly?: boolean;
+  /** Only the pods: no packets are led to them, and rules of an earlier call are taken away. Default true. */
+  readonly rules?: boolean;
 }
 
 /** The ports of a pod server. */
@@ -37,7 +39,10 @@ function familyRules(options: { readonly family: "ip" | "ip6"; readonly ranges: 
   ];
 }
 
-function ruleset(node: LabNode, { ipv4 = DEFAULT_IPV4, ipv6 = DEFAULT_IPV6, ports = [], heldOnly = false }: ServeOptions): string {
+const NO_RULES = "table inet services {}\ndelete table inet services\n";
+
+function ruleset(node: LabNode, { ipv4 = DEFAULT_IPV4, ipv6 = DEFAULT_IPV6, ports = [], heldOnly = false, rules: wanted = true }: ServeOptions): string {
+  if (!wanted) return NO_RULES;
   const http = [80, ...ports].join(", ");
   const rules = [
     ...familyRules({ family: "ip", ranges: ipv4, pod: node.podIpv4, http }),
@@ -46,9 +51,7 @@ function ruleset(node: LabNode, { ipv4 = DEFAULT_IPV4, ipv6 = DEFAULT_IPV6, port
   const held = ([["ip", ipv4], ["ip6", ipv6]] as const).filter(([, ranges]) => heldOnly && ranges.length > 0);
   const drops = held.map(([family, ranges]) => `    ${family} daddr { ${ranges.join(", ")} } fib daddr type != local drop`);
   const chain = (name: string, hook: string, lines: readonly string[]) => [`  chain ${name} {`, `    type ${hook};`, ...lines, "  }"];
-  return [
-    "table inet services {}",
-    "delete table inet services",
+  return NO_RULES + [
     "table inet services {",
     ...chain("held", "filter hook prerouting priority raw", drops), // before conntrack: known flows are dropped too
     ...chain("pre", "nat hook prerouting priority dstnat", rules),
@@ -58,12 +61,23 @@ function ruleset(node: LabNode, { ipv4 = DEFAULT_IPV4, ipv6 = DEFAULT_IPV6, port
   ].join("\n");
 }
 
+/** Whether the node's own pod serves: others may listen at other addresses of the node. */
+async function listens(lab: LabContext, node: LabNode): Promise<boolean> {
+  const { stdout } = await lab.exec(node.name, ["cat", "/proc/net/tcp"]);
+  const address = Buffer.from(node.podIpv4.split(".").map(Number).toReversed()).toString("hex").toUpperCase(); // as a little-endian word
+  return stdout.includes(`${address}:${POD_PORTS.http.toString(16).toUpperCase()} 00000000:0000 0A`);
+}
+
 async function servePod(lab: LabContext, node: LabNode, options: ServeOptions): Promise<void> {
   await lab.exec(node.name, ["nft", "-f", "-"], { input: ruleset(node, options) });
-  const listening = await lab.exec(node.name, ["sh", "-c", "cat /proc/net/tcp"]);
-  if (listening.stdout.includes(`:${POD_PORTS.http.toString(16).toUpperCase()} 00000000:0000 0A`)) return; // it serves already, only the rules change
+  if (await listens(lab, node)) return; // it serves already, only the rules change
   const pod = await lab.spawnProgram(node.name, "pod", [node.name, node.podIpv4, node.podIpv6], { name: `pod-${node.name}` });
   await pod.waitFor(/^ready$/);
+}
+
+/** Takes the static rules of a node away; its pod goes on. */
+export async function dropRules(lab: LabContext, node: string): Promise<void> {
+  await lab.exec(node, ["nft", "-f", "-"], { input: NO_RULES });
 }
 
 /** Starts a pod on each node and leads Service addresses to it; called again, it replaces the rules. */
