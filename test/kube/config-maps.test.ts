@@ -18,6 +18,10 @@ it("watches one by name: none, created, changed, deleted; a new version with the
   await server.send("ADDED", object(101, { "cidr-global": "192.0.2.0/24", broken: 5 }));
   await watched.calls(2);
   await server.send("MODIFIED", object(102, { "cidr-global": "192.0.2.0/24" }));
+  server.end();
+  await eventually(() => {
+    expect([server.watches, test.got.at(-1)?.query.get("resourceVersion")]).toEqual([2, "102"]);
+  });
   await server.send("MODIFIED", object(103, undefined));
   await watched.calls(3);
   await server.send("DELETED", object(104, undefined));

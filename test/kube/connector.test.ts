@@ -213,3 +213,16 @@ describe("Connector over TLS", () => {
     expect(await client.request(call, never())).toMatchObject({ auth: "Bearer t" });
   });
 });
+
+it.each([
+  { name: "a name", server: "https://api.example:6443/prefix", address: undefined, want: "api.example" },
+  { name: "an IPv6 address", server: "https://[2001:db8::1]:6443", address: undefined, want: "2001:db8::1" },
+  { name: "kubernetes_addr in place of the server of the file", server: "https://api.example:6443", address: "192.0.2.5:7443", want: "192.0.2.5" },
+])("the server in use is told as a bare host: $name", async ({ server, address, want }) => {
+  using dir = folder();
+  const config = { standardFiles: [dir.file("admin.conf", kubeconfig({ server }))], kubernetesAddr: address };
+  const connector = new Connector(config, { clock: realClock, log: memoryLog() });
+  expect(connector.server()).toBeUndefined();
+  await connector.target();
+  expect(connector.server()).toBe(want);
+});

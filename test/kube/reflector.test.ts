@@ -1,95 +1,6 @@
-import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
-import { fieldsOf } from "../../src/kube/raw.js";
-import { reflect } from "../../src/kube/reflector.js";
-import type { ReflectOptions } from "../../src/kube/reflector.js";
-import { clientOf, eventually, half, hastyClock, json, realClock, serve, statusBody } from "./support.js";
-import type { Got, Handler, LogLine, TestServer } from "./support.js";
-import type { Clock } from "../../src/ports/clock.js";
-
-interface Thing {
-  readonly name: string;
-  readonly resourceVersion: string;
-}
-
-type Things = ReadonlyMap<string, Thing>;
-
-const thing = (name: string, version: number): unknown => ({ metadata: { namespace: "ns", name, resourceVersion: String(version) } });
-const list = (version: number, items: readonly unknown[], token?: string): unknown => ({ metadata: { resourceVersion: String(version), continue: token }, items });
-const line = (type: string, object: unknown): string => `${JSON.stringify({ type, object })}\n`;
-
-function decode(raw: unknown): Thing | undefined {
-  const metadata = fieldsOf(fieldsOf(raw)["metadata"]);
-  if (metadata["broken"] === true) return undefined;
-  return { name: String(metadata["name"]), resourceVersion: String(metadata["resourceVersion"]) };
-}
-
-interface Running extends AsyncDisposable {
-  readonly maps: Things[];
-  readonly log: LogLine[];
-  readonly done: Promise<unknown>;
-  /** `name@version` of the newest map. */
-  now(): readonly string[];
-}
-
-function run(server: TestServer, options: Partial<ReflectOptions<Thing>> = {}, clock: Clock = realClock): Running {
-  const test = clientOf(server, clock);
-  const maps: Things[] = [];
-  const stop = new AbortController();
-  const all = { resource: "things", path: "/things", decode, changed: (map: Things) => void maps.push(map), ...options };
-  const done = reflect(all, { client: test.client, clock, log: test.log, random: half }, stop.signal).then(
-    () => "stopped",
-    (error: unknown) => error,
-  );
-  return {
-    maps,
-    log: test.log.lines,
-    done,
-    now: () => [...(maps.at(-1) ?? [])].map(([key, value]) => `${key.replace("ns/", "")}@${value.resourceVersion}`),
-    [Symbol.asyncDispose]: async () => {
-      stop.abort();
-      await done;
-      await test[Symbol.asyncDispose]();
-      await server.noneOpen();
-    },
-  };
-}
-
-/** Answers list and watch number n with step n; the last one stays. */
-function script(steps: { readonly list: readonly ((got: Got, response: ServerResponse) => void)[]; readonly watch: readonly ((got: Got, response: ServerResponse) => void)[] }): Handler & { readonly got: Got[] } {
-  const got: Got[] = [];
-  const counts = { list: 0, watch: 0 };
-  const handler = (one: Got, response: ServerResponse): void => {
-    got.push(one);
-    const kind = one.query.get("watch") === null ? "list" : "watch";
-    const step = steps[kind][Math.min(counts[kind], steps[kind].length - 1)];
-    counts[kind] += 1;
-    step?.(one, response);
-  };
-  return Object.assign(handler, { got });
-}
-
-const answer =
-  (body: unknown) =>
-  (_got: Got, response: ServerResponse): void => {
-    json(response, 200, body);
-  };
-const refuse =
-  (code: number, reason: string, headers = {}) =>
-  (_got: Got, response: ServerResponse): void => {
-    json(response, code, statusBody(code, reason, "no"), headers);
-  };
-/** Sends the lines and leaves the watch open. */
-const open =
-  (...lines: readonly string[]) =>
-  (_got: Got, response: ServerResponse): void => {
-    response.writeHead(200);
-    response.flushHeaders();
-    for (const one of lines) response.write(one);
-  };
-const queries = (got: readonly Got[]): readonly string[] =>
-  got.map(({ query }) => (query.get("watch") === null ? `list ${query.get("continue") ?? ""}`.trimEnd() : `watch ${query.get("resourceVersion")}`));
-const warnings = (log: readonly LogLine[]): readonly unknown[] => log.filter((one) => one.level === "warn").map((one) => one.fields["reason"]);
+import { answer, line, list, open, queries, refuse, run, script, thing, warnings } from "./reflecting.js";
+import { eventually, serve, statusBody } from "./support.js";
 
 describe("reflect", () => {
   it("lists in pages, watches from the version of the list, follows events", async () => {
@@ -213,57 +124,6 @@ describe("reflect", () => {
     });
   });
 
-  it("survives a storm of 500, backs off up to the limit, logs at 1, 2, 4 … and says when it works again", async () => {
-    const clock = hastyClock();
-    const handler = script({
-      list: [...Array.from({ length: 20 }, () => refuse(500, "InternalError")), answer(list(1, [thing("a", 1)]))],
-      watch: [open(line("ADDED", thing("b", 2)))],
-    });
-    await using server = await serve(handler);
-    await using running = run(server, { maxRetryMs: 3000, timeoutMs: 5_000_000, silenceMs: 75_000_000 }, clock);
-    await eventually(() => {
-      expect(running.now()).toEqual(["a@1", "b@2"]);
-    });
-    const waits = clock.waits.filter((ms) => ms < 5000 && ms > 10);
-    expect(waits.slice(0, 7)).toEqual([75, 150, 300, 600, 1200, 2250, 2250]);
-    const said = running.log.filter((one) => one.message.startsWith("list and watch"));
-    expect(said.map((one) => one.fields["repeated"] ?? one.message)).toEqual([1, 2, 4, 8, 16, "list and watch work again"]);
-    expect(said[0]).toMatchObject({ level: "warn", fields: { resource: "things", reason: "GET /things: 500 Internal Server Error: no", code: "server" } });
-  });
-
-  it("respects Retry-After", async () => {
-    const clock = hastyClock();
-    const handler = script({ list: [refuse(429, "TooManyRequests", { "retry-after": "9" }), answer(list(1, []))], watch: [open()] });
-    await using server = await serve(handler);
-    await using running = run(server, { timeoutMs: 5_000_000, silenceMs: 75_000_000 }, clock);
-    await eventually(() => {
-      expect(running.maps.length).toBe(1);
-    });
-    expect(clock.waits).toContain(9025);
-  });
-
-  it("replaces a watch that is open and silent, and one that has no head", async () => {
-    const handler = script({ list: [answer(list(1, []))], watch: [open(), () => undefined, open(line("ADDED", thing("a", 2)))] });
-    await using server = await serve(handler);
-    await using running = run(server, { silenceMs: 60, timeoutMs: 40 });
-    await eventually(() => {
-      expect(running.now()).toEqual(["a@2"]);
-    });
-    expect(queries(handler.got).slice(0, 4)).toEqual(["list", "watch 1", "watch 1", "watch 1"]);
-    expect(warnings(running.log).slice(0, 2)).toEqual(["GET /things: watch silent for 60 ms", "GET /things: no answer within 40 ms"]);
-  });
-
-  it("does not spin where every watch ends at once", async () => {
-    const clock = hastyClock();
-    const handler = script({ list: [answer(list(1, []))], watch: [(_got, response) => response.end()] });
-    await using server = await serve(handler);
-    await using running = run(server, { timeoutMs: 5_000_000, silenceMs: 75_000_000 }, { ...clock, now: () => performance.now() });
-    await eventually(() => {
-      expect(clock.waits).toContain(600);
-    });
-    expect(warnings(running.log)[0]).toBe("GET /things: watch ended at once");
-  });
-
   it("leaves broken objects out, keeps the last good version, and goes on", async () => {
     const broken = (name: string, version: number): unknown => ({ metadata: { namespace: "ns", name, resourceVersion: String(version), broken: true } });
     const handler = script({
@@ -276,6 +136,21 @@ describe("reflect", () => {
       expect(running.now()).toEqual(["a@1", "b@3"]);
     });
     expect(running.log.filter((one) => one.message === "broken object left out").length).toBe(6);
+  });
+
+  it("keeps the last good version of an object that a second list brings broken", async () => {
+    const broken = { metadata: { namespace: "ns", name: "a", resourceVersion: "8", broken: true } };
+    const handler = script({
+      list: [answer(list(5, [thing("a", 1), thing("b", 2)])), answer(list(9, [broken, thing("b", 7)]))],
+      watch: [refuse(410, "Expired"), open()],
+    });
+    await using server = await serve(handler);
+    await using running = run(server);
+    await eventually(() => {
+      expect(running.maps.length).toBe(2);
+    });
+    expect(running.now()).toEqual(["a@1", "b@7"]);
+    expect(running.maps[1]?.get("ns/a")).toBe(running.maps[0]?.get("ns/a"));
   });
 
   it.each([{ pace: "turn" }, { pace: "chunk" }] as const)("rejects with what the listener throws, pace $pace", async ({ pace }) => {
