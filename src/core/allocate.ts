@@ -1,5 +1,5 @@
 import { familyOf, type Family, type IpAddress } from "../lib/ip.js";
-import { inRanges, ipFromNumber, ipToNumber, type IpRange } from "../lib/ip-range.js";
+import { eachIp, inRanges, ipToNumber, type IpRange } from "../lib/ip-range.js";
 import { ifaceOf, poolOf, type Pool, type Pools } from "./pools.js";
 
 /** What a Service needs of the pools, in the words of its spec. */
@@ -50,7 +50,8 @@ export interface Assigned {
 }
 
 const NOBODY: Assigned = { grants: new Map(), refused: new Map() };
-const BOTH: readonly Family[] = [4, 6];
+/** Both families, by the one that comes first. */
+const PAIRS: Readonly<Record<Family, readonly Family[]>> = { 4: [4, 6], 6: [6, 4] };
 const FAMILY_NAMES = { 4: "IPv4", 6: "IPv6" } as const;
 
 /** Which families would do, in order, and how many addresses. */
@@ -62,7 +63,7 @@ interface Shape {
 
 /** Where a walk over the addresses of one family of a pool stands. */
 interface Walk {
-  readonly rest: Iterator<bigint>;
+  readonly rest: Iterator<IpAddress>;
   head: IpAddress | undefined;
 }
 
@@ -71,13 +72,14 @@ interface Walk {
  * costs one look at each taken address in front of the last one given; `isTaken` must therefore not turn from true to false.
  */
 export class FreeAddresses {
-  readonly #pools: Pools;
   readonly #isTaken: (address: IpAddress) => boolean;
   readonly #given = new Set<IpAddress>();
   readonly #walks = new Map<readonly IpRange[], Walk>();
 
-  constructor(pools: Pools, isTaken: (address: IpAddress) => boolean) {
-    this.#pools = pools;
+  constructor(
+    readonly pools: Pools,
+    isTaken: (address: IpAddress) => boolean,
+  ) {
     this.#isTaken = isTaken;
   }
 
@@ -87,7 +89,7 @@ export class FreeAddresses {
     while (walk.head === undefined || this.#given.has(walk.head) || this.#isTaken(walk.head)) {
       const next = walk.rest.next();
       if (next.done === true) return undefined;
-      walk.head = ipFromNumber(family, next.value);
+      walk.head = next.value;
     }
     return walk.head;
   }
@@ -103,16 +105,23 @@ export class FreeAddresses {
   #walkOf(ranges: readonly IpRange[]): Walk {
     const known = this.#walks.get(ranges);
     if (known !== undefined) return known;
-    const walk: Walk = { rest: this.#pools.descending ? downwards(ranges) : upwards(ranges), head: undefined };
+    const walk: Walk = { rest: eachIp(ranges, this.pools.descending), head: undefined };
     this.#walks.set(ranges, walk);
     return walk;
   }
 }
 
-/** Addresses for one request, or why there are none. With `taken` as a set: at most one look at each of its addresses, however large the pool. */
+/**
+ * Addresses for one request, or why there are none. With `taken` as a set: at most one look at each of its addresses, however large the pool.
+ * For many requests, one after the other: `allocateFrom`, or `assign`.
+ */
 export function allocate(request: AddressRequest, pools: Pools, taken: ((address: IpAddress) => boolean) | ReadonlySet<IpAddress>): Grant {
-  const free = new FreeAddresses(pools, typeof taken === "function" ? taken : (address) => taken.has(address));
-  const { granted, refused } = complete({ request, kept: [], pools, free });
+  return allocateFrom(request, new FreeAddresses(pools, typeof taken === "function" ? taken : (address) => taken.has(address)));
+}
+
+/** As `allocate`, from what earlier calls with the same `free` have left; what is granted is given. */
+export function allocateFrom(request: AddressRequest, free: FreeAddresses): Grant {
+  const { granted, refused } = complete({ request, pool: poolOf(free.pools, request.namespace), shape: shapeOf(request), kept: [] }, free);
   if (granted !== undefined) return { type: "granted", ...granted };
   return { type: "refused", ...refused };
 }
@@ -124,39 +133,44 @@ export function allocate(request: AddressRequest, pools: Pools, taken: ((address
 export function assign({ wanting, previous, taken, excluded, pools }: AssignInput): Assigned {
   if (wanting.length === 0) return NOBODY;
   const free = new FreeAddresses(pools, (address) => taken.has(address) || excluded?.has(address) === true);
-  const kept = wanting.map((request) => keep({ request, had: previous.get(request.uid) ?? [], taken, pools, free }));
+  const cases = wanting.map((request) => keep({ request, had: previous.get(request.uid) ?? [], taken, free }));
   const grants = new Map<string, Granted>();
   const refused = new Map<string, Refusal>();
-  for (const [i, request] of wanting.entries()) {
-    const outcome = complete({ request, kept: kept[i] ?? [], pools, free });
-    if (outcome.granted !== undefined) grants.set(request.uid, outcome.granted);
-    if (outcome.refused !== undefined) refused.set(request.uid, outcome.refused);
+  for (const one of cases) {
+    const outcome = complete(one, free);
+    if (outcome.granted !== undefined) grants.set(one.request.uid, outcome.granted);
+    if (outcome.refused !== undefined) refused.set(one.request.uid, outcome.refused);
   }
   return { grants, refused };
+}
+
+interface Case<R extends AddressRequest = AddressRequest> {
+  readonly request: R;
+  readonly pool: Pool | undefined;
+  readonly shape: Shape;
+  /** What is left of an earlier grant, in the order of the shape's families. */
+  readonly kept: readonly IpAddress[];
 }
 
 interface Keeping {
   readonly request: Wanting;
   readonly had: readonly IpAddress[];
   readonly taken: ReadonlySet<IpAddress>;
-  readonly pools: Pools;
   readonly free: FreeAddresses;
 }
 
-/** What is left of an earlier grant. */
-function keep({ request, had, taken, pools, free }: Keeping): readonly IpAddress[] {
-  if (had.length === 0) return had;
-  const pool = poolOf(pools, request.namespace);
-  if (pool === undefined) return [];
-  const { families, most } = shapeOf(request);
+function keep({ request, had, taken, free }: Keeping): Case<Wanting> {
+  const pool = poolOf(free.pools, request.namespace);
+  const shape = shapeOf(request);
+  if (pool === undefined || had.length === 0) return { request, pool, shape, kept: [] };
   const kept: IpAddress[] = [];
-  for (const family of families) {
+  for (const family of shape.families) {
     const address = had.find((candidate) => familyOf(candidate) === family && !taken.has(candidate) && !free.given(candidate) && isOf(pool, candidate));
-    if (address === undefined || kept.length === most) continue;
+    if (address === undefined || kept.length === shape.most) continue;
     free.give(address);
     kept.push(address);
   }
-  return kept;
+  return { request, pool, shape, kept };
 }
 
 /** A damaged pool may have held the address before somebody mistyped it: a slip of the pen takes nobody's address away. */
@@ -164,22 +178,14 @@ function isOf(pool: Pool, address: IpAddress): boolean {
   return pool.damaged || inRanges(pool.ranges[familyOf(address)], ipToNumber(address));
 }
 
-interface Completing {
-  readonly request: AddressRequest;
-  readonly kept: readonly IpAddress[];
-  readonly pools: Pools;
-  readonly free: FreeAddresses;
-}
-
 type Outcome = { readonly granted: Granted; readonly refused?: Refusal } | { readonly granted?: undefined; readonly refused: Refusal };
 
 /** Adds what is missing to what is kept, and gives it. */
-function complete({ request, kept, pools, free }: Completing): Outcome {
-  const pool = poolOf(pools, request.namespace);
+function complete({ request, pool, shape, kept }: Case, free: FreeAddresses): Outcome {
   if (pool === undefined) return { refused: noPool(request.namespace) };
-  const shape = shapeOf(request);
-  const addresses = kept.length === shape.most ? kept : fill({ pool, shape, kept, free });
-  const iface = ifaceOf(pools, request.namespace);
+  const iface = ifaceOf(free.pools, request.namespace);
+  if (kept.length === shape.most) return { granted: { addresses: kept, iface } };
+  const addresses = filled({ pool, shape, kept, free });
   if (addresses.length >= shape.least) {
     for (const address of addresses) free.give(address);
     return { granted: { addresses, iface } };
@@ -195,7 +201,7 @@ interface Filling {
   readonly free: FreeAddresses;
 }
 
-function fill({ pool, shape, kept, free }: Filling): readonly IpAddress[] {
+function filled({ pool, shape, kept, free }: Filling): readonly IpAddress[] {
   let room = shape.most - kept.length;
   const addresses: IpAddress[] = [];
   for (const family of shape.families) {
@@ -209,10 +215,12 @@ function fill({ pool, shape, kept, free }: Filling): readonly IpAddress[] {
 }
 
 function shapeOf({ families, policy }: AddressRequest): Shape {
-  const named = families.length === 0 ? BOTH : [...new Set(families)];
+  const first = families[0];
+  const both = PAIRS[first ?? 4];
+  if (policy === "RequireDualStack") return { families: both, least: 2, most: 2 };
+  const named = first === undefined || both.every((family) => families.includes(family)) ? both : both.slice(0, 1);
   if (policy === "PreferDualStack") return { families: named, least: 1, most: named.length };
-  if (policy === "RequireDualStack") return { families: [...new Set([...named, ...BOTH])], least: 2, most: 2 };
-  return { families: families.length === 0 ? BOTH : named.slice(0, 1), least: 1, most: 1 };
+  return { families: first === undefined ? both : both.slice(0, 1), least: 1, most: 1 };
 }
 
 function refusal(pool: Pool, { families, least }: Shape, found: readonly Family[]): Refusal {
@@ -233,12 +241,4 @@ function lack(pool: Pool, family: Family): string {
 
 function noPool(namespace: string): Refusal {
   return { code: "noPool", message: `there is no pool for namespace ${namespace}: expected cidr-${namespace}, range-${namespace}, cidr-global or range-global in the ConfigMap, or svc_addresses` };
-}
-
-function* upwards(ranges: readonly IpRange[]): Generator<bigint> {
-  for (const { first, last } of ranges) for (let value = first; value <= last; value++) yield value;
-}
-
-function* downwards(ranges: readonly IpRange[]): Generator<bigint> {
-  for (const { first, last } of ranges.toReversed()) for (let value = last; value >= first; value--) yield value;
 }

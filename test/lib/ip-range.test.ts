@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { familyOf, ipFromBytes, parseIp } from "../../src/lib/ip.js";
-import { countIps, inRanges, ipFromNumber, ipToNumber, mergeRanges, overlap, parseCidr, parseIpRange, type IpRange } from "../../src/lib/ip-range.js";
+import { countIps, eachIp, inRanges, ipFromNumber, ipToNumber, mergeRanges, overlap, parseCidr, parseIpRange, type IpRange } from "../../src/lib/ip-range.js";
 
 /** Ends as texts: `192.0.2.0-192.0.2.255`. */
 function shown(ends: IpRange | undefined): string | undefined {
@@ -96,6 +96,26 @@ describe("ranges as a set", () => {
   test("a /8 and a /64 are counted without looking at their addresses", () => {
     const all = ["10.0.0.0/8", "2001:db8::/64"].map((text) => parseCidr(text) ?? range(text));
     expect(countIps(all)).toBe((1n << 24n) + (1n << 64n));
+  });
+
+  test("are walked in order, each address once, up and down, over the edges of blocks", () => {
+    const starts = fc.constantFrom<IpRange>(range("192.0.2.0"), range("192.0.1.250"), range("0.0.0.0"), range("2001:db8::"), range("2001:db8::fffa"), range("2001:db8:0:1:0:0:0:fffa"), range("1:0:0:2::fffa"), range("1:2:3:4:5:6:7:fffa"));
+    const short = fc.tuple(starts, fc.nat(20), fc.nat(300)).map(([{ family, first }, skip, more]): IpRange => ({ family, first: first + BigInt(skip), last: first + BigInt(skip + more) }));
+    fc.assert(
+      fc.property(fc.array(short, { maxLength: 3 }), (ranges) => {
+        const merged = mergeRanges(ranges);
+        const all = merged.flatMap(({ family, first, last }) => [...Array(Number(last - first) + 1).keys()].map((i) => ipFromNumber(family, first + BigInt(i))));
+        expect([...eachIp(merged, false)]).toEqual(all);
+        expect([...eachIp(merged, true)]).toEqual(all.toReversed());
+      }),
+      { seed: 1, numRuns: 200 },
+    );
+  });
+
+  test("are walked from both ends of everything", () => {
+    const everything = ["0.0.0.0-255.255.255.255", "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"].map(range);
+    expect(eachIp(everything, false).take(2).toArray()).toEqual(["0.0.0.0", "0.0.0.1"]);
+    expect(eachIp(everything, true).take(1).toArray()).toEqual(["ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"]);
   });
 
   test("overlap is told of one family only", () => {
