@@ -3,13 +3,14 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import type { LinkKey, LinkWant, ServiceKey } from "../../src/core/model.js";
 import type { MacAddress } from "../../src/lib/mac.js";
 import { addLink, type LinkPut } from "../../src/linux/link-requests.js";
+import { createKernel } from "../../src/linux/kernel.js";
 import { NetlinkRequests } from "../../src/linux/netlink-requests.js";
 import { createRandom } from "../../src/linux/random.js";
 import { createLinkMode, LINK_ALIAS } from "../../src/modes/link.js";
-import type { KernelEvent, Link } from "../../src/ports/kernel.js";
+import type { Kernel, KernelEvent, Link } from "../../src/ports/kernel.js";
 import { encodeLinkAlias, MACVLAN_MODE_BRIDGE, type LinkKind } from "../../src/wire/netlink/link-change.js";
 import { RTM_NEWLINK } from "../../src/wire/netlink/message.js";
-import { errorOf, ip, linkNamed, log, native, never, useKernelLab } from "./kernel-fixture.js";
+import { clock, errorOf, ip, linkNamed, log, native, never, useKernelLab } from "./kernel-fixture.js";
 import { waitFor } from "./wait.js";
 
 const MAC = "02:00:00:00:00:77" as MacAddress;
@@ -27,34 +28,53 @@ async function names(): Promise<readonly string[]> {
   return (await links()).map(({ name }) => name).sort();
 }
 
-/** Whether this kernel has 8021q; iproute2 says it, not we. */
+/** Whether this kernel has 8021q: iproute2 finds out, not we. */
 async function has8021q(): Promise<boolean> {
-  const error = await errorOf(ip("link", "add", "link", "vka", "name", "vka.9", "type", "vlan", "id", "9"));
-  if (error !== undefined) {
-    if (!(error instanceof Error && error.message.includes("Unknown device type"))) throw error as Error;
-    return false;
-  }
-  await ip("link", "del", "vka.9");
-  return true;
+  await ip("link", "add", "vkx", "type", "veth", "peer", "name", "vky");
+  const error = await errorOf(ip("link", "add", "link", "vkx", "name", "vkx.9", "type", "vlan", "id", "9"));
+  await ip("link", "del", "vkx");
+  if (error === undefined) return true;
+  if (!(error instanceof Error && error.message.includes("Unknown device type"))) throw error as Error;
+  return false;
 }
 
-describe("link mode", () => {
-  const want: LinkWant = { key: "vka.200" as LinkKey, owners: ["default/web" as ServiceKey], parent: "vka", vlan: 200 };
-  const mode = () => createLinkMode({ serves: new Set(["services"]) }, { kernel: kernel(), log });
+/** The links that a test leaves behind are no concern of the next. */
+function removedAfterwards(...left: readonly string[]): void {
+  onTestFinished(async () => {
+    for (const { name, index } of await links()) if (left.includes(name)) await kernel().removeLink(index, never);
+  });
+}
 
-  it("adds, finds and removes a VLAN; on a kernel without 8021q it says so and leaves nothing", async () => {
+const vlans = await has8021q();
+if (!vlans) process.stdout.write("\n*** THIS KERNEL HAS NO 8021q: that VLAN links are made, used and removed is NOT tested here, only that it is said ***\n\n");
+
+const want: LinkWant = { key: "vka.200" as LinkKey, owners: ["default/web" as ServiceKey], parent: "vka", vlan: 200 };
+const mode = (of: Kernel = kernel()) => createLinkMode({ serves: new Set(["services"]) }, { kernel: of, log });
+const vlan200 = () => ({ name: "vka.200", kind: "vlan", vlan: 200, parentIndex: a().index, alias: LINK_ALIAS, up: true });
+
+function told(): readonly string[] {
+  return log.lines.splice(0).map(({ message }) => message);
+}
+
+describe.runIf(!vlans)("link mode without 8021q", () => {
+  it("says so and leaves nothing", async () => {
     const before = await names();
     await using ours = mode();
-    if (!(await has8021q())) {
-      process.stdout.write("\n*** THIS KERNEL HAS NO 8021q: that VLAN links are made, used and removed was NOT tested here, only that this is said ***\n\n");
-      const error = await errorOf(ours.up(want, never));
-      expect(error).toMatchObject({ code: "no8021q", message: "add vka.200 (VLAN 200 on vka): the kernel has no 8021q: modprobe 8021q" });
-      expect(await names()).toEqual(before);
-      return;
-    }
+    const error = await errorOf(ours.up(want, never));
+    expect(error).toMatchObject({ code: "no8021q", message: "add vka.200 (VLAN 200 on vka): the kernel has no 8021q: modprobe 8021q" });
+    expect(await names()).toEqual(before);
+  });
+});
+
+describe.runIf(vlans)("link mode with 8021q", () => {
+  it("adds, finds and removes a VLAN", async () => {
+    const before = await names();
+    await using ours = mode();
     await ours.up(want, never);
     const link = await linkNamed(kernel(), "vka.200");
-    expect(link).toMatchObject({ kind: "vlan", vlan: 200, parentIndex: a().index, alias: LINK_ALIAS, up: true });
+    expect(link).toMatchObject(vlan200());
+    const [shown] = JSON.parse(await ip("-d", "-j", "link", "show", "vka.200")) as readonly unknown[];
+    expect(shown).toMatchObject({ link: "vka", ifalias: LINK_ALIAS, linkinfo: { info_kind: "vlan", info_data: { protocol: "802.1Q", id: 200 } } });
     await ip("link", "set", "vka.200", "down");
     await ours.up(want, never);
     expect(await linkNamed(kernel(), "vka.200")).toMatchObject({ index: link.index, up: true });
@@ -63,12 +83,88 @@ describe("link mode", () => {
     await next.down(want.key, "leftover", never);
     await next.down(want.key, "leftover", never);
     expect(await names()).toEqual(before);
-    expect(log.lines.splice(0).map(({ message }) => message)).toEqual(["link added", "link removed"]);
+    expect(told()).toEqual(["link added", "link removed"]);
   });
 
+  it("makes one link where two processes want it at the same moment", async () => {
+    removedAfterwards("vka.200");
+    for (let round = 0; round < 10; round += 1) {
+      await using other = createKernel({ log, clock, native });
+      await using ours = mode();
+      await using theirs = mode(other);
+      await Promise.all([ours.up(want, never), theirs.up(want, never)]);
+      expect(await linkNamed(kernel(), "vka.200")).toMatchObject(vlan200());
+      await Promise.all([ours.down(want.key, "unwanted", never), theirs.down(want.key, "unwanted", never)]);
+      expect(await names()).not.toContain("vka.200");
+      expect(told().toSorted()).toEqual(["link added", "link removed"]);
+    }
+  });
+
+  it("uses a VLAN of somebody, which it neither changes nor removes", async () => {
+    removedAfterwards("vka.200");
+    await ip("link", "add", "link", "vka", "name", "vka.200", "type", "vlan", "id", "200");
+    const before = await linkNamed(kernel(), "vka.200");
+    await using ours = mode();
+    await ours.up(want, never);
+    expect(await ours.held(never)).toEqual([]);
+    await ours.down(want.key, "unwanted", never);
+    expect(await linkNamed(kernel(), "vka.200")).toEqual(before);
+  });
+
+  it.each([
+    { name: "IEEE 802.1ad", link: ["vka.200", "type", "vlan", "proto", "802.1ad", "id", "200"], why: "the name is taken by a link of kind vlan" },
+    { name: "another id", link: ["vka.200", "type", "vlan", "id", "201"], why: "the name is taken by VLAN 201 on vka" },
+    { name: "another name", link: ["vkstorage", "type", "vlan", "id", "200"], why: "that VLAN is there already as vkstorage" },
+  ])("leaves a VLAN of somebody alone that is not as wanted, and says so: $name", async ({ link, why }) => {
+    removedAfterwards("vka.200", "vkstorage");
+    await ip("link", "add", "link", "vka", "name", ...link);
+    const before = await links();
+    await using ours = mode();
+    await expect(ours.up(want, never)).rejects.toMatchObject({ code: "taken", message: `add vka.200 (VLAN 200 on vka): ${why}` });
+    expect(await links()).toEqual(before);
+  });
+
+  it("is refused by the kernel where the parent has this VLAN by another name", async () => {
+    removedAfterwards("vkstorage", "vka.200");
+    await ip("link", "add", "link", "vka", "name", "vkstorage", "type", "vlan", "id", "200");
+    const put = { name: "vka.200", parentIndex: a().index, vlan: 200, alias: LINK_ALIAS };
+    await expect(kernel().addVlan(put, never)).rejects.toMatchObject({ code: "EEXIST" });
+  });
+
+  it("makes a link of ours anew that stands on a link which was renamed", async () => {
+    removedAfterwards("vka.200");
+    await using ours = mode();
+    await ip("link", "add", "link", "vkb", "name", "vka.200", "type", "vlan", "id", "200");
+    await ip("link", "set", "vka.200", "alias", LINK_ALIAS);
+    await ours.up(want, never);
+    expect(await linkNamed(kernel(), "vka.200")).toMatchObject(vlan200());
+    expect(told()).toEqual(["link added"]);
+  });
+
+  it("leaves nothing where the parent is down, and works once it is up", async () => {
+    removedAfterwards("vka.200");
+    const before = await names();
+    await using ours = mode();
+    await ip("link", "set", "vka", "down");
+    await expect(ours.up(want, never)).rejects.toMatchObject({ code: "ENETDOWN" });
+    expect(await names()).toEqual(before);
+    await ip("link", "set", "vka", "up");
+    await ours.up(want, never);
+    expect(await linkNamed(kernel(), "vka.200")).toMatchObject(vlan200());
+    expect(told()).toEqual(["link added"]);
+  });
+
+  it("tells what the kernel has against a parent that takes no VLANs", async () => {
+    await using ours = mode();
+    const up = ours.up({ ...want, key: "lo.200" as LinkKey, parent: "lo" }, never);
+    await expect(up).rejects.toMatchObject({ name: "KernelError", errno: 95, message: expect.stringContaining("8021q: VLANs not supported") as string });
+  });
+});
+
+describe("link mode", () => {
   it("leaves a macvlan of somebody alone that has the name, and even our alias", async () => {
+    removedAfterwards("vka.200");
     await ip("link", "add", "link", "vka", "name", "vka.200", "type", "macvlan");
-    onTestFinished(async () => void (await ip("link", "del", "vka.200")));
     await ip("link", "set", "vka.200", "alias", LINK_ALIAS);
     const before = await linkNamed(kernel(), "vka.200");
     await using ours = mode();
@@ -85,14 +181,6 @@ describe("a macvlan", () => {
     await using requests = NetlinkRequests.open({ native, log });
     const taken = new Set((await links()).map(({ index }) => index));
     await addLink({ requests, random: createRandom(), taken }, { name: "vkmac", parentIndex: a().index, kind: MACVLAN, alias: LINK_ALIAS, ...part }, never);
-  }
-
-  /** The links that a test leaves behind are no concern of the next. */
-  function removedAfterwards(name: string): void {
-    onTestFinished(async () => {
-      const left = (await links()).find((link) => link.name === name);
-      if (left !== undefined) await kernel().removeLink(left.index, never);
-    });
   }
 
   it("is made, found by its alias, set up and removed", async () => {
@@ -120,10 +208,10 @@ describe("a macvlan", () => {
     const events: (KernelEvent & { readonly type: "link" })[] = [];
     await using _listener = kernel().listen((event) => void (event.type === "link" && event.link.name === "vkmac" && events.push(event)));
     await add();
-    const told = await waitFor(() => events.findLast(({ link, gone }) => !gone && link.alias !== ""), 2000, "the link with its alias");
-    expect(told.link).toEqual(await linkNamed(kernel(), "vkmac"));
-    await kernel().removeLink(told.link.index, never);
-    await waitFor(() => events.some(({ gone, link }) => gone && link.index === told.link.index && link.alias === LINK_ALIAS), 2000, "the link to be gone");
+    const last = await waitFor(() => events.findLast(({ link, gone }) => !gone && link.alias !== ""), 2000, "the link with its alias");
+    expect(last.link).toEqual(await linkNamed(kernel(), "vkmac"));
+    await kernel().removeLink(last.link.index, never);
+    await waitFor(() => events.some(({ gone, link }) => gone && link.index === last.link.index && link.alias === LINK_ALIAS), 2000, "the link to be gone");
   });
 
   it("has another index when it is made again", async () => {

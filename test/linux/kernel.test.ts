@@ -2,9 +2,11 @@ import { describe, expect, it } from "vitest";
 
 import type { IpAddress } from "../../src/lib/ip.js";
 import { createKernel } from "../../src/linux/kernel.js";
+import { createRandom } from "../../src/linux/random.js";
 import type { AddressPut, KernelEvent } from "../../src/ports/kernel.js";
 import { decodeAddress } from "../../src/wire/netlink/address.js";
-import { encodeMessage, RTM_DELADDR, RTM_NEWADDR, RTM_NEWLINK, type NetlinkMessage } from "../../src/wire/netlink/message.js";
+import { decodeLink } from "../../src/wire/netlink/link.js";
+import { encodeMessage, NLMSG_DONE, RTM_DELADDR, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK, type NetlinkMessage } from "../../src/wire/netlink/message.js";
 import { FakeClock } from "../fakes/clock.js";
 import { FakeLog } from "../fakes/log.js";
 import { fromHex } from "../wire/hex.js";
@@ -17,11 +19,11 @@ function put(validUntil: number): AddressPut {
   return { linkIndex: 3, address: vip, prefix: 32, scope: "host", mark: 77, validUntil };
 }
 
-function setUp(answer: Answer = acknowledgeAll) {
+function setUp(answer: Answer = acknowledgeAll, random = createRandom()) {
   const native = new FakeNative(answer);
   const clock = new FakeClock(10_000);
   const log = new FakeLog();
-  return { native, clock, log, kernel: createKernel({ native, clock, log }) };
+  return { native, clock, log, kernel: createKernel({ native, clock, log, random }) };
 }
 
 /** `put 5` for a lifetime of five seconds, `remove`. */
@@ -111,6 +113,27 @@ describe("removeAddress", () => {
     const { kernel } = setUp((messages) => messages.map((message) => ack(message, 1)));
     await using _kernel = kernel;
     await expect(kernel.removeAddress(put(0), never)).rejects.toMatchObject({ code: "EPERM", message: "remove 192.0.2.10/32 from link 3: EPERM" });
+  });
+});
+
+describe("addVlan", () => {
+  /** Link 32,768 is there; the rest is acknowledged. */
+  const answer: Answer = (messages) =>
+    messages.flatMap((message) => {
+      if (message.type !== RTM_GETLINK) return [ack(message)];
+      const payload = fromHex("00000100 00800000 43100100 00000000 08000300766b6100 08000400dc050000");
+      return [encodeMessage({ ...message, type: RTM_NEWLINK, payload }), encodeMessage({ ...message, type: NLMSG_DONE, payload: new Uint8Array(4) })];
+    });
+
+  it("asks for an IEEE 802.1Q link of an index that no link has, then for its alias", async () => {
+    const { native, kernel } = setUp(answer, { float: () => 0 });
+    await using _kernel = kernel;
+    await kernel.addVlan({ name: "eth0.200", parentIndex: 3, vlan: 200, alias: "ours" }, never);
+    const asked = native.writes.flat().filter(({ type }) => type === RTM_NEWLINK);
+    expect(asked.map(({ payload }) => decodeLink(payload))).toMatchObject([
+      { index: 0x8001, name: "eth0.200", kind: "vlan", parentIndex: 3, vlan: 200, flags: 1 },
+      { index: 0x8001, alias: "ours", flags: 0 },
+    ]);
   });
 });
 
