@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { ApiAdmin } from "./api/admin.js";
 import type { LabApi, VipOptions } from "./daemons.js";
 import type { KubeService } from "./kube-client.js";
+import { kubectl, type KubectlOptions } from "./kubectl.js";
 import { Lab } from "./lab.js";
 import { registerNodes } from "./nodes.js";
 import type { LabProcess } from "./process.js";
@@ -98,6 +99,11 @@ export class Cluster implements AsyncDisposable {
       ms,
       what,
     );
+  }
+
+  /** Runs kubectl against this cluster's API; its stdout. Throws with its stderr where it fails. */
+  async kubectl(args: readonly string[], options: KubectlOptions = {}): Promise<string> {
+    return (await kubectl(this.lab, args, options)).stdout;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

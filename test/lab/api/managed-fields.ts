@@ -4,9 +4,6 @@ import type { Json, JsonObject, KubeObject } from "./object.js";
 /** Who writes an object, and by which subresource ("" for none). */
 export type Writer = { readonly manager: string; readonly subresource: string };
 
-/** Who writes where no client does: the controllers of the server. */
-export const CONTROLLERS: Writer = { manager: "kube-controller-manager", subresource: "" };
-
 /** Of metadata only what clients own. */
 const OWNED_META: readonly string[] = ["labels", "annotations", "finalizers", "ownerReferences", "generateName"];
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { defaults, initialStatus, keepStatus, kindCauses, statusOnly } from "./kinds.js";
 import { deniedExternalIps } from "./external-ips.js";
-import { CONTROLLERS, managedFields } from "./managed-fields.js";
+import { managedFields } from "./managed-fields.js";
 import { asList, asObject, asText, at, compact, isObject, without } from "./object.js";
 import type { Writer } from "./managed-fields.js";
 import type { Json, JsonObject, KubeObject, Meta } from "./object.js";
@@ -139,9 +139,10 @@ export class Registry {
     return this.#drop(target, this.get(target).object);
   }
 
-  #owned(next: KubeObject, old: KubeObject | undefined, { status, writer }: WriteOptions): KubeObject {
-    const by = writer ?? { ...CONTROLLERS, subresource: status === true ? "status" : "" };
-    return { ...next, metadata: { ...next.metadata, managedFields: managedFields(next, old, { writer: by, now: timestamp() }) } };
+  /** Only what clients write has an owner: nobody asks who wrote what the controllers of this server make, and there is a lot of it. */
+  #owned(next: KubeObject, old: KubeObject | undefined, { writer }: WriteOptions): KubeObject {
+    if (writer === undefined) return next;
+    return { ...next, metadata: { ...next.metadata, managedFields: managedFields(next, old, { writer, now: timestamp() }) } };
   }
 
   #drop(target: Target, last: KubeObject): Entry {
@@ -224,7 +225,8 @@ function clearBalancer(object: KubeObject): KubeObject {
   return { ...object, status: { ...asObject(object["status"]), loadBalancer: {} } };
 }
 
-function suffix(): string {
+/** Five letters and digits for the end of a generated name. */
+export function suffix(): string {
   // The alphabet of the real server, without vowels.
   const alphabet = "bcdfghjklmnpqrstvwxz2456789";
   return Array.from(randomUUID().replaceAll("-", "").slice(0, 10).matchAll(/../gu), ([pair]) => alphabet[Number.parseInt(pair, 16) % alphabet.length]).join("");

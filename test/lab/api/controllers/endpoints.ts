@@ -1,6 +1,6 @@
 import { asList, asObject, asText, at } from "../object.js";
 import type { Json, JsonObject, KubeObject } from "../object.js";
-import { isDeleting, isTrue, ownedBy, selects } from "./access.js";
+import { isDeleting, isTrue, selects } from "./access.js";
 import { podAddresses } from "./pod-status.js";
 
 /** Value of the label that says who keeps a slice. */
@@ -24,15 +24,30 @@ function portsOf(service: KubeObject, pod: KubeObject): readonly Json[] {
   });
 }
 
+/** Endpoints as most Services have them, by pod and family: thousands of Services may have the same pods. */
+const plain = new WeakMap<KubeObject, Map<string, JsonObject>>();
+
 function endpointOf(service: KubeObject, pod: KubeObject, addresses: readonly string[]): JsonObject {
+  const hostname = asText(at(pod, "spec", "hostname"));
+  const named = hostname !== "" && at(pod, "spec", "subdomain") === service.metadata.name;
+  const publish = at(service, "spec", "publishNotReadyAddresses") === true;
+  if (named || publish) return makeEndpoint(pod, addresses, { publish, ...(named ? { hostname } : {}) });
+  const [address = ""] = addresses;
+  const known = plain.get(pod) ?? new Map<string, JsonObject>();
+  plain.set(pod, known);
+  const endpoint = known.get(address) ?? makeEndpoint(pod, addresses, { publish: false });
+  known.set(address, endpoint);
+  return endpoint;
+}
+
+function makeEndpoint(pod: KubeObject, addresses: readonly string[], how: { readonly publish: boolean; readonly hostname?: string }): JsonObject {
   const serving = isTrue(pod, "Ready");
   const terminating = isDeleting(pod);
   // "ready" is never true of what terminates, but by publishNotReadyAddresses; "serving" does not look at termination.
-  const ready = at(service, "spec", "publishNotReadyAddresses") === true || (serving && !terminating);
+  const ready = how.publish || (serving && !terminating);
   const { name, namespace, uid } = pod.metadata;
-  const hostname = asText(at(pod, "spec", "hostname"));
-  const named = hostname !== "" && at(pod, "spec", "subdomain") === service.metadata.name;
-  return { addresses: addresses.slice(0, 1), conditions: { ready, serving, terminating }, ...(named ? { hostname } : {}), targetRef: { kind: "Pod", namespace, name, uid }, nodeName: at(pod, "spec", "nodeName") };
+  const { hostname } = how;
+  return { addresses: addresses.slice(0, 1), conditions: { ready, serving, terminating }, ...(hostname === undefined ? {} : { hostname }), targetRef: { kind: "Pod", namespace, name, uid }, nodeName: at(pod, "spec", "nodeName") };
 }
 
 const isOver = (pod: KubeObject): boolean => ["Failed", "Succeeded"].includes(asText(at(pod, "status", "phase")));
@@ -56,17 +71,10 @@ export function endpointGroups(service: KubeObject, pods: readonly KubeObject[])
   });
 }
 
-/** A slice of a Service, as it is created. */
-export function sliceOf(service: KubeObject, { family, ports, endpoints }: EndpointGroup): KubeObject {
-  const { name, namespace } = service.metadata;
-  return {
-    apiVersion: "discovery.k8s.io/v1",
-    kind: "EndpointSlice",
-    metadata: { name: "", generateName: `${name}-`, namespace, labels: sliceLabels(service), ownerReferences: ownedBy(service) },
-    addressType: family,
-    endpoints,
-    ports: ports.length === 0 ? null : ports,
-  };
+/** What of a slice follows from its Service and its group. */
+export function sliceBody({ family, ports, endpoints }: EndpointGroup): JsonObject {
+  // Lists that are empty come back from etcd as null.
+  return { addressType: family, endpoints: endpoints.length === 0 ? null : endpoints, ports: ports.length === 0 ? null : ports };
 }
 
 /** Labels of the slices of a Service: its own, and whose they are. */
