@@ -1,6 +1,10 @@
 import { Command, Option } from "commander";
+import { CONTROL_DIRECTORY } from "./cli/control-socket.js";
+import type { CommandIo } from "./cli/io.js";
 import { createLog } from "./cli/log.js";
 import { start } from "./cli/start.js";
+import { runStatus, type StatusOptions } from "./cli/status.js";
+import { runWhy, type WhyOptions } from "./cli/why.js";
 import { ConfigError, loadSettings } from "./config/load.js";
 import { SETTINGS, type SettingName, type Setting } from "./config/settings.js";
 import { messageOf } from "./lib/errors.js";
@@ -17,9 +21,43 @@ function program(): Command {
     const option = new Option(`--${setting.flag} ${name === "true or false" ? "[value]" : "<value>"}`, `${setting.doc} (${name}; ${setting.env[0]})`);
     run.addOption(name === "true or false" ? option.preset("true") : option);
   }
+  addQuestions(command);
   command.command("version").description("print the version").action(() => void process.stdout.write(`${version}\n`));
   return command;
 }
+
+/** The commands that ask a running daemon, or the API. */
+function addQuestions(command: Command): void {
+  const output = (): Option => new Option("-o, --output <format>", "text or json").choices(["text", "json"]).default("text");
+  const socket = (): Option => new Option("--socket <path>", "one socket, instead of all of the directory");
+  const directory = (): Option => new Option("--directory <path>", "where the daemons of this node have their sockets").env("vip_control_dir").default(CONTROL_DIRECTORY);
+  command
+    .command("status")
+    .description("what this node holds, and who owns what")
+    .addOption(output())
+    .addOption(socket())
+    .addOption(directory())
+    .option("--cluster", "ask the API instead of the daemon of this node", false)
+    .option("--kubeconfig <path>", "with --cluster: the kubeconfig; default $KUBECONFIG, then the standard places")
+    .option("-n, --namespace <name>", "with --cluster: namespace of the Leases", "kube-system")
+    .action(async (options: Omit<StatusOptions, "environmentKubeconfig">) => {
+      process.exitCode = await runStatus({ ...options, environmentKubeconfig: process.env["KUBECONFIG"] }, IO);
+    });
+  command
+    .command("why <namespace/service>")
+    .description("why a Service is served, and where, or why it is not")
+    .addOption(output())
+    .addOption(socket())
+    .addOption(directory())
+    .action(async (service: string, options: WhyOptions) => {
+      process.exitCode = await runWhy(service, options, IO);
+    });
+}
+
+const IO: CommandIo = {
+  out: (text) => void process.stdout.write(`${text}\n`),
+  err: (text) => void process.stderr.write(`${text}\n`),
+};
 
 async function runStart(flags: Readonly<Record<string, string>>): Promise<void> {
   const { settings, warnings } = loadSettings(process.env, settingFlags(flags));
@@ -28,7 +66,7 @@ async function runStart(flags: Readonly<Record<string, string>>): Promise<void> 
   const stop = new AbortController();
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort(new DOMException(name, "AbortError")));
   try {
-    await start(settings, log.with({ version }), stop.signal);
+    await start(settings, { version, log: log.with({ version }) }, stop.signal);
   } catch (error) {
     if (error === stop.signal.reason) return;
     log.error("the program cannot go on", { error: messageOf(error) });

@@ -1,41 +1,52 @@
 import { hostname } from "node:os";
-import { CLOCK_DRIFT, KERNEL_LATENESS_MS } from "../config/load.js";
-import { followKernel } from "./follow-kernel.js";
-import { watchHealth } from "./watch-health.js";
+import { ConfigError } from "../config/load.js";
 import type { Settings } from "../config/settings.js";
-import { Engine, type EngineConfig } from "../core/engine.js";
-import { partOf, type Marks, type OwnershipKey, type ServiceKey } from "../core/model.js";
-import { watchForPause } from "../core/pause.js";
+import { DATA_PLANE_PACE, DataPlane } from "../core/dataplane.js";
+import { Engine } from "../core/engine.js";
+import { recordPass } from "../core/explain-history.js";
+import { History } from "../core/history.js";
+import { partOf, type RomanaKey } from "../core/model.js";
+import { Names } from "../core/names.js";
 import { Ownership } from "../core/ownership.js";
+import { watchForPause } from "../core/pause.js";
+import { parsePools } from "../core/pools.js";
 import { createKube } from "../kube/kube.js";
 import { Cleanup } from "../lib/cleanup.js";
 import { createClock } from "../linux/clock.js";
+import { createDns } from "../linux/dns.js";
+import { createHttpProbe } from "../linux/http-probe.js";
 import { createKernel } from "../linux/kernel.js";
+import { createNft } from "../linux/nft.js";
 import { createRandom } from "../linux/random.js";
-import type { ElectionConfig } from "../machine/election-state.js";
-import { createArpMode } from "../modes/index.js";
+import { NAME_DEFAULTS } from "../machine/name.js";
+import { READINESS_DEFAULTS } from "../machine/readiness.js";
+import { createArpMode, createDnatMode, createLinkMode } from "../modes/index.js";
 import type { Clock } from "../ports/clock.js";
-import type { LeaseId, Service } from "../ports/kube.js";
+import type { LeaseId } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
+import { createReports, momentOf } from "./control-reports.js";
+import { CONTROL_DIRECTORY, serveControl } from "./control-socket.js";
+import { followKernel } from "./follow-kernel.js";
+import { electionConfig, engineConfig, HAND_OVER_MS, leaseIds, MARKS, romanaLease } from "./plan-config.js";
+import { watchApi } from "./watch-api.js";
+import { watchHealth } from "./watch-health.js";
 
-/** IFA_PROTO of the addresses that we make. */
-const MARKS: Marks = { services: 118, "control-plane": 119 };
 const BURST_MS = [0, 50, 200, 1000, 2000];
-/** How long a leaving holder keeps its addresses while no heir shows up. */
-const HAND_OVER_MS = 1000;
-/** How long it keeps them beside its heir, at the most: it lets go when it hears the heir announce them. */
-const HEIR_MS = 60;
-/** How long a node whose API server is sick leaves a free Lease to others (less than it keeps the addresses), and when it offers it again. */
-const PATIENCE_MS = 700;
-const OFFER_AGAIN_MS = 30_000;
 /** When real time jumps ahead of monotonic time by more than a second, the machine has stood still, or somebody set the clock. */
 const PAUSE = { everyMs: 200, thresholdMs: 1000 };
 /** How long a clean stop may take in all beyond the hand-over. */
 const STOP_MS = 2000;
 
+export interface StartDeps {
+  readonly version: string;
+  readonly log: Log;
+}
+
 /** Runs the daemon until `signal` aborts, then lets go of everything in order: VIPs handed over or removed, Leases released, sockets closed. */
-export async function start(settings: Settings, log: Log, signal: AbortSignal): Promise<void> {
+export async function start(settings: Settings, { version, log }: StartDeps, signal: AbortSignal): Promise<void> {
   const node = (settings.nodeName ?? hostname()).toLowerCase();
+  const { problems } = parsePools(undefined, settings.addresses);
+  if (problems.length > 0) throw new ConfigError(problems);
   await using cleanup = new Cleanup();
   const leases = leaseIds(settings);
   const clock = createClock();
@@ -48,9 +59,18 @@ export async function start(settings: Settings, log: Log, signal: AbortSignal): 
     ),
   );
   const watching = new AbortController();
-  const ownership = cleanup.use(new Ownership(electionConfig(settings, node), { leases: kube.leases, clock, log, changed: () => engine.wake() }));
+  const leaseOf = (key: RomanaKey): LeaseId => romanaLease(key, settings);
+  const ownership = cleanup.use(new Ownership(electionConfig(settings, node), { leases: kube.leases, leaseOf, clock, log, changed: () => engine.wake() }));
+  const serves = new Set([...leases.keys()].map(partOf));
+  const nft = cleanup.use(createNft());
+  const history = new History();
+  const names = cleanup.use(new Names(NAME_DEFAULTS, { clock, dns: createDns(), log, random, changed: () => engine.learn({ names: names.results() }) }));
+  const dataplane = cleanup.use(
+    new DataPlane({ ...READINESS_DEFAULTS, ...DATA_PLANE_PACE }, { clock, probe: createHttpProbe(), log, changed: () => engine.learn({ dataplane: dataplane.results() }) }),
+  );
+  const config = engineConfig(settings, node);
   const engine: Engine = cleanup.use(
-    new Engine(engineConfig(settings, node), {
+    new Engine(config, {
       clock,
       log,
       random,
@@ -60,10 +80,19 @@ export async function start(settings: Settings, log: Log, signal: AbortSignal): 
       arp: (report) => {
         const announce = { burstMs: BURST_MS, refreshMs: settings.arpRateMs, packetsPerSecond: settings.arpPacketsPerSecond };
         const links = () => engine.world.links.values();
-        return createArpMode({ announce, marks: MARKS, serves: new Set([...leases.keys()].map(partOf)), duplicateCheck: settings.duplicateCheck }, { kernel, fence: ownership, clock, log, links, report });
+        return createArpMode({ announce, marks: MARKS, serves, duplicateCheck: settings.duplicateCheck }, { kernel, fence: ownership, clock, log, links, report });
+      },
+      link: () => createLinkMode({ serves }, { kernel, log }),
+      dnat: () => createDnatMode({ nft }),
+      planned: (after, before) => {
+        names.follow(after.plan.names);
+        dataplane.watch(after.plan.checks);
+        recordPass(history, { before, after }, momentOf(clock));
       },
     }),
   );
+  const reports = createReports({ plan: config.plan, version }, { clock, kernel, history, newest: () => engine.newest });
+  cleanup.use(await serveControl({ directory: settings.controlDirectory ?? CONTROL_DIRECTORY, pid: process.pid }, { reports, log }));
   const following = cleanup.use(followKernel({ wantsDefaultLink: settings.iface === undefined }, { kernel, engine, clock, log }));
   await following.ready;
   const pause = watchForPause(PAUSE, {
@@ -78,7 +107,7 @@ export async function start(settings: Settings, log: Log, signal: AbortSignal): 
   if (health !== undefined) cleanup.use(health);
   for (const [key, id] of leases) ownership.watch(key, id);
   const services = settings.services
-    ? kube.services.watch(settings.serviceNamespace, (all) => engine.learn({ services: byKey(all) }), watching.signal)
+    ? watchApi(settings, { kube, log, learn: (part) => engine.learn(part), learnSlices: (slices) => engine.learnSlices(slices) }, watching.signal)
     : aborted(watching.signal);
   log.info("started", { node, interface: settings.iface ?? engine.world.defaultLink ?? "", services: settings.services, controlPlane: settings.address });
 
@@ -91,54 +120,6 @@ export async function start(settings: Settings, log: Log, signal: AbortSignal): 
   watching.abort(new DOMException("stopping", "AbortError"));
   await services.catch(() => undefined);
   log.info("stopped");
-}
-
-function electionConfig(settings: Settings, node: string): ElectionConfig {
-  return {
-    identity: node,
-    leaseDurationMs: settings.leaseSeconds * 1000,
-    renewDeadlineMs: settings.renewDeadlineSeconds * 1000,
-    retryPeriodMs: settings.retrySeconds * 1000,
-    drift: CLOCK_DRIFT,
-    kernelLatenessMs: KERNEL_LATENESS_MS,
-    handOverMs: HAND_OVER_MS,
-    heirMs: HEIR_MS,
-    patienceMs: PATIENCE_MS,
-    offerAgainMs: OFFER_AGAIN_MS,
-  };
-}
-
-function engineConfig(settings: Settings, node: string): EngineConfig {
-  return {
-    node,
-    marks: MARKS,
-    plan: {
-      services: settings.services,
-      controlPlane: settings.controlPlane ? settings.address : [],
-      controlPlanePort: settings.port,
-      iface: settings.iface,
-      servicesIface: settings.servicesIface,
-      loadBalancerClass: settings.loadBalancerClass ?? "",
-    },
-  };
-}
-
-function leaseIds(settings: Settings): ReadonlyMap<OwnershipKey, LeaseId> {
-  const ids = new Map<OwnershipKey, LeaseId>();
-  if (settings.services) ids.set("services", leaseId(settings.servicesLease ?? "plndr-svcs-lock", settings));
-  if (settings.controlPlane) ids.set("control-plane", leaseId(settings.controlPlaneLease ?? "plndr-cp-lock", settings));
-  return ids;
-}
-
-/** `name` or `namespace/name`, as in kube-vip. */
-function leaseId(text: string, settings: Settings): LeaseId {
-  const [first = "", second] = text.split("/");
-  const namespace = settings.controlPlaneNamespace ?? "kube-system";
-  return second === undefined ? { namespace, name: first } : { namespace: first, name: second };
-}
-
-function byKey(services: ReadonlyMap<string, Service>): ReadonlyMap<ServiceKey, Service> {
-  return services as ReadonlyMap<ServiceKey, Service>;
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

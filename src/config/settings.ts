@@ -72,6 +72,29 @@ const healthAddress: SettingType<string | undefined> = {
   },
 };
 
+/** Prefix lengths of VIPs by family; `auto`: of the subnet that holds the address. */
+const prefixes: SettingType<{ readonly 4: number | "auto"; readonly 6: number | "auto" }> = {
+  name: "prefix lengths such as 32 or 32,128, or `auto`",
+  parse(value) {
+    const [first = "32", second = first === "auto" ? "auto" : "128", ...more] = value.split(",").map((part) => part.trim().replace(/^\//, ""));
+    const one = (part: string, most: number): number | "auto" | undefined => (part === "auto" ? "auto" : /^\d{1,3}$/.test(part) && Number(part) >= 1 && Number(part) <= most ? Number(part) : undefined);
+    const [v4, v6] = [one(first, 32), one(second, 128)];
+    if (v4 === undefined || v6 === undefined || more.length > 0) return { expected: "`auto`, or a prefix length for IPv4 (1 to 32) and, after a comma, one for IPv6 (1 to 128)" };
+    return { value: { 4: v4, 6: v6 } };
+  },
+};
+
+function oneOf<const T extends string>(...values: readonly T[]): SettingType<T> {
+  const name = values.join(", ").replace(/, ([^,]*)$/, " or $1");
+  return {
+    name,
+    parse(value) {
+      const found = values.find((candidate) => candidate === value);
+      return found === undefined ? { expected: name } : { value: found };
+    },
+  };
+}
+
 function int(least: number, most: number): SettingType<number> {
   const name = `a whole number from ${least} to ${most}`;
   return {
@@ -110,7 +133,17 @@ export const SETTINGS = {
   retrySeconds: { env: ["vip_retryperiod"], flag: "leaseRetry", type: int(1, 3600), fallback: "1", unit: "s", doc: "Time between two renews." },
   arpRateMs: { env: ["vip_arpRate"], flag: undefined, type: int(500, 3_600_000), fallback: "3000", unit: "ms", doc: "Time between two announcements of one VIP, after the burst of a take-over." },
   arpPacketsPerSecond: { env: ["vip_arp_pps"], flag: undefined, type: int(1, 1_000_000), fallback: "500", unit: "1/s", doc: "Announcements per second of this node, at the most." },
-  loadBalancerClass: { env: ["lb_class_name"], flag: "lbClassName", type: text, fallback: "kube-vip.io/kube-vip-class", doc: "Services of another class are left alone." },
+  prefixes: { env: ["vip_subnet"], flag: "vipSubnet", type: prefixes, fallback: "32,128", doc: "Prefix lengths of VIPs for IPv4 and IPv6; `auto`: of the link's subnet that holds the address." },
+  addresses: { env: ["svc_addresses"], flag: "svcAddresses", type: text, fallback: "", doc: "CIDRs and ranges (192.0.2.10-192.0.2.20), comma separated: addresses for Services that ask for none, where the ConfigMap of addresses has none for their namespace." },
+  poolNamespace: { env: ["KUBEVIP_NAMESPACE"], flag: undefined, type: text, fallback: "kube-system", doc: "Namespace of the ConfigMap of addresses." },
+  poolConfigMap: { env: ["KUBEVIP_CONFIG_MAP"], flag: undefined, type: text, fallback: "kubevip", doc: "Name of the ConfigMap of addresses, as kube-vip-cloud-provider reads it (`cidr-global`, `range-<namespace>` ...)." },
+  dnsMode: { env: ["dns_mode"], flag: "dnsMode", type: oneOf("first", "ipv4", "ipv6", "dual"), fallback: "first", doc: "Which addresses of a DNS name are held: the first, the first of one family, or the first of each." },
+  dataplaneCheck: { env: ["dataplane_check"], flag: undefined, type: oneOf("auto", "off"), fallback: "auto", doc: "Serve from nodes only where kube-proxy (port 10256) or a Service's healthCheckNodePort says that traffic arrives; counted once it has answered." },
+  romanaDatapath: { env: ["romana_datapath"], flag: undefined, type: oneOf("auto", "nft"), fallback: "auto", doc: "How traffic of Romana VIPs reaches pods where the Service is not of type LoadBalancer: by spec.externalIPs where the API accepts it, or by nftables rules on the holder." },
+  loadBalancerClass: { env: ["lb_class_name", "LoadBalancerClassName"], flag: "lbClassName", type: text, fallback: "kube-vip.io/kube-vip-class", doc: "Services of another class are left alone." },
+  legacyClasses: { env: ["lb_class_legacy_handling", "LoadBalancerClassLegacyHandling"], flag: "lbClassNameLegacyHandling", type: bool, fallback: "true", doc: "Serve Services without a class, too; false: only those whose class equals `lb_class_name`." },
+  classOnly: { env: ["lb_class_only"], flag: "lbClassOnly", type: bool, fallback: "false", doc: "With legacy handling: leave Services without a class alone." },
+  controlDirectory: { env: ["vip_control_dir"], flag: undefined, type: text, fallback: "/run/vip", doc: "Directory of the socket by which `vip status` and `vip why` ask the daemon of this node." },
   logLevel: { env: ["vip_loglevel"], flag: "log", type: int(-4, 8), fallback: "0", doc: "Least severity that is logged: -4 debug, 0 info, 4 warn, 8 error." },
 } as const satisfies Record<string, Setting<unknown>>;
 

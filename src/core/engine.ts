@@ -1,21 +1,23 @@
-import { assertNever, messageOf } from "../lib/errors.js";
+import { assertNever } from "../lib/errors.js";
+import type { IpAddress } from "../lib/ip.js";
 import type { Stance } from "../machine/election-state.js";
 import type { Clock, Timer } from "../ports/clock.js";
 import type { KernelEvent, Link, LinkAddress, Route } from "../ports/kernel.js";
-import type { EventDraft, Events, KubeErrorShape, Services } from "../ports/kube.js";
+import type { EndpointSlice, Events, Services } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
 import { driftOf } from "./drift.js";
+import { EndpointIndex } from "./endpoints.js";
 import { KernelView } from "./kernel-view.js";
 import { Loop } from "./loop.js";
-import type { DownReason, ModeReport, VipMode } from "./mode.js";
-import { splitVipKey, type Marks, type OwnershipKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
-import { ownershipOf, plan, type Plan, type PlanConfig } from "./plan.js";
+import { AddressInUse, type ModeReport, type VipMode } from "./mode.js";
+import { ModeSync } from "./mode-sync.js";
+import type { Dnat, LinkWant, Marks, OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
+import { plan, type Plan, type PlanConfig } from "./plan.js";
 import { PlanMemo } from "./plan-memo.js";
 import type { SkipReason } from "./plan-service.js";
-import { sameStatusPatch, type StatusPatch } from "./status.js";
-import { KeyedSync, type SyncConfig, type SyncDeps } from "./sync.js";
 import { emptyWorld, type OwnershipState, type World } from "./world.js";
+import { Writers } from "./writers.js";
 
 export interface EngineConfig {
   readonly node: string;
@@ -23,40 +25,52 @@ export interface EngineConfig {
   readonly marks: Marks;
 }
 
+export interface Pass {
+  readonly world: World;
+  readonly plan: Plan;
+}
+
 export interface EngineDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: Random;
-  readonly services: Pick<Services, "patchStatus">;
+  readonly services: Pick<Services, "patchStatus" | "patchService">;
   readonly events: Events;
   readonly ownership: {
     states(): ReadonlyMap<OwnershipKey, OwnershipState>;
     campaign(stances: ReadonlyMap<OwnershipKey, Stance>): void;
   };
   arp(report: (key: VipKey, what: ModeReport) => void): VipMode<"arp">;
+  link(): VipMode<"link">;
+  dnat(): VipMode<"dnat">;
+  /** Called after every pass with what it knew and decided, and with what the one before it did. */
+  planned(after: Pass, before: Pass | undefined): void;
 }
 
 const COALESCE_MS = 2;
 /** A link without carrier for so long makes this node ineligible for what stands on it. */
 const BAD_LINK_MS = 200;
-const SYNC = { firstRetryMs: 200, lastRetryMs: 30_000 };
+/** The allocator leaves an address at which a stranger answered alone for so long. */
+const IN_USE_MS = 600_000;
 
 /** World in, plan out, every mode moved towards it. The one owner of the world; events only replace a part of it and wake the loop. */
 export class Engine implements AsyncDisposable {
   #world: World;
-  #plan: Plan | undefined;
+  #newest: Pass | undefined;
   readonly #memo = new PlanMemo();
   readonly #suspended = new Set<VipKey>();
-  #swept = false;
-  #sweepAgain: Timer | undefined;
-  #eventsForbidden = false;
+  readonly #inUse = new Map<IpAddress, Timer>();
   readonly #loop: Loop;
   readonly #kernel: KernelView;
-  readonly #arp: VipMode<"arp">;
-  readonly #vips: KeyedSync<VipKey, Vip, void>;
-  readonly #statuses: KeyedSync<ServiceKey, StatusPatch, void>;
-  readonly #events: KeyedSync<string, EventDraft, void>;
-  readonly #closing = new AbortController();
+  readonly #endpoints: EndpointIndex;
+  readonly #endpointsLoop: Loop;
+  #slices: ReadonlyMap<string, EndpointSlice> = new Map();
+  readonly #vips: ModeSync<"arp">;
+  readonly #links: ModeSync<"link">;
+  readonly #dnat: ModeSync<"dnat">;
+  readonly #writers: Writers;
+  /** Behind which fence a VIP stood when it was last wanted. */
+  #fences: ReadonlyMap<VipKey, OwnershipKey> = new Map();
 
   constructor(
     private readonly config: EngineConfig,
@@ -69,28 +83,35 @@ export class Engine implements AsyncDisposable {
       { clock, learn: (part) => this.learn(part), returned: (link) => this.#refreshWhere((vip) => vip.iface === link) },
     );
     this.#loop = new Loop({ coalesceMs: COALESCE_MS }, { clock, pass: () => this.#pass() });
-    this.#arp = deps.arp((key, what) => this.#reported(key, what));
-    this.#vips = new KeyedSync(
-      { ...SYNC, concurrency: Infinity, same: sameVip },
-      {
-        up: async (_key, vip, signal) => this.#arp.up(vip, signal),
-        down: async (key, signal) => this.#letGo(key, signal),
-      },
-      this.#syncDeps("vip"),
+    this.#endpoints = new EndpointIndex(config.node);
+    this.#endpointsLoop = new Loop({ coalesceMs: COALESCE_MS }, { clock, pass: () => this.#learnEndpoints() });
+    const modeDeps = { ...deps, changed: () => this.#loop.wake() };
+    this.#vips = new ModeSync(
+      deps.arp((key, what) => this.#reported(key, what)),
+      { noun: "vip", concurrency: Infinity, same: sameVip },
+      { ...modeDeps, failed: (_key, error) => this.#failed(error), reason: (key) => this.#letGo(key) },
     );
-    this.#statuses = this.#writer({ same: sameStatusPatch }, "status", async ({ service, ingress, annotations }, signal) =>
-      deps.services.patchStatus(service, { ingress, annotations }, signal),
-    );
-    this.#events = this.#writer({ same: () => true }, "event", async (event, signal) => this.#writeEvent(event, signal));
+    this.#links = new ModeSync(deps.link(), { noun: "link", concurrency: 8, same: sameLink }, modeDeps);
+    this.#dnat = new ModeSync(deps.dnat(), { noun: "dnat", concurrency: 8, same: sameDnat }, modeDeps);
+    this.#writers = new Writers({ ...deps, learn: (part) => this.learn(part) });
   }
 
   /** Rejects when a pass throws: a bug, after which nothing can be trusted. */
   get failed(): Promise<never> {
-    return this.#loop.failed;
+    return Promise.race([this.#loop.failed, this.#endpointsLoop.failed]);
   }
 
   get world(): World {
     return this.#world;
+  }
+
+  /** World and plan of the newest pass; undefined before the first. */
+  get newest(): Pass | undefined {
+    return this.#newest;
+  }
+
+  get #plan(): Plan | undefined {
+    return this.#newest?.plan;
   }
 
   wake(): void {
@@ -103,6 +124,12 @@ export class Engine implements AsyncDisposable {
     this.#loop.wake();
   }
 
+  /** All EndpointSlices as they are now. */
+  learnSlices(slices: ReadonlyMap<string, EndpointSlice>): void {
+    this.#slices = slices;
+    this.#endpointsLoop.wake();
+  }
+
   /** A kernel event; only one that shows a difference leads to anything. */
   kernelEvent(event: KernelEvent): void {
     const wants = this.#plan?.wants.arp;
@@ -110,6 +137,7 @@ export class Engine implements AsyncDisposable {
     const gone = event.type === "address" && event.gone;
     // A VIP that somebody changed is put right, not learned as an address of the node.
     if (drifted === undefined || gone) this.#kernel.event(event);
+    if (event.type === "link") this.#refreshLink(event.link, event.gone);
     if (drifted === undefined || this.#suspended.has(drifted)) return;
     this.deps.log.info("vip not as wanted, repaired", { vip: drifted, gone });
     this.#vips.refresh(drifted);
@@ -119,37 +147,39 @@ export class Engine implements AsyncDisposable {
   kernelDump(links: readonly Link[], addresses: readonly LinkAddress[], routes: readonly Route[]): void {
     this.#kernel.dump(links, addresses, routes);
     this.#refreshWhere(() => true);
+    for (const key of this.#plan?.wants.link.keys() ?? []) this.#links.refresh(key);
   }
 
   /** Runs a pass now and waits until every VIP is where the plan wants it, or has failed. */
   async settle(): Promise<void> {
     this.#pass();
     await this.#vips.settle();
+    await Promise.all([this.#dnat.settle(), this.#links.settle()]);
   }
 
   /** Stops planning. What is held stays until its lifetime ends, unless `settle` removed it before. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#loop.stop();
+    this.#endpointsLoop.stop();
     this.#kernel[Symbol.dispose]();
-    this.#sweepAgain?.cancel();
-    this.#closing.abort(new DOMException("closing", "AbortError"));
-    for (const sync of [this.#vips, this.#statuses, this.#events]) sync.stop();
-    await this.#arp[Symbol.asyncDispose]();
+    for (const timer of this.#inUse.values()) timer.cancel();
+    this.#writers.stop();
+    for (const mode of [this.#vips, this.#dnat, this.#links]) await mode[Symbol.asyncDispose]();
   }
 
-  /** Without the right to write Events the program does its work all the same, and says so once. */
-  async #writeEvent(event: EventDraft, signal: AbortSignal): Promise<void> {
-    try {
-      await this.deps.events.write(event, signal);
-    } catch (error) {
-      if ((error as Partial<KubeErrorShape>).code !== "forbidden") throw error;
-      if (!this.#eventsForbidden) this.deps.log.warn("events are not written", { error: messageOf(error) });
-      this.#eventsForbidden = true;
-    }
+  #learnEndpoints(): void {
+    const endpoints = this.#endpoints.update(this.#slices);
+    if (endpoints !== this.#world.endpoints) this.learn({ endpoints });
   }
 
   #refreshWhere(which: (vip: Vip) => boolean): void {
     for (const [key, vip] of this.#plan?.wants.arp ?? []) if (which(vip)) this.#vips.refresh(key);
+  }
+
+  /** A link that we made, and that somebody removed or set down. */
+  #refreshLink({ name, up }: Link, gone: boolean): void {
+    if (up && !gone) return;
+    for (const key of this.#plan?.wants.link.keys() ?? []) if (key === name) this.#links.refresh(key);
   }
 
   #reported(key: VipKey, what: ModeReport): void {
@@ -172,70 +202,51 @@ export class Engine implements AsyncDisposable {
 
   #pass(): void {
     const { ownership } = this.deps;
-    this.#world = { ...this.#world, ownership: ownership.states(), observed: this.#vips.observed() };
+    const observed = { observed: this.#vips.observed(), observedLinks: this.#links.observed(), observedDnat: this.#dnat.observed() };
+    this.#world = { ...this.#world, ...observed, ownership: ownership.states() };
     const next = plan(this.#world, this.config.plan, this.#memo);
     this.#logSkips(this.#plan?.skipped, next.skipped);
     for (const problem of next.problems) if (this.#plan?.problems.includes(problem) !== true) this.deps.log.error("not as configured", { problem });
-    this.#plan = next;
+    const before = this.#newest;
+    this.#world = { ...this.#world, grants: next.grants };
+    this.#newest = { world: this.#world, plan: next };
+    this.#links.set(next.wants.link);
+    this.#dnat.set(next.wants.dnat);
     this.#vips.set(next.wants.arp);
-    this.#statuses.set(next.statuses);
-    this.#events.set(next.events);
+    this.#writers.set(next);
+    this.deps.planned(this.#newest, before);
     ownership.campaign(next.campaigns);
-    if (next.settled && !this.#swept) {
-      this.#swept = true;
-      void this.#sweep();
-    }
+    this.#remember(next.wants.arp);
+    if (next.settled) for (const mode of [this.#vips, this.#dnat, this.#links]) mode.sweep();
   }
 
-  /** What an earlier life left and the plan does not want goes; once, when it is first known what is wanted. */
-  async #sweep(): Promise<void> {
-    try {
-      for (const { key, describe } of await this.#arp.held(this.#closing.signal)) {
-        if (this.#plan?.wants.arp.has(key) === true) continue;
-        this.deps.log.info("leftover removed", { vip: key, was: describe });
-        await this.#arp.down(key, "leftover", this.#closing.signal);
-      }
-    } catch (error) {
-      if (this.#closing.signal.aborted) return;
-      this.deps.log.warn("leftovers not removed, tried again", { error: messageOf(error) });
-      this.#sweepAgain = this.deps.clock.after(SYNC.lastRetryMs, () => void this.#sweep());
-    }
+  /** What is let go is no longer in the plan, but its fence says why. */
+  #remember(wants: ReadonlyMap<VipKey, Vip>): void {
+    this.#fences = new Map([...wants].map(([key, { ownership }]) => [key, ownership]));
   }
 
-  async #letGo(key: VipKey, signal: AbortSignal): Promise<void> {
-    const ownership = ownershipOf(splitVipKey(key).address, this.config.plan);
-    const reason: DownReason = this.#world.ownership.get(ownership)?.held === true ? "unwanted" : "notOwner";
+  #letGo(key: VipKey): "unwanted" | "notOwner" {
     this.#suspended.delete(key);
     // Who else announced it is of interest only while it is held.
     if (this.#world.conflicts.has(key)) this.learn({ conflicts: new Map([...this.#world.conflicts].filter(([other]) => other !== key)) });
-    await this.#arp.down(key, reason, signal);
-    this.deps.log.info("vip removed", { vip: key, reason });
+    const ownership = this.#fences.get(key);
+    return ownership === undefined || this.#world.ownership.get(ownership)?.held === true ? "unwanted" : "notOwner";
   }
 
-  /** A sync whose values are written once each; taking a value away undoes nothing. */
-  #writer<K, V>(
-    { same }: Pick<SyncConfig<V>, "same">,
-    what: string,
-    write: (value: V, signal: AbortSignal) => Promise<void>,
-  ): KeyedSync<K, V, void> {
-    const verbs = {
-      up: async (_key: K, value: V, signal: AbortSignal): Promise<void> => write(value, AbortSignal.any([signal, this.#closing.signal])),
-      down: async (): Promise<void> => undefined,
-    };
-    return new KeyedSync<K, V, void>({ ...SYNC, concurrency: 8, same }, verbs, { ...this.#syncDeps<K>(what), changed: () => undefined });
-  }
-
-  #syncDeps<K>(what: string): SyncDeps<K> {
-    const { clock, random, log } = this.deps;
-    return {
-      clock,
-      random,
-      changed: () => this.#loop.wake(),
-      failed: (key, verb, error, retryMs) => {
-        if (this.#closing.signal.aborted) return;
-        log.warn("not done, tried again", { what, key, verb, error: messageOf(error), retryMs: Math.round(retryMs) });
-      },
-    };
+  /** The allocator gives out another address for a while. */
+  #failed(error: unknown): void {
+    if (!(error instanceof AddressInUse)) return;
+    const { address } = error;
+    this.#inUse.get(address)?.cancel();
+    const known = this.#inUse.has(address);
+    this.#inUse.set(
+      address,
+      this.deps.clock.after(IN_USE_MS, () => {
+        this.#inUse.delete(address);
+        this.learn({ inUse: new Set(this.#inUse.keys()) });
+      }),
+    );
+    if (!known) this.learn({ inUse: new Set(this.#inUse.keys()) });
   }
 
   #logSkips(before: ReadonlyMap<ServiceKey, SkipReason> | undefined, after: ReadonlyMap<ServiceKey, SkipReason>): void {
@@ -249,4 +260,12 @@ export class Engine implements AsyncDisposable {
 /** Owners and ports may differ: what is held is the same. */
 function sameVip(a: Vip, b: Vip): boolean {
   return a.key === b.key && a.prefix === b.prefix && a.ownership === b.ownership;
+}
+
+function sameLink(a: LinkWant, b: LinkWant): boolean {
+  return a.key === b.key && a.parent === b.parent && a.vlan === b.vlan;
+}
+
+function sameDnat(a: Dnat, b: Dnat): boolean {
+  return a.key === b.key && JSON.stringify(a.ports) === JSON.stringify(b.ports);
 }

@@ -32,7 +32,7 @@ export function observe(rule: RuleName, view: ServiceView): Seen {
   const { service, input } = view;
   switch (rule) {
     case "lists":
-      return passed(`${input.world.services?.size ?? 0} Services known`);
+      return passed(`complete, Services: ${input.world.services?.size ?? 0}`);
     case "type":
       return passed(typeText(service, input));
     case "ignore":
@@ -142,6 +142,6 @@ function statusSeen({ input, key, api }: ServiceView): Seen {
   const has = `${api.ingress.join(", ") || "no address"}, node ${api.node ?? "not named"}`;
   const wish = input.plan.statuses.get(key);
   if (wish === undefined) return api.ingress.length === 0 ? { outcome: "pending", text: has } : passed(has);
-  const wished = (wish.ingress ?? []).map(({ ip, hostname }) => String(ip ?? hostname ?? "?"));
+  const wished = (wish.ingress ?? []).map(({ ip, hostname }) => (typeof ip === "string" ? ip : typeof hostname === "string" ? hostname : "?"));
   return { outcome: "pending", text: `${has}; being written: ${wished.join(", ") || "no address"}` };
 }

@@ -39,6 +39,8 @@ export interface RuleEntry {
   next(asker: Asker): string;
 }
 
+// The commands are to be pasted into a shell: what is to be filled in is in capitals, and nothing is in angle brackets.
+
 /** `-n namespace service/name` for kubectl. */
 function named(key: ServiceKey): string {
   const [namespace = "", name = ""] = key.split("/");
@@ -55,7 +57,7 @@ function endpointsOf(key: ServiceKey): string {
   return `kubectl -n ${namespace} get endpointslices -l kubernetes.io/service-name=${name}`;
 }
 
-const setAddress = ({ key }: Asker): string => annotate(key, "kube-vip.io/loadbalancerIPs=<free address of the LAN>");
+const setAddress = ({ key }: Asker): string => annotate(key, "kube-vip.io/loadbalancerIPs=ADDRESS");
 const entry = (rule: RuleName, next: RuleEntry["next"]): RuleEntry => ({ rule, next });
 
 /** Every reason: which rule it belongs to and what to do. The compiler asks for a line for each new code. */
@@ -67,7 +69,7 @@ export const REASONS: Readonly<Record<SkipCode | ComingCode, RuleEntry>> = {
   noAddress: entry("address", (asker) => `name one: ${setAddress(asker)}`),
   invalidAddress: entry("address", (asker) => `correct the address: ${setAddress(asker)}`),
   invalidRomana: entry("address", ({ key }) => `correct the annotation, or remove it: ${annotate(key, "romanaip- romanavip-")}`),
-  noPool: entry("address", ({ key }) => `add a pool for this namespace to the ConfigMap (cidr-<namespace>, range-<namespace>, cidr-global), or: ${annotate(key, "kube-vip.io/loadbalancerIPs=<address>")}`),
+  noPool: entry("address", ({ key }) => `add a pool for this namespace to the ConfigMap (cidr-<namespace>, range-<namespace>, cidr-global), or: ${annotate(key, "kube-vip.io/loadbalancerIPs=ADDRESS")}`),
   poolExhausted: entry("address", () => "make the pool larger in its ConfigMap, or delete Services that hold addresses of it"),
   dhcpNotSupported: entry("address", (asker) => `name an address instead of 0.0.0.0: ${setAddress(asker)}`),
   unresolvedName: entry("address", () => "correct the name or its DNS record; it is asked for again by itself"),

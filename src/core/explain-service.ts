@@ -12,8 +12,12 @@ export type VerdictKind = "here" | "elsewhere" | "pending" | "no";
 
 export interface Verdict {
   readonly kind: VerdictKind;
-  /** `served here since ...`, `served by node n2`, `not served: <rule>: <what was seen>` */
+  /** `served here (node n1)`, `served by node n2`, `not served: <rule>: <what was seen>` */
   readonly text: string;
+  /** Since when it is up here, or the other node holds it; null where it is not served, or not known. */
+  readonly since: SinceReport | null;
+  /** What is not well although it is served; empty where all is. */
+  readonly but: string;
 }
 
 /** One rule that was looked at. */
@@ -113,30 +117,27 @@ function refused(rule: RuleName, { code, message }: SkipReason, asker: Asker): S
   return { rule, outcome: "refused", observed: message, code, next: REASONS[code].next(asker) };
 }
 
-function verdict(view: ServiceView, steps: readonly StepReport[]): Verdict {
-  const { vips, ownership, api, skip } = view;
+function verdict({ vips, ownership, api, skip, input }: ServiceView, steps: readonly StepReport[]): Verdict {
   const up = vips.filter(({ state }) => state === "up");
   const refusal = steps.find(({ outcome }) => outcome === "refused");
-  if (up.length > 0) return { kind: "here", text: hereText(view, up, refusal) };
-  if (refusal?.rule === "ownership" && ownership.holder !== "" && !ownership.mine && skip?.code === "notOwner") {
+  if (up.length > 0) return { kind: "here", text: `served here (node ${input.world.node})`, since: up[0]?.since ?? null, but: butText(vips.length - up.length, vips.length, refusal) };
+  if (skip?.code === "notOwner" && ownership.holder !== "" && !ownership.mine) {
     const { holder } = ownership;
-    if (api.node === holder && api.ingress.length > 0) return { kind: "elsewhere", text: `served by node ${holder}${sinceText(ownership.since, "which holds the ownership")}` };
-    return { kind: "pending", text: `node ${holder} holds the ownership, but its status does not say yet that it is served there` };
+    if (api.node === holder && api.ingress.length > 0) return { kind: "elsewhere", text: `served by node ${holder}`, since: ownership.since, but: "" };
+    return { kind: "pending", text: `node ${holder} holds the ownership, but the API does not say yet that it is served there`, since: null, but: "" };
   }
-  if (refusal !== undefined) return { kind: "no", text: `not served: ${refusal.rule}: ${refusal.observed}` };
-  const waiting = steps.find(({ outcome }) => outcome === "pending");
-  return { kind: "pending", text: `not served yet: ${waiting === undefined ? "no address is wanted" : `${waiting.rule}: ${waiting.observed}`}` };
+  const blocking = refusal ?? steps.find(({ outcome }) => outcome === "pending");
+  const what = blocking === undefined ? "no address is wanted" : `${blocking.rule}: ${blocking.observed}`;
+  return refusal === undefined ? { kind: "pending", text: `not served yet: ${what}`, since: null, but: "" } : notServed(what);
 }
 
-function hereText({ vips, input }: ServiceView, up: readonly VipReport[], refusal: StepReport | undefined): string {
-  const text = `served here (node ${input.world.node})${sinceText(up[0]?.since ?? null, "up")}`;
-  const missing = vips.length - up.length;
-  if (missing > 0) return `${text}, but ${missing} of ${vips.length} addresses ${missing === 1 ? "is" : "are"} not up`;
-  return refusal === undefined ? text : `${text}, but ${refusal.rule}: ${refusal.observed}`;
+function notServed(what: string): Verdict {
+  return { kind: "no", text: `not served: ${what}`, since: null, but: "" };
 }
 
-function sinceText(moment: SinceReport | null, what: string): string {
-  return moment === null ? "" : `, ${what} since ${moment.at}`;
+function butText(missing: number, all: number, refusal: StepReport | undefined): string {
+  if (missing > 0) return `${missing} of ${all} addresses ${missing === 1 ? "is" : "are"} not up`;
+  return refusal === undefined ? "" : `${refusal.rule}: ${refusal.observed}`;
 }
 
 function lastFailure({ input, key, vips }: ServiceView): FailureReport | null {
@@ -157,6 +158,5 @@ function waitingReport({ world, config }: ExplainInput, key: ServiceKey): KnownR
   const asker: Asker = { key, node: world.node, holder: "", loadBalancerClass: config.loadBalancerClass };
   const observed = "the first complete list of Services has not come yet";
   const step: StepReport = { rule: "lists", outcome: "refused", observed, code: "waiting", next: REASONS.waiting.next(asker) };
-  const verdict: Verdict = { kind: "no", text: `not served: lists: ${observed}` };
-  return { type: "known", service: key, node: world.node, verdict, steps: [step], vips: [], api: { ingress: [], node: null }, lastFailure: null, events: [] };
+  return { type: "known", service: key, node: world.node, verdict: notServed(`lists: ${observed}`), steps: [step], vips: [], api: { ingress: [], node: null }, lastFailure: null, events: [] };
 }

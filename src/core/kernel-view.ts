@@ -43,7 +43,7 @@ export class KernelView implements Disposable {
     const defaults = routes.filter((route) => route.destination === undefined && route.table === MAIN_TABLE);
     defaults.sort((a, b) => a.family - b.family || a.metric - b.metric);
     const defaultLink = links.find((link) => link.index === defaults[0]?.linkIndex)?.name;
-    this.#tell({ defaultLink });
+    this.#tell({ defaultLink, gateways: new Set(routes.flatMap(({ gateway }) => gateway ?? [])) });
   }
 
   event(event: KernelEvent): void {

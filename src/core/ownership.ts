@@ -15,11 +15,13 @@ import type { Clock } from "../ports/clock.js";
 import type { KubeErrorShape, Lease, LeaseId, Leases } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
 import type { Fence } from "./mode.js";
-import type { OwnershipKey } from "./model.js";
+import type { OwnershipKey, RomanaKey } from "./model.js";
 import type { OwnershipState } from "./world.js";
 
 export interface OwnershipDeps {
   readonly leases: Leases;
+  /** The Lease of a key that comes and goes with its Service. */
+  leaseOf(key: RomanaKey): LeaseId;
   readonly clock: Clock;
   readonly log: Log;
   /** What `states` returns has changed. */
@@ -40,23 +42,39 @@ interface Seat {
   shown: OwnershipState;
   renewedAt: number | undefined;
   leaving: boolean;
+  /** It goes when nobody wants it any more and nothing of it is left to be given up. */
+  readonly passing: boolean;
+  wanted: boolean;
 }
 
-/** Ownership of single keys: one Lease each, one election machine each. Losing one never ends the process; it only changes what `states` says. */
+/** Ownership by key: one Lease each, one election machine each. Losing one never ends the process; it only changes what `states` says. */
 export class Ownership implements Fence, AsyncDisposable {
   readonly #seats = new Map<OwnershipKey, Seat>();
   readonly #movedListeners = new Set<(ownership: OwnershipKey) => void>();
   readonly #work = new Set<Promise<void>>();
   readonly #movedOnce: (() => void)[] = [];
   #closed = false;
+  #leaving = false;
+  readonly #failed: Promise<never>;
+  #fail: (error: unknown) => void = () => undefined;
 
   constructor(
     private readonly config: ElectionConfig,
     private readonly deps: OwnershipDeps,
-  ) {}
+  ) {
+    this.#failed = new Promise<never>((_resolve, reject) => {
+      this.#fail = reject;
+    });
+    // Whoever asks `failed` hears of it; that nobody does is no unhandled rejection.
+    this.#failed.catch(() => undefined);
+  }
 
   /** Starts to watch the Lease of `key`, without taking part. */
   watch(key: OwnershipKey, id: LeaseId): void {
+    this.#open(key, id, false);
+  }
+
+  #open(key: OwnershipKey, id: LeaseId, passing: boolean): void {
     const machine: Machine = new Drive<ElectionState<Lease>, ElectionEvent<Lease>, ElectionAction<Lease>>(
       {
         start: electionStart<Lease>(),
@@ -70,21 +88,31 @@ export class Ownership implements Fence, AsyncDisposable {
     const abort = new AbortController();
     const seen = (lease: Lease | undefined): void => this.#send(machine, { type: "seen", lease });
     const watch = this.deps.leases.watch(id, seen, abort.signal).catch((error: unknown) => {
-      if (!abort.signal.aborted) throw error;
+      if (!abort.signal.aborted) this.#fail(error);
     });
-    this.#seats.set(key, { id, machine, abort, watch, shown: { held: false, view: "unknown", holder: "", created: false }, renewedAt: undefined, leaving: false });
+    const shown: OwnershipState = { held: false, view: "unknown", holder: "", created: false };
+    this.#seats.set(key, { id, machine, abort, watch, shown, renewedAt: undefined, leaving: false, passing, wanted: true });
   }
 
-  /** How this node stands towards each key from now on; keys that are not named are left to others. */
+  /**
+   * How this node stands towards each key from now on; keys that are not named are left to others. The Lease of a key that comes and goes is watched from
+   * the first time that it is named.
+   */
   campaign(stances: ReadonlyMap<OwnershipKey, Stance>): void {
-    for (const [key, { machine }] of this.#seats) {
+    for (const key of stances.keys()) {
+      if (isPassing(key) && !this.#seats.has(key) && !this.#leaving) this.#open(key, this.deps.leaseOf(key), true);
+    }
+    for (const [key, seat] of this.#seats) {
       const stance = stances.get(key) ?? "out";
-      if (machine.state.stance !== stance) this.#send(machine, { type: "stance", stance });
+      seat.wanted = stances.has(key);
+      if (seat.machine.state.stance !== stance) this.#send(seat.machine, { type: "stance", stance });
+      this.#close(key, seat);
     }
   }
 
   /** Gives up every Lease held here; addresses may stay until the heir is seen, for a bounded time (`heldUntil` says how long). */
   leave(): void {
+    this.#leaving = true;
     for (const { machine } of this.#seats.values()) this.#send(machine, { type: "stance", stance: "leave" });
   }
 
@@ -149,8 +177,17 @@ export class Ownership implements Fence, AsyncDisposable {
   }
 
   /** Rejects when a watch ends although nobody ended it: a bug, which must not pass in silence. */
-  async failed(): Promise<void> {
-    await Promise.all([...this.#seats.values()].map(({ watch }) => watch));
+  async failed(): Promise<never> {
+    return this.#failed;
+  }
+
+  /** Forgets a key that nobody wants, once nothing of it is held or on its way. */
+  #close(key: OwnershipKey, seat: Seat): void {
+    const { state } = seat.machine;
+    if (!seat.passing || seat.wanted || seat.shown.held || state.releasing || state.inFlight.length > 0) return;
+    this.#seats.delete(key);
+    seat.machine.stop();
+    seat.abort.abort(new DOMException("no longer wanted", "AbortError"));
   }
 
   #moved(key: OwnershipKey, state: ElectionState<Lease>): void {
@@ -175,6 +212,7 @@ export class Ownership implements Fence, AsyncDisposable {
     }
     for (const resolve of this.#movedOnce.splice(0)) resolve();
     if ((renewed || leaving) && shown.held) for (const listener of this.#movedListeners) listener(key);
+    this.#close(key, seat);
   }
 
   #act(key: OwnershipKey, action: ElectionAction<Lease>): void {
@@ -210,6 +248,10 @@ export class Ownership implements Fence, AsyncDisposable {
       return action.type === "read" ? { type: "readFailed" } : { type: "failed", id: action.id, conflict };
     }
   }
+}
+
+function isPassing(key: OwnershipKey): key is RomanaKey {
+  return key.startsWith("romana/");
 }
 
 /** Somebody else was quicker. A Lease that cannot be found is one that was deleted, unless it was to be made: then its namespace is missing. */

@@ -1,5 +1,12 @@
+import { inRanges, ipToNumber } from "../lib/ip-range.js";
 import { familyOf, ipToBytes, type IpAddress } from "../lib/ip.js";
+import type { Service } from "../ports/kube.js";
+import type { LinkKey, LinkWant } from "./model.js";
+import { ifaceOf, poolOf } from "./pools.js";
 import type { World } from "./world.js";
+
+export const SERVICE_INTERFACE = "kube-vip.io/serviceInterface";
+export const SERVICE_VLAN = "kube-vip.io/serviceVLAN";
 
 export interface LinkPlanConfig {
   /** Link for the VIPs; undefined: the link of the default route. */
@@ -9,24 +16,40 @@ export interface LinkPlanConfig {
 }
 
 export type LinkChoice =
-  | { readonly type: "link"; readonly name: string }
-  | { readonly type: "none"; readonly code: "noInterface" | "linkDown"; readonly message: string };
+  | { readonly type: "link"; readonly name: string; readonly vlan?: VlanAsked | undefined }
+  /** The link is made first. */
+  | { readonly type: "pending"; readonly vlan: VlanAsked }
+  | { readonly type: "none"; readonly code: "noInterface" | "invalidInterface" | "linkDown"; readonly message: string };
+
+export type VlanAsked = Omit<LinkWant, "owners">;
 
 /** Link of the control-plane VIP, and of Services where nothing else is said. */
 export function mainLink(world: World, config: LinkPlanConfig): LinkChoice {
   return usable(world, config.iface ?? world.defaultLink, "no link is named and there is no default route");
 }
 
-/** Link for an address of a Service. */
-export function serviceLink(world: World, config: LinkPlanConfig, address: IpAddress): LinkChoice {
-  if (config.servicesIface === undefined) return mainLink(world, config);
-  if (config.servicesIface !== "auto") return usable(world, config.servicesIface, "");
-  return usable(world, linkOfSubnet(world, address), `no link of this node has a subnet that holds ${address}`);
+/** Link for an address of a Service: its VLAN, its interface, the pool's, the setting. */
+export function serviceLink(world: World, config: LinkPlanConfig, asked: { readonly address: IpAddress; readonly service: Service; readonly pool?: string | undefined }): LinkChoice {
+  const vlan = asked.service.annotations[SERVICE_VLAN];
+  if (vlan !== undefined && vlan !== "") return vlanLink(world, vlan);
+  const own = asked.service.annotations[SERVICE_INTERFACE];
+  const name = own === undefined || own === "" ? (asked.pool ?? config.servicesIface) : own;
+  if (name === undefined) return mainLink(world, config);
+  if (name !== "auto") return usable(world, name, "");
+  return usable(world, linkOfSubnet(world, asked.address), `no link of this node has a subnet that holds ${asked.address}`);
+}
+
+/** Link for an address of a pool, where the pools name one. */
+export function poolLink({ pools }: World, namespace: string, address: IpAddress): string | undefined {
+  const iface = pools === undefined ? undefined : ifaceOf(pools, namespace);
+  const pool = pools === undefined || iface === undefined ? undefined : poolOf(pools, namespace);
+  return pool !== undefined && inRanges(pool.ranges[familyOf(address)], ipToNumber(address)) ? iface : undefined;
 }
 
 /** True where a node has some link on which it could serve Services. */
 export function canServe(world: World, config: LinkPlanConfig): boolean {
-  if (config.servicesIface !== "auto") return serviceLink(world, config, "0.0.0.0" as IpAddress).type === "link";
+  if (config.servicesIface === undefined) return mainLink(world, config).type === "link";
+  if (config.servicesIface !== "auto") return usable(world, config.servicesIface, "").type === "link";
   return [...world.links.values()].some((link) => !link.loopback && !world.badLinks.has(link.name));
 }
 
@@ -39,6 +62,26 @@ export function configured(world: World, address: IpAddress): { readonly link: s
   return undefined;
 }
 
+/** Prefix length of the subnet of this link that holds the address. */
+export function subnetPrefix(world: World, link: string, address: IpAddress): number | undefined {
+  const holding = (world.subnets.get(link) ?? []).filter((subnet) => holds(subnet.address, subnet.prefix, address));
+  return holding.length === 0 ? undefined : Math.max(...holding.map(({ prefix }) => prefix));
+}
+
+/** `eth0.200`: parent and tag, as kube-vip reads it. */
+function vlanLink(world: World, text: string): LinkChoice {
+  const [, parent, tag] = /^([^.\s/]+)\.(\d{1,4})$/.exec(text) ?? [];
+  const vlan = Number(tag);
+  if (parent === undefined || vlan < 1 || vlan > 4094 || text.length > 15) {
+    const message = `${SERVICE_VLAN} is "${text}": expected a link and a tag from 1 to 4094, such as eth0.200, of 15 characters at the most`;
+    return { type: "none", code: "invalidInterface", message };
+  }
+  const below = usable(world, parent, "");
+  if (below.type === "none") return below;
+  const asked: VlanAsked = { key: text as LinkKey, parent, vlan };
+  return world.links.has(text) && !world.badLinks.has(text) ? { type: "link", name: text, vlan: asked } : { type: "pending", vlan: asked };
+}
+
 function usable(world: World, name: string | undefined, missing: string): LinkChoice {
   if (name === undefined) return { type: "none", code: "noInterface", message: missing };
   if (!world.links.has(name)) return { type: "none", code: "noInterface", message: `${name} is not there` };
@@ -49,10 +92,9 @@ function usable(world: World, name: string | undefined, missing: string): LinkCh
 /** The link with the longest prefix that holds the address; our own VIPs do not count. */
 function linkOfSubnet(world: World, address: IpAddress): string | undefined {
   let best: { readonly name: string; readonly prefix: number } | undefined;
-  for (const [name, subnets] of world.subnets) {
-    for (const subnet of subnets) {
-      if (holds(subnet.address, subnet.prefix, address) && subnet.prefix > (best?.prefix ?? 0)) best = { name, prefix: subnet.prefix };
-    }
+  for (const name of world.subnets.keys()) {
+    const prefix = subnetPrefix(world, name, address);
+    if (prefix !== undefined && prefix > (best?.prefix ?? 0)) best = { name, prefix };
   }
   return best?.name;
 }

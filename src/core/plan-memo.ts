@@ -1,37 +1,66 @@
+import { parseIp, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
+import { layOut, type Layout, type LayoutConfig, type LayoutWorld } from "./layout.js";
 import { serviceKey, type ServiceKey } from "./model.js";
-import { askedAddresses, type Asked, type ServicePlanConfig } from "./plan-service.js";
+import { askedOf, type Asked, type ServicePlanConfig } from "./plan-service.js";
 import { recordedAddresses } from "./status.js";
+import type { World } from "./world.js";
 
 /** What follows from a Service alone. */
 export interface ServiceFacts {
   readonly key: ServiceKey;
   readonly asked: Asked;
   /** Addresses that we wrote into its status. */
-  readonly recorded: readonly string[] | undefined;
+  readonly recorded: readonly IpAddress[] | undefined;
 }
 
 /** Remembers between passes what has not changed: a Service changes only by being replaced. For one configuration. */
 export class PlanMemo {
   #facts = new WeakMap<Service, ServiceFacts>();
   #sortedOf: ReadonlyMap<ServiceKey, Service> | undefined;
-  #sorted: readonly Service[] = [];
+  #sorted: readonly (readonly [Service, ServiceFacts])[] = [];
+  #reservedOf: readonly unknown[] = [];
+  #reserved: ReadonlySet<IpAddress> = new Set();
+  #layoutOf: readonly unknown[] = [];
+  #layout: Layout = { placed: [], grants: new Map() };
 
-  facts(service: Service, config: ServicePlanConfig): ServiceFacts {
-    const known = this.#facts.get(service);
-    if (known !== undefined) return known;
-    const facts: ServiceFacts = { key: serviceKey(service), asked: askedAddresses(service, config), recorded: recordedAddresses(service) };
-    this.#facts.set(service, facts);
-    return facts;
+  /** Addresses that are never given out; made anew only when something that they come from has changed. */
+  reserved(world: World, make: (world: World) => ReadonlySet<IpAddress>): ReadonlySet<IpAddress> {
+    const from = [world.subnets, world.nodeAddresses, world.gateways, world.apiHost];
+    if (from.some((part, i) => part !== this.#reservedOf[i])) {
+      this.#reservedOf = from;
+      this.#reserved = make(world);
+    }
+    return this.#reserved;
+  }
+
+  /** Which Service gets what; made anew only when something that it depends on has changed. */
+  layout(services: ReadonlyMap<ServiceKey, Service> | undefined, world: LayoutWorld, config: LayoutConfig & ServicePlanConfig): Layout {
+    const from = [services, world.names, world.pools, world.grants, world.inUse, world.reserved, world.allocates];
+    if (from.some((part, i) => part !== this.#layoutOf[i])) {
+      this.#layoutOf = from;
+      this.#layout = layOut(this.#sort(services, config), world, config);
+    }
+    return this.#layout;
   }
 
   /** Oldest first; of the same age by name. */
-  sorted(services: ReadonlyMap<ServiceKey, Service> | undefined): readonly Service[] {
+  #sort(services: ReadonlyMap<ServiceKey, Service> | undefined, config: ServicePlanConfig): readonly (readonly [Service, ServiceFacts])[] {
     if (services === undefined) return [];
     if (services !== this.#sortedOf) {
       this.#sortedOf = services;
-      this.#sorted = [...services.values()].sort((a, b) => a.createdAt - b.createdAt || (serviceKey(a) < serviceKey(b) ? -1 : 1));
+      const known = [...services.values()].map((service): [Service, ServiceFacts] => [service, this.#factsOf(service, config)]);
+      this.#sorted = known.sort(([a, { key: keyA }], [b, { key: keyB }]) => a.createdAt - b.createdAt || (keyA < keyB ? -1 : 1));
     }
     return this.#sorted;
+  }
+
+  #factsOf(service: Service, config: ServicePlanConfig): ServiceFacts {
+    const known = this.#facts.get(service);
+    if (known !== undefined) return known;
+    const recorded = recordedAddresses(service)?.flatMap((text) => parseIp(text) ?? []);
+    const facts: ServiceFacts = { key: serviceKey(service), asked: askedOf(service, config), recorded };
+    this.#facts.set(service, facts);
+    return facts;
   }
 }

@@ -1,5 +1,8 @@
-import { parseIp, unusableAsVip, type IpAddress } from "../lib/ip.js";
+import { isDnsName } from "../lib/dns-name.js";
+import { familyOf, parseIp, unusableAsVip, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
+import { romanaOf } from "./romana.js";
+import { recordedAddresses, VIP_HOST } from "./status.js";
 
 /** Closed list of why a Service is not served here. */
 export type SkipCode =
@@ -7,13 +10,27 @@ export type SkipCode =
   | "ignored"
   | "otherClass"
   | "noAddress"
+  | "poolExhausted"
   | "invalidAddress"
+  | "invalidRomana"
+  | "unresolvedName"
+  | "dhcpNotSupported"
   | "noInterface"
+  | "invalidInterface"
   | "linkDown"
+  | "linkPending"
   | "addressOfNode"
+  | "addressOfGateway"
+  | "addressOfApi"
   | "addressInUse"
+  | "addressTaken"
+  | "portConflict"
+  | "noEndpoints"
+  | "holderHasNoEndpoint"
+  | "dataplaneNotReady"
   | "notOwner"
-  | "foreignController";
+  | "foreignController"
+  | "waiting";
 
 export interface SkipReason {
   readonly code: SkipCode;
@@ -22,50 +39,119 @@ export interface SkipReason {
 }
 
 /** A person has to change something: told once, as an Event. */
-export const TELLING: ReadonlySet<SkipCode> = new Set<SkipCode>(["invalidAddress", "addressOfNode", "addressInUse", "foreignController"]);
+export const TELLING: ReadonlySet<SkipCode> = new Set<SkipCode>([
+  "poolExhausted",
+  "invalidAddress",
+  "invalidRomana",
+  "unresolvedName",
+  "dhcpNotSupported",
+  "invalidInterface",
+  "addressOfNode",
+  "addressOfGateway",
+  "addressOfApi",
+  "addressInUse",
+  "addressTaken",
+  "portConflict",
+  "holderHasNoEndpoint",
+  "foreignController",
+]);
 
 export const IGNORE = "kube-vip.io/ignore";
 export const LOAD_BALANCER_IPS = "kube-vip.io/loadbalancerIPs";
+/** MetalLB's spelling of the same wish. */
+export const METALLB_IPS = "metallb.io/loadBalancerIPs";
+/** The address that the allocator gave to a Service whose owner may be another node. */
+export const GRANTED = "vip.internal/granted";
 
 export interface ServicePlanConfig {
-  /** Services of another class are left alone; those without a class are served. */
+  /** Name of the load-balancer class that is served; may be empty. */
   readonly loadBalancerClass: string;
+  /** Legacy: also Services without a class are served. Otherwise only those whose class equals the name (an empty name: those without a class). */
+  readonly legacyClasses: boolean;
+  /** Legacy handling: Services without a class are left alone. */
+  readonly classOnly: boolean;
 }
+
+/** One thing that a Service asks for: an address, or a name that stands for one. */
+export type AskedEntry = { readonly address: IpAddress } | { readonly name: string };
 
 export type Asked =
-  | { readonly type: "addresses"; readonly addresses: readonly IpAddress[] }
+  /** `from` names the field or annotation. `romana`: the Service is owned by itself and follows its pods. */
+  | { readonly type: "entries"; readonly entries: readonly AskedEntry[]; readonly from: string; readonly romana: boolean }
+  /** It names none: one of the pool's. */
+  | { readonly type: "any"; readonly romana: boolean }
   | { readonly type: "skip"; readonly reason: SkipReason };
 
-/** The addresses that a Service asks for, or why it is none of ours. Looks at nothing but the Service. */
-export function askedAddresses(service: Service, config: ServicePlanConfig): Asked {
-  if (service.type !== "LoadBalancer") return skip("notLoadBalancer", `its type is ${service.type}`);
+/** What a Service asks for, or why it is none of ours. Looks at nothing but the Service. */
+export function askedOf(service: Service, config: ServicePlanConfig): Asked {
+  if (service.deleting) return skip("ignored", "it is being deleted");
   if (service.annotations[IGNORE] === "true") return skip("ignored", `${IGNORE} is "true"`);
-  const cls = service.loadBalancerClass;
-  if (cls !== undefined && cls !== config.loadBalancerClass) {
-    return skip("otherClass", `spec.loadBalancerClass is ${cls}, served are ${config.loadBalancerClass} and none`);
+  const romana = romanaOf(service.annotations);
+  if (romana.type === "invalid") return skip("invalidRomana", romana.message);
+  if (romana.type === "address") return { type: "entries", entries: [{ address: romana.address }], from: romana.from, romana: true };
+  if (romana.type === "auto") return granted(service) ?? { type: "any", romana: true };
+  if (service.type !== "LoadBalancer") return skip("notLoadBalancer", `its type is ${service.type}`);
+  const other = otherClass(service.loadBalancerClass, config);
+  return other === undefined ? askedOfLoadBalancer(service) : skip("otherClass", other);
+}
+
+/** As kube-vip: the annotation, then the status that is ours (spec.loadBalancerIP wins where it differs in the same family), then the spec. */
+function askedOfLoadBalancer(service: Service): Asked {
+  for (const name of [LOAD_BALANCER_IPS, METALLB_IPS]) {
+    const text = service.annotations[name];
+    if (text !== undefined && text.trim() !== "") return parseEntries(name, text);
   }
-  const source = addressSource(service);
-  if (source === undefined) return skip("noAddress", `neither ${LOAD_BALANCER_IPS} nor spec.loadBalancerIP is set`);
-  return parseAddresses(source.name, source.text);
+  const spec = service.loadBalancerIP?.trim() ?? "";
+  const announced = announcedAddresses(service);
+  if (announced.length === 0) return spec === "" ? { type: "any", romana: false } : parseEntries("spec.loadBalancerIP", spec);
+  if (spec === "") return entries("status", announced);
+  const asked = parseEntries("spec.loadBalancerIP", spec);
+  if (asked.type !== "entries") return asked;
+  const families = new Set(asked.entries.map((entry) => ("address" in entry ? familyOf(entry.address) : 4)));
+  const kept = announced.filter((address) => !families.has(familyOf(address))).map((address) => ({ address }));
+  return { ...asked, entries: [...asked.entries, ...kept] };
 }
 
-function addressSource(service: Service): { readonly name: string; readonly text: string } | undefined {
-  const annotated = service.annotations[LOAD_BALANCER_IPS];
-  if (annotated !== undefined && annotated.trim() !== "") return { name: LOAD_BALANCER_IPS, text: annotated };
-  const spec = service.loadBalancerIP;
-  return spec === undefined || spec === "" ? undefined : { name: "spec.loadBalancerIP", text: spec };
+/** Addresses that we, or a kube-vip before us, announced. Ours count by our record, also where somebody emptied the status. */
+function announcedAddresses(service: Service): readonly IpAddress[] {
+  const fromKubeVip = service.annotations[VIP_HOST] === undefined ? [] : service.ingress.flatMap(({ ip }) => ip ?? []);
+  return (recordedAddresses(service) ?? fromKubeVip).flatMap((text) => {
+    const address = parseIp(text);
+    return address === undefined || unusableAsVip(address) !== undefined ? [] : [address];
+  });
 }
 
-function parseAddresses(name: string, text: string): Asked {
-  const addresses: IpAddress[] = [];
+function granted(service: Service): Asked | undefined {
+  const addresses = (service.annotations[GRANTED] ?? "").split(",").flatMap((text) => parseIp(text.trim()) ?? []);
+  return addresses.length === 0 ? undefined : { ...entries(GRANTED, addresses), romana: true };
+}
+
+function entries(from: string, addresses: readonly IpAddress[]): Asked & { readonly type: "entries" } {
+  return { type: "entries", entries: addresses.map((address) => ({ address })), from, romana: false };
+}
+
+function otherClass(cls: string | undefined, { loadBalancerClass: served, legacyClasses, classOnly }: ServicePlanConfig): string | undefined {
+  const has = cls === undefined ? "spec.loadBalancerClass is not set" : `spec.loadBalancerClass is ${cls}`;
+  if (!legacyClasses) return (cls ?? "") === served ? undefined : `${has}, served is ${served === "" ? "none" : `${served} only`} (lb_class_legacy_handling is false)`;
+  if (cls === undefined) return classOnly ? `${has}, served is ${served} only (lb_class_only is true)` : undefined;
+  return cls === served ? undefined : `${has}, served are ${classOnly ? served : `${served} and none`}`;
+}
+
+function parseEntries(name: string, text: string): Asked {
+  const found = new Map<string, AskedEntry>();
   for (const part of text.split(",").map((p) => p.trim())) {
     const address = parseIp(part);
-    if (address === undefined) return skip("invalidAddress", `${name} has "${part}": expected an IP address such as 192.0.2.10`);
+    if (address === undefined) {
+      if (!isDnsName(part)) return skip("invalidAddress", `${name} has "${part}": expected an IP address such as 192.0.2.10, or a DNS name`);
+      found.set(part.toLowerCase(), { name: part.toLowerCase() });
+      continue;
+    }
+    if (address === "0.0.0.0" || address === "::") return skip("dhcpNotSupported", `${name} has ${address}, an address by DHCP: not served by this version`);
     const why = unusableAsVip(address);
     if (why !== undefined) return skip("invalidAddress", `${name} has ${address}, ${why}: expected a unicast address of the network`);
-    if (!addresses.includes(address)) addresses.push(address);
+    found.set(address, { address });
   }
-  return { type: "addresses", addresses };
+  return { type: "entries", entries: [...found.values()], from: name, romana: false };
 }
 
 function skip(code: SkipCode, message: string): Asked {

@@ -8,7 +8,8 @@ export const VIP_HOST = "kube-vip.io/vipHost";
 
 export interface StatusPatch {
   readonly service: Service;
-  readonly ingress: readonly Readonly<Record<string, unknown>>[];
+  /** Undefined: the status is left as it is, and only annotations are written. */
+  readonly ingress: readonly Readonly<Record<string, unknown>>[] | undefined;
   readonly annotations: Readonly<Record<string, string | null>>;
 }
 
@@ -20,13 +21,15 @@ export type StatusDecision =
 
 /** The patch that makes the Service say `addresses` are announced by `node`; none where it says so already. */
 export function announceStatus(service: Service, addresses: readonly IpAddress[], node: string): StatusDecision {
+  const annotations = { [ANNOUNCED]: JSON.stringify({ addresses, node }), [VIP_HOST]: node };
+  const said = Object.entries(annotations).every(([key, value]) => service.annotations[key] === value);
+  // Services of other types have no such status: the API drops it without a word.
+  if (service.type !== "LoadBalancer") return said ? { type: "none" } : { type: "patch", patch: { service, ingress: undefined, annotations } };
   const foreign = foreignEntries(service, addresses);
   if (foreign.length > 0) return { type: "foreign", entries: foreign };
-  const record = JSON.stringify({ addresses, node });
   const current = service.ingress.map((entry) => entry.ip);
   const same = current.length === addresses.length && addresses.every((address, i) => current[i] === address);
-  if (same && service.annotations[ANNOUNCED] === record && service.annotations[VIP_HOST] === node) return { type: "none" };
-  const annotations = { [ANNOUNCED]: record, [VIP_HOST]: node };
+  if (same && said) return { type: "none" };
   return { type: "patch", patch: { service, ingress: addresses.map((ip) => ({ ip })), annotations } };
 }
 
@@ -34,8 +37,10 @@ export function announceStatus(service: Service, addresses: readonly IpAddress[]
 export function clearStatus(service: Service): StatusDecision {
   const ours = recordedAddresses(service);
   if (ours === undefined) return { type: "none" };
+  const annotations = { [ANNOUNCED]: null, [VIP_HOST]: null };
+  if (service.type !== "LoadBalancer") return { type: "patch", patch: { service, ingress: undefined, annotations } };
   const ingress = service.ingress.filter(({ ip }) => ip === undefined || !ours.includes(ip)).map(({ raw }) => raw);
-  return { type: "patch", patch: { service, ingress, annotations: { [ANNOUNCED]: null, [VIP_HOST]: null } } };
+  return { type: "patch", patch: { service, ingress, annotations } };
 }
 
 export function sameStatusPatch(a: StatusPatch, b: StatusPatch): boolean {

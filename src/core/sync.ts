@@ -18,6 +18,8 @@ export interface SyncConfig<V> {
   readonly concurrency: number;
   readonly firstRetryMs: number;
   readonly lastRetryMs: number;
+  /** A changed value does not cut a pending retry short: for what is written to a place where many write. */
+  readonly paced?: boolean;
   /** True where the second value asks for nothing that the first has not done. */
   same(a: V, b: V): boolean;
 }
@@ -100,7 +102,8 @@ export class KeyedSync<K, V, O> {
     const before = entry.desired;
     entry.desired = value;
     if (before === undefined) entry.observation = { state: "pending" };
-    if (before === undefined || !this.config.same(before, value)) this.#mark(key, entry);
+    if (before !== undefined && (this.config.same(before, value) || (this.config.paced === true && entry.retry !== undefined))) return;
+    this.#mark(key, entry);
   }
 
   #unwant(key: K, entry: Entry<V, O>): void {

@@ -4,7 +4,11 @@ import type { LeaseView } from "../machine/election-state.js";
 import type { Health } from "../machine/health.js";
 import type { Link } from "../ports/kernel.js";
 import type { Service } from "../ports/kube.js";
-import type { OwnershipKey, ServiceKey, VipKey } from "./model.js";
+import type { Readiness } from "./dataplane.js";
+import type { ServiceEndpoints } from "./endpoints.js";
+import type { LinkKey, OwnershipKey, ServiceKey, VipKey } from "./model.js";
+import type { NameResult } from "./names.js";
+import type { Pools } from "./pools.js";
 import type { Observation } from "./sync.js";
 
 /** What is known of the owner of one key. */
@@ -36,8 +40,31 @@ export interface World {
   readonly defaultLink: string | undefined;
   /** Undefined until the first complete list. */
   readonly services: ReadonlyMap<ServiceKey, Service> | undefined;
+  /** What counts of the endpoints of each Service; undefined until the first complete list. */
+  readonly endpoints: ReadonlyMap<ServiceKey, ServiceEndpoints> | undefined;
+  /** Node name by address, of all nodes; empty where nodes cannot be listed. */
+  readonly nodeAddresses: ReadonlyMap<string, string>;
+  /** Next hops of this node's routes. */
+  readonly gateways: ReadonlySet<IpAddress>;
+  /** Host of the API server's URL. */
+  readonly apiHost: string | undefined;
+  /** Where addresses for Services come from; undefined until the ConfigMap, or its absence, is known. */
+  readonly pools: Pools | undefined;
+  /** By uid of the Service: addresses that were given to it and are not in its status yet. */
+  readonly grants: ReadonlyMap<string, readonly IpAddress[]>;
+  /** Addresses for which a host that is none of ours answered lately. */
+  readonly inUse: ReadonlySet<IpAddress>;
+  readonly names: ReadonlyMap<string, NameResult>;
+  /** By port on this node, as far as it was asked. */
+  readonly dataplane: ReadonlyMap<number, Readiness>;
+  /** By uid: why the API refused our entry in spec.externalIPs. */
+  readonly externalIPsRefused: ReadonlyMap<string, string>;
+  /** Uids of Services whose status somebody else keeps replacing. */
+  readonly rivals: ReadonlySet<string>;
   readonly ownership: ReadonlyMap<OwnershipKey, OwnershipState>;
   readonly observed: ReadonlyMap<VipKey, Observation<void>>;
+  readonly observedLinks: ReadonlyMap<LinkKey, Observation<void>>;
+  readonly observedDnat: ReadonlyMap<VipKey, Observation<void>>;
   /** Hosts that announced an address that is held here, by the newest such announcement. */
   readonly conflicts: ReadonlyMap<VipKey, MacAddress>;
   /** Of this node's API server; undefined where nobody asks. */
@@ -52,8 +79,21 @@ export function emptyWorld(node: string): World {
     subnets: new Map(),
     defaultLink: undefined,
     services: undefined,
+    endpoints: undefined,
+    nodeAddresses: new Map(),
+    gateways: new Set(),
+    apiHost: undefined,
+    pools: undefined,
+    grants: new Map(),
+    inUse: new Set(),
+    names: new Map(),
+    dataplane: new Map(),
+    externalIPsRefused: new Map(),
+    rivals: new Set(),
     ownership: new Map(),
     observed: new Map(),
+    observedLinks: new Map(),
+    observedDnat: new Map(),
     conflicts: new Map(),
     controlPlaneHealth: undefined,
   };

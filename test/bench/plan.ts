@@ -6,6 +6,7 @@ import { emptyWorld, type World } from "../../src/core/world.js";
 import { parseIp, type IpAddress } from "../../src/lib/ip.js";
 import type { Service } from "../../src/ports/kube.js";
 import { fakeLink } from "../fakes/kernel.js";
+import { PLAN_CONFIG, readyEndpoints } from "../core/given.js";
 import { fakeService } from "../fakes/service.js";
 import { figure, median } from "./lib/figures.js";
 import { benchOptions } from "./lib/options.js";
@@ -14,7 +15,7 @@ const BUDGET_MS = 2;
 const IFACE = "eth0";
 const NODE = "n1";
 
-const CONFIG = { services: true, controlPlane: [], controlPlanePort: 6443, iface: IFACE, servicesIface: undefined, loadBalancerClass: "kube-vip.io/kube-vip-class", legacyClasses: true, classOnly: false };
+const CONFIG = { ...PLAN_CONFIG, iface: IFACE };
 const LINK = fakeLink(2, IFACE);
 /** This node owns every Service. */
 const OWNED = { held: true, view: "mine", holder: NODE, created: true } as const;
@@ -46,6 +47,7 @@ function worldOf(count: number): World {
     links: new Map([[IFACE, LINK]]),
     defaultLink: IFACE,
     services: new Map(services.map((one) => [serviceKey(one), one])),
+    endpoints: readyEndpoints(services),
     ownership: new Map([["services", OWNED]]),
     observed: new Map(services.map((_, index) => [vipKey(IFACE, addressOf(index)), { state: "up", result: undefined }])),
   };

@@ -2,19 +2,24 @@ import { Engine } from "../../src/core/engine.js";
 import type { ServiceKey } from "../../src/core/model.js";
 import { Ownership } from "../../src/core/ownership.js";
 import { createArpMode } from "../../src/modes/arp.js";
+import { createDnatMode } from "../../src/modes/dnat.js";
+import { createLinkMode } from "../../src/modes/link.js";
 import type { Service } from "../../src/ports/kube.js";
 import type { FakeClock } from "../fakes/clock.js";
 import { FakeKernel } from "../fakes/kernel.js";
 import type { FakeKube } from "../fakes/kube.js";
 import { FakeLog } from "../fakes/log.js";
+import { FakeNft } from "../fakes/nft.js";
+import { PLAN_CONFIG, readyEndpoints } from "./given.js";
 
 const TIMINGS = { leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000, drift: 0.01, kernelLatenessMs: 1600, handOverMs: 1000, heirMs: 80, patienceMs: 2000, offerAgainMs: 30_000 };
 const MARKS = { services: 118, "control-plane": 119 };
-const PLAN = { services: true, controlPlane: [], controlPlanePort: 6443, iface: "eth0", servicesIface: undefined, loadBalancerClass: "c" };
+const PLAN = { ...PLAN_CONFIG, loadBalancerClass: "c" };
 
 /** One node: the real engine, ownership and ARP mode over a kernel and an API in memory. */
 export class Node implements AsyncDisposable {
   readonly log = new FakeLog();
+  readonly nft = new FakeNft();
   readonly #watching = new AbortController();
   readonly ownership: Ownership;
   readonly engine: Engine;
@@ -24,9 +29,11 @@ export class Node implements AsyncDisposable {
     readonly clock: FakeClock,
     readonly kube: FakeKube,
     readonly kernel = new FakeKernel(clock),
+    /** Every Service has a ready endpoint on every node; otherwise those that the API has. */
+    everywhere = true,
   ) {
     const { log } = this;
-    this.ownership = new Ownership({ ...TIMINGS, identity: name }, { leases: kube.leases, clock, log, changed: () => this.engine.wake() });
+    this.ownership = new Ownership({ ...TIMINGS, identity: name }, { leases: kube.leases, leaseOf: (key) => ({ namespace: "kube-system", name: key.replaceAll("/", ".") }), clock, log, changed: () => this.engine.wake() });
     this.engine = new Engine(
       { node: name, marks: MARKS, plan: PLAN },
       {
@@ -41,12 +48,17 @@ export class Node implements AsyncDisposable {
             { announce: { burstMs: [0, 50], refreshMs: 3000, packetsPerSecond: 500 }, marks: MARKS, serves: new Set(["services"]), duplicateCheck: true },
             { kernel, fence: this.ownership, clock, log, links: () => this.engine.world.links.values(), report },
           ),
+        link: () => createLinkMode({ serves: new Set(["services"]) }, { kernel, log }),
+        dnat: () => createDnatMode({ nft: this.nft }),
+        planned: () => undefined,
       },
     );
     kernel.listen((event) => this.engine.kernelEvent(event));
     this.engine.kernelDump(kernel.linkList, [], []);
     this.ownership.watch("services", { namespace: "kube-system", name: "plndr-svcs-lock" });
-    const learn = (services: ReadonlyMap<string, Service>): void => this.engine.learn({ services: services as ReadonlyMap<ServiceKey, Service> });
+    const learn = (services: ReadonlyMap<string, Service>): void =>
+      this.engine.learn({ services: services as ReadonlyMap<ServiceKey, Service>, ...(everywhere ? { endpoints: readyEndpoints(services.values()) } : {}) });
+    if (!everywhere) void kube.endpointSlices.watch(undefined, (slices) => this.engine.learnSlices(slices), this.#watching.signal);
     void kube.servicePort.watch(undefined, learn, this.#watching.signal);
   }
 

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { Engine } from "../../src/core/engine.js";
-import type { VipMode } from "../../src/core/mode.js";
 import type { MacAddress } from "../../src/lib/mac.js";
 import type { IpAddress } from "../../src/lib/ip.js";
 import type { FrameSocket, Link } from "../../src/ports/kernel.js";
@@ -10,6 +9,7 @@ import { FakeClock } from "../fakes/clock.js";
 import { FakeKernel } from "../fakes/kernel.js";
 import { FakeKube } from "../fakes/kube.js";
 import { FakeLog } from "../fakes/log.js";
+import { PLAN_CONFIG } from "./given.js";
 import { fakeService } from "../fakes/service.js";
 import { Node } from "./engine-node.js";
 
@@ -182,14 +182,13 @@ test("an Event that another trouble keeps from being written is written later", 
 test("a pass that throws is a bug, and comes out of `failed`", async () => {
   const clock = new FakeClock();
   const kube = new FakeKube();
-  const mode: VipMode<"arp"> = { name: "arp", up: async () => undefined, down: async () => undefined, held: async () => [], [Symbol.asyncDispose]: async () => undefined };
+  const verbs = { up: async () => undefined, down: async () => undefined, held: async () => [], [Symbol.asyncDispose]: async () => undefined };
   const states = (): never => {
     throw new TypeError("no states");
   };
-  const config = { services: true, controlPlane: [], controlPlanePort: 6443, iface: "eth0", servicesIface: undefined, loadBalancerClass: "c" };
   await using engine = new Engine(
-    { node: "n1", marks: { services: 118, "control-plane": 119 }, plan: config },
-    { clock, log: new FakeLog(), random: { float: () => 0.5 }, services: kube.servicePort, events: kube.eventPort, ownership: { states, campaign: () => undefined }, arp: () => mode },
+    { node: "n1", marks: { services: 118, "control-plane": 119 }, plan: PLAN_CONFIG },
+    { clock, log: new FakeLog(), random: { float: () => 0.5 }, services: kube.servicePort, events: kube.eventPort, ownership: { states, campaign: () => undefined }, arp: () => ({ name: "arp", ...verbs }), link: () => ({ name: "link", ...verbs }), dnat: () => ({ name: "dnat", ...verbs }), planned: () => undefined },
   );
   engine.wake();
   const failed = engine.failed.catch((error: unknown) => error);

@@ -255,7 +255,6 @@ describe("the end", () => {
     expect(bench.kube.requests).toBe(requests);
     expect(bench.record?.holderIdentity).toBe("n1");
     await bench.ownership[Symbol.asyncDispose]();
-    await bench.ownership.failed();
   });
 
   test("a watch that throws is a bug, and comes out of `failed`", async () => {

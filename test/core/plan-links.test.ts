@@ -3,6 +3,7 @@ import { canServe, mainLink, serviceLink, type LinkPlanConfig } from "../../src/
 import { emptyWorld, type Subnet, type World } from "../../src/core/world.js";
 import { parseIp, type IpAddress } from "../../src/lib/ip.js";
 import { fakeLink } from "../fakes/kernel.js";
+import { fakeService } from "../fakes/service.js";
 
 interface Given {
   readonly links?: readonly string[];
@@ -36,6 +37,10 @@ function world({ links = ["lo", "eth0", "eth1"], bad = [], defaultLink, subnets 
   };
 }
 
+function asked(address: string): Parameters<typeof serviceLink>[2] {
+  return { address: ip(address), service: fakeService() };
+}
+
 describe("link of the control plane, and of Services where nothing else is said", () => {
   const rows: readonly [string, Given, string | undefined, unknown][] = [
     ["the one that is named", { defaultLink: "eth1" }, "eth0", { type: "link", name: "eth0" }],
@@ -47,15 +52,15 @@ describe("link of the control plane, and of Services where nothing else is said"
   ];
   test.each(rows)("%s", (_name, given, iface, choice) => {
     expect(mainLink(world(given), { ...NOTHING, iface })).toEqual(choice);
-    expect(serviceLink(world(given), { ...NOTHING, iface }, ip("192.0.2.10"))).toEqual(choice);
+    expect(serviceLink(world(given), { ...NOTHING, iface }, asked("192.0.2.10"))).toEqual(choice);
   });
 });
 
 describe("link of a Service's address", () => {
   test("vip_servicesinterface comes before vip_interface, and is not replaced where it is bad", () => {
     const config = { iface: "eth0", servicesIface: "eth1" };
-    expect(serviceLink(world({}), config, ip("192.0.2.10"))).toEqual({ type: "link", name: "eth1" });
-    expect(serviceLink(world({ bad: ["eth1"] }), config, ip("192.0.2.10"))).toMatchObject({ code: "linkDown" });
+    expect(serviceLink(world({}), config, asked("192.0.2.10"))).toEqual({ type: "link", name: "eth1" });
+    expect(serviceLink(world({ bad: ["eth1"] }), config, asked("192.0.2.10"))).toMatchObject({ code: "linkDown" });
     expect(mainLink(world({ bad: ["eth1"] }), config)).toEqual({ type: "link", name: "eth0" });
   });
 
@@ -79,20 +84,20 @@ describe("link of a Service's address", () => {
   ])("auto: %s", (_name, address, name) => {
     const message = `no link of this node has a subnet that holds ${address}`;
     const choice = name === undefined ? { type: "none", code: "noInterface", message } : { type: "link", name };
-    expect(serviceLink(world({ subnets }), AUTO, ip(address))).toEqual(choice);
+    expect(serviceLink(world({ subnets }), AUTO, asked(address))).toEqual(choice);
   });
 
   test("auto: the longest prefix wins in whatever order the links are known", () => {
     const reversed = { eth1: subnets.eth1, eth0: subnets.eth0 };
-    expect(serviceLink(world({ subnets: reversed }), AUTO, ip("192.0.2.140"))).toEqual({ type: "link", name: "eth1" });
+    expect(serviceLink(world({ subnets: reversed }), AUTO, asked("192.0.2.140"))).toEqual({ type: "link", name: "eth1" });
   });
 
   test("auto: an IPv4 address is in no IPv6 subnet, whatever the bits", () => {
-    expect(serviceLink(world({ subnets: { eth0: ["c000:200::1/16"] } }), AUTO, ip("192.0.2.10"))).toMatchObject({ code: "noInterface" });
+    expect(serviceLink(world({ subnets: { eth0: ["c000:200::1/16"] } }), AUTO, asked("192.0.2.10"))).toMatchObject({ code: "noInterface" });
   });
 
   test("auto: a link that is bad is said to be so", () => {
-    expect(serviceLink(world({ subnets, bad: ["eth1"] }), AUTO, ip("192.0.2.140"))).toMatchObject({ code: "linkDown", message: "eth1 is down or has no carrier" });
+    expect(serviceLink(world({ subnets, bad: ["eth1"] }), AUTO, asked("192.0.2.140"))).toMatchObject({ code: "linkDown", message: "eth1 is down or has no carrier" });
   });
 });
 

@@ -9,15 +9,9 @@ import type { MacAddress } from "../../src/lib/mac.js";
 import type { Service } from "../../src/ports/kube.js";
 import { fakeLink } from "../fakes/kernel.js";
 import { fakeService } from "../fakes/service.js";
+import { PLAN_CONFIG, readyEndpoints } from "./given.js";
 
-const config: PlanConfig = {
-  services: true,
-  controlPlane: [],
-  controlPlanePort: 6443,
-  iface: "eth0",
-  servicesIface: undefined,
-  loadBalancerClass: "kube-vip.io/kube-vip-class",
-};
+const config = PLAN_CONFIG;
 const A = "192.0.2.10" as IpAddress;
 const B = "192.0.2.11" as IpAddress;
 const MINE: OwnershipState = { held: true, view: "mine", holder: "n1", created: false };
@@ -31,6 +25,7 @@ function world(part: Partial<World> = {}, services: readonly Service[] = [web]):
     ...emptyWorld("n1"),
     links: new Map([fakeLink(1, "lo"), fakeLink(2, "eth0"), fakeLink(3, "eth1")].map((link) => [link.name, link])),
     services: new Map(services.map((s): [ServiceKey, Service] => [serviceKey(s), s])),
+    endpoints: readyEndpoints(services),
     ownership: new Map([["services", MINE]]),
     ...part,
   };

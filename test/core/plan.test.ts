@@ -7,15 +7,9 @@ import { parseIp, type IpAddress } from "../../src/lib/ip.js";
 import type { Service } from "../../src/ports/kube.js";
 import { fakeLink } from "../fakes/kernel.js";
 import { fakeIngress, fakeService } from "../fakes/service.js";
+import { NO_POOLS, PLAN_CONFIG, readyEndpoints } from "./given.js";
 
-const config: PlanConfig = {
-  services: true,
-  controlPlane: [],
-  controlPlanePort: 6443,
-  iface: "eth0",
-  servicesIface: undefined,
-  loadBalancerClass: "kube-vip.io/kube-vip-class",
-};
+const config = PLAN_CONFIG;
 const MINE: OwnershipState = { held: true, view: "mine", holder: "n1", created: false };
 const THEIRS: OwnershipState = { held: false, view: "other", holder: "n2", created: false };
 
@@ -37,6 +31,8 @@ function world({ services, ownership = [["services", MINE]], up = [], links = ["
     ...emptyWorld("n1"),
     links: new Map(links.map((name, i) => [name, fakeLink(i + 1, name)])),
     services: services === undefined ? undefined : new Map(services.map((s): [ServiceKey, Service] => [serviceKey(s), s])),
+    pools: NO_POOLS,
+    endpoints: services === undefined ? undefined : readyEndpoints(services),
     ownership: new Map(ownership),
     observed: new Map(up.map((address) => [vipKey("eth0", ip(address)), { state: "up", result: undefined }])),
   };
@@ -116,7 +112,7 @@ describe("why a Service is not served", () => {
     ["ignored", { services: [{ ...web, annotations: { "kube-vip.io/ignore": "true" } }] }, { code: "ignored", message: expect.stringContaining("ignore") }],
     ["another class", { services: [{ ...web, loadBalancerClass: "x/y" }] }, { code: "otherClass", message: expect.stringContaining("x/y") }],
     ["no address", { services: [fakeService()] }, { code: "noAddress", message: expect.stringContaining("spec.loadBalancerIP") }],
-    ["not an address", { services: [{ ...web, loadBalancerIP: "192.0.2.300" }] }, { code: "invalidAddress", message: 'spec.loadBalancerIP has "192.0.2.300": expected an IP address such as 192.0.2.10' }],
+    ["not an address", { services: [{ ...web, loadBalancerIP: "192.0.2.300" }] }, { code: "invalidAddress", message: 'spec.loadBalancerIP has "192.0.2.300": expected an IP address such as 192.0.2.10, or a DNS name' }],
     ["multicast", { services: [{ ...web, loadBalancerIP: "224.0.0.1" }] }, { code: "invalidAddress", message: expect.stringContaining("a multicast address") }],
     ["loopback", { services: [{ ...web, loadBalancerIP: "127.0.0.1" }] }, { code: "invalidAddress", message: expect.stringContaining("a loopback address") }],
     ["no such link", { services: [web], links: ["lo"] }, { code: "noInterface", message: "eth0 is not there" }],
@@ -130,7 +126,7 @@ describe("why a Service is not served", () => {
   });
 
   test("a broken Service gets one Event, from the holder only, and harms no other", () => {
-    const broken = fakeService({ name: "broken", loadBalancerIP: "nonsense" });
+    const broken = fakeService({ name: "broken", loadBalancerIP: "no sense" });
     const mine = planned({ services: [broken, web] });
     expect([...mine.events.values()].map((e) => [e.type, e.reason, e.service.name])).toEqual([["Warning", "InvalidAddress", "broken"]]);
     expect(mine.wants.arp.size).toBe(1);

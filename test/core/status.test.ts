@@ -28,7 +28,7 @@ function patched(before: Service, decision: StatusDecision): Service {
   if (decision.type !== "patch") throw new Error(`expected a patch, got ${decision.type}`);
   const { ingress, annotations } = decision.patch;
   const kept = Object.entries({ ...before.annotations, ...annotations }).filter((pair): pair is [string, string] => pair[1] !== null);
-  const entries = ingress.map((raw) => entry(raw as Parameters<typeof entry>[0]));
+  const entries = (ingress ?? before.ingress.map(({ raw }) => raw)).map((raw) => entry(raw as Parameters<typeof entry>[0]));
   return { ...before, resourceVersion: "2", ingress: entries, annotations: Object.fromEntries(kept) };
 }
 

@@ -1,0 +1,76 @@
+import { CLOCK_DRIFT, KERNEL_LATENESS_MS } from "../config/load.js";
+import type { Settings } from "../config/settings.js";
+import type { EngineConfig } from "../core/engine.js";
+import type { Marks, OwnershipKey, RomanaKey } from "../core/model.js";
+import type { ElectionConfig } from "../machine/election-state.js";
+import type { LeaseId } from "../ports/kube.js";
+
+/** IFA_PROTO of the addresses that we make. */
+export const MARKS: Marks = { services: 118, "control-plane": 119 };
+/** How long a leaving holder keeps its addresses while no heir shows up. */
+export const HAND_OVER_MS = 1000;
+/** How long it keeps them beside its heir, at the most: it lets go when it hears the heir announce them. */
+const HEIR_MS = 60;
+/** How long a node whose API server is sick leaves a free Lease to others (less than it keeps the addresses), and when it offers it again. */
+const PATIENCE_MS = 700;
+const OFFER_AGAIN_MS = 30_000;
+
+export function electionConfig(settings: Settings, node: string): ElectionConfig {
+  return {
+    identity: node,
+    leaseDurationMs: settings.leaseSeconds * 1000,
+    renewDeadlineMs: settings.renewDeadlineSeconds * 1000,
+    retryPeriodMs: settings.retrySeconds * 1000,
+    drift: CLOCK_DRIFT,
+    kernelLatenessMs: KERNEL_LATENESS_MS,
+    handOverMs: HAND_OVER_MS,
+    heirMs: HEIR_MS,
+    patienceMs: PATIENCE_MS,
+    offerAgainMs: OFFER_AGAIN_MS,
+  };
+}
+
+export function engineConfig(settings: Settings, node: string): EngineConfig {
+  return {
+    node,
+    marks: MARKS,
+    plan: {
+      services: settings.services,
+      controlPlane: settings.controlPlane ? settings.address : [],
+      controlPlanePort: settings.port,
+      iface: settings.iface,
+      servicesIface: settings.servicesIface,
+      prefixes: settings.prefixes,
+      dnsMode: settings.dnsMode,
+      loadBalancerClass: settings.loadBalancerClass ?? "",
+      legacyClasses: settings.legacyClasses,
+      classOnly: settings.classOnly,
+      dataplaneCheck: settings.dataplaneCheck === "auto",
+      romanaByNft: settings.romanaDatapath === "nft",
+    },
+  };
+}
+
+/** The Leases that this process takes part in from the start. */
+export function leaseIds(settings: Settings): ReadonlyMap<OwnershipKey, LeaseId> {
+  const ids = new Map<OwnershipKey, LeaseId>();
+  if (settings.services) ids.set("services", leaseId(settings.servicesLease ?? "plndr-svcs-lock", settings));
+  if (settings.controlPlane) ids.set("control-plane", leaseId(settings.controlPlaneLease ?? "plndr-cp-lock", settings));
+  return ids;
+}
+
+/** The Lease of one Romana VIP: `vip-romana.<namespace>.<name>`. Neither part has a dot, so that no two are the same. */
+export function romanaLease(key: RomanaKey, settings: Settings): LeaseId {
+  const [, namespace = "", name = ""] = key.split("/");
+  return { namespace: leaseNamespace(settings), name: `vip-romana.${namespace}.${name}` };
+}
+
+/** `name` or `namespace/name`, as in kube-vip. */
+function leaseId(text: string, settings: Settings): LeaseId {
+  const [first = "", second] = text.split("/");
+  return second === undefined ? { namespace: leaseNamespace(settings), name: first } : { namespace: first, name: second };
+}
+
+function leaseNamespace({ controlPlaneNamespace }: Settings): string {
+  return controlPlaneNamespace ?? "kube-system";
+}

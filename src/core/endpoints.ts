@@ -1,0 +1,126 @@
+import { parseIp, type IpAddress } from "../lib/ip.js";
+import type { EndpointSlice } from "../ports/kube.js";
+import type { Port, ServiceKey } from "./model.js";
+
+/** A ready endpoint on this node, by the port of the Service that leads to it. */
+export interface LocalTarget extends Port {
+  /** Name of the Service's port. */
+  readonly name: string;
+  readonly address: IpAddress;
+}
+
+/** What counts of a Service's endpoints, all its slices taken together. */
+export interface ServiceEndpoints {
+  /** Some endpoint takes traffic: ready, or terminating and still serving. */
+  readonly serving: boolean;
+  /** Some of these is on a node (endpoints made by hand may be on none). */
+  readonly onNodes: boolean;
+  /** The best of those on this node. */
+  readonly local: "ready" | "terminating" | "none";
+  readonly targets: readonly LocalTarget[];
+}
+
+export const NO_ENDPOINTS: ServiceEndpoints = { serving: false, onNodes: false, local: "none", targets: [] };
+
+interface Known {
+  readonly slices: Map<string, EndpointSlice>;
+  endpoints: ServiceEndpoints | undefined;
+}
+
+/**
+ * Turns slices into what counts. Slices come and go a hundred times a second in a busy cluster, and most of that changes nothing here: then the
+ * result is the very same map, and nobody has to look at it.
+ */
+export class EndpointIndex {
+  readonly #services = new Map<ServiceKey, Known>();
+  #slices: ReadonlyMap<string, EndpointSlice> = new Map();
+  #result: ReadonlyMap<ServiceKey, ServiceEndpoints> = new Map();
+
+  constructor(private readonly node: string) {}
+
+  /** All slices as they are now. One that did not change is the same object as before. */
+  update(slices: ReadonlyMap<string, EndpointSlice>): ReadonlyMap<ServiceKey, ServiceEndpoints> {
+    const touched = this.#diff(slices);
+    this.#slices = slices;
+    let changed = false;
+    for (const service of touched) changed = this.#merge(service) || changed;
+    if (changed) this.#result = new Map([...this.#services].map(([service, { endpoints }]) => [service, endpoints ?? NO_ENDPOINTS]));
+    return this.#result;
+  }
+
+  /** The Services some slice of which has come, gone or changed. */
+  #diff(slices: ReadonlyMap<string, EndpointSlice>): ReadonlySet<ServiceKey> {
+    const touched = new Set<ServiceKey>();
+    let same = 0;
+    for (const [key, slice] of slices) {
+      const before = this.#slices.get(key);
+      if (before !== undefined) same += 1;
+      if (before === slice) continue;
+      if (before !== undefined) touched.add(this.#remove(key, before));
+      touched.add(this.#add(key, slice));
+    }
+    if (same === this.#slices.size) return touched;
+    for (const [key, slice] of this.#slices) if (!slices.has(key)) touched.add(this.#remove(key, slice));
+    return touched;
+  }
+
+  #add(key: string, slice: EndpointSlice): ServiceKey {
+    const service = serviceOf(slice);
+    const known = this.#services.get(service);
+    if (known === undefined) this.#services.set(service, { slices: new Map([[key, slice]]), endpoints: undefined });
+    else known.slices.set(key, slice);
+    return service;
+  }
+
+  #remove(key: string, slice: EndpointSlice): ServiceKey {
+    const service = serviceOf(slice);
+    this.#services.get(service)?.slices.delete(key);
+    return service;
+  }
+
+  /** True where something that counts has changed. */
+  #merge(service: ServiceKey): boolean {
+    const known = this.#services.get(service);
+    if (known === undefined) return false;
+    if (known.slices.size === 0) return this.#services.delete(service);
+    const endpoints = mergeSlices([...known.slices.values()], this.node);
+    if (known.endpoints !== undefined && sameEndpoints(known.endpoints, endpoints)) return false;
+    known.endpoints = endpoints;
+    return true;
+  }
+}
+
+/** All slices of one Service, seen from one node. */
+export function mergeSlices(slices: readonly EndpointSlice[], node: string): ServiceEndpoints {
+  let [serving, onNodes] = [false, false];
+  let local: ServiceEndpoints["local"] = "none";
+  const targets: LocalTarget[] = [];
+  for (const { endpoints, ports } of slices) {
+    for (const endpoint of endpoints) {
+      if (!endpoint.ready && !endpoint.serving) continue;
+      serving = true;
+      onNodes ||= endpoint.nodeName !== undefined;
+      if (endpoint.nodeName?.toLowerCase() !== node) continue;
+      if (!endpoint.ready) {
+        if (local === "none") local = "terminating";
+        continue;
+      }
+      local = "ready";
+      const address = parseIp(endpoint.address);
+      if (address !== undefined) targets.push(...ports.map(({ name, protocol, port }) => ({ name, protocol, port, address })));
+    }
+  }
+  return { serving, onNodes, local, targets };
+}
+
+function serviceOf({ namespace, service }: EndpointSlice): ServiceKey {
+  return `${namespace}/${service}` as ServiceKey;
+}
+
+function sameEndpoints(a: ServiceEndpoints, b: ServiceEndpoints): boolean {
+  if (a.serving !== b.serving || a.onNodes !== b.onNodes || a.local !== b.local || a.targets.length !== b.targets.length) return false;
+  return a.targets.every((target, i) => {
+    const other = b.targets[i];
+    return other !== undefined && target.address === other.address && target.port === other.port && target.name === other.name && target.protocol === other.protocol;
+  });
+}

@@ -1,0 +1,179 @@
+import type { IpAddress } from "../lib/ip.js";
+import type { Service } from "../ports/kube.js";
+import { assign, type Wanting } from "./allocate.js";
+import { romanaKey, type OwnershipKey, type ServiceKey } from "./model.js";
+import { pickAddresses, type DnsMode } from "./names.js";
+import type { ServiceFacts } from "./plan-memo.js";
+import type { AskedEntry, SkipReason } from "./plan-service.js";
+import type { World } from "./world.js";
+
+export interface LayoutConfig {
+  /** Addresses of the control-plane VIP. */
+  readonly controlPlane: readonly IpAddress[];
+  readonly controlPlanePort: number;
+  readonly dnsMode: DnsMode;
+}
+
+/** Who owns an address of a Service, or why the Service does not get it. */
+export interface PlacedAddress {
+  readonly address: IpAddress;
+  readonly ownership: OwnershipKey;
+  readonly refused: SkipReason | undefined;
+  /** An older Service on the same address has the other traffic policy. */
+  readonly mixedWith: ServiceKey | undefined;
+}
+
+export interface Placed {
+  readonly service: Service;
+  readonly facts: ServiceFacts;
+  readonly romana: boolean;
+  readonly addresses: readonly PlacedAddress[];
+  /** Names that stand for some of its addresses. */
+  readonly names: readonly string[];
+  /** Nothing, or not everything, could be placed. */
+  readonly reason: SkipReason | undefined;
+}
+
+/** Which Service gets which addresses, over all Services: what depends on more than one of them is decided here. */
+export interface Layout {
+  /** Oldest Service first. */
+  readonly placed: readonly Placed[];
+  /** By uid: addresses from a pool that are not yet in a status. */
+  readonly grants: ReadonlyMap<string, readonly IpAddress[]>;
+}
+
+/** The part of the world that a layout depends on. */
+export type LayoutWorld = Pick<World, "names" | "pools" | "grants" | "inUse"> & {
+  /** Addresses of nodes and gateways: never given out. */
+  readonly reserved: ReadonlySet<IpAddress>;
+  /** This node gives out addresses: it owns the Services, and has seen all of them. */
+  readonly allocates: boolean;
+};
+
+/** `services`: oldest first, each with what follows from it alone. */
+export function layOut(services: readonly (readonly [Service, ServiceFacts])[], world: LayoutWorld, config: LayoutConfig): Layout {
+  const asked = services.map(([service, facts]) => resolve(service, facts, world, config));
+  const { grants, refused } = grant(asked, world);
+  const table = new AddressTable(config);
+  const placed = asked.map(({ service, facts, addresses, names, reason }): Placed => {
+    const romana = facts.asked.type !== "skip" && facts.asked.romana;
+    const own = facts.asked.type === "any" ? (grants.get(service.uid) ?? []) : addresses;
+    const placedAddresses = own.map((address) => table.place(address, { service, key: facts.key, romana }));
+    return { service, facts, romana, addresses: placedAddresses, names, reason: own.length > 0 ? reason : (refused.get(service.uid) ?? reason) };
+  });
+  return { placed, grants };
+}
+
+interface Resolved {
+  readonly service: Service;
+  readonly facts: ServiceFacts;
+  readonly addresses: readonly IpAddress[];
+  readonly names: readonly string[];
+  readonly reason: SkipReason | undefined;
+}
+
+/** Names become the addresses that they stand for. */
+function resolve(service: Service, facts: ServiceFacts, world: LayoutWorld, config: LayoutConfig): Resolved {
+  const { asked } = facts;
+  if (asked.type === "skip") return { service, facts, addresses: [], names: [], reason: asked.reason };
+  if (asked.type === "any") return { service, facts, addresses: [], names: [], reason: undefined };
+  const addresses = new Set<IpAddress>();
+  let reason: SkipReason | undefined;
+  for (const entry of asked.entries) {
+    if ("address" in entry) addresses.add(entry.address);
+    else {
+      const { found, error } = resolveName(entry.name, { asked: asked.entries, recorded: facts.recorded, world, config });
+      for (const address of found) addresses.add(address);
+      if (found.length > 0) continue;
+      const message = `${asked.from} has the name ${entry.name}: ${error ?? "it is being looked up"}`;
+      reason = { code: error === undefined ? "waiting" : "unresolvedName", message };
+    }
+  }
+  return { service, facts, addresses: [...addresses], names: asked.entries.flatMap((entry) => ("name" in entry ? [entry.name] : [])), reason };
+}
+
+interface NameContext {
+  readonly asked: readonly AskedEntry[];
+  readonly recorded: readonly IpAddress[] | undefined;
+  readonly world: LayoutWorld;
+  readonly config: LayoutConfig;
+}
+
+/** Until a name is looked up here, it stands for what the owner before us announced for it. */
+function resolveName(name: string, { asked, recorded = [], world, config }: NameContext): { readonly found: readonly IpAddress[]; readonly error: string | undefined } {
+  const result = world.names.get(name);
+  const literal = new Set(asked.flatMap((entry) => ("address" in entry ? [entry.address] : [])));
+  const before = recorded.filter((address) => !literal.has(address));
+  if (result === undefined || (result.addresses.length === 0 && result.error === undefined)) return { found: before, error: undefined };
+  return { found: pickAddresses(result.addresses, config.dnsMode, before), error: result.error };
+}
+
+/** What nobody names comes from the pools, once everything that is named or in a status is known. */
+function grant(asked: readonly Resolved[], world: LayoutWorld): Pick<Layout, "grants"> & { readonly refused: ReadonlyMap<string, SkipReason> } {
+  const wanting = asked.filter(({ facts }) => facts.asked.type === "any").map(({ service }) => wantingOf(service));
+  if (!world.allocates || world.pools === undefined || wanting.length === 0) {
+    const waiting: SkipReason = { code: "waiting", message: "an address is given to it once the pools are known" };
+    return { grants: NO_GRANTS, refused: new Map(world.allocates ? wanting.map(({ uid }) => [uid, waiting]) : []) };
+  }
+  const taken = new Set<IpAddress>([...world.inUse, ...asked.flatMap(({ addresses }) => addresses)]);
+  const assigned = assign({ wanting, previous: world.grants, taken, excluded: world.reserved, pools: world.pools });
+  const { refused } = assigned;
+  const grants = new Map([...assigned.grants].map(([uid, { addresses }]) => [uid, addresses]));
+  const same = grants.size === world.grants.size && [...grants].every(([uid, addresses]) => world.grants.get(uid)?.join() === addresses.join());
+  return { grants: same ? world.grants : grants, refused: new Map([...refused].map(([uid, { code, message }]) => [uid, { code: REFUSALS[code], message }])) };
+}
+
+const NO_GRANTS: Layout["grants"] = new Map();
+const REFUSALS = { noPool: "noAddress", exhausted: "poolExhausted", dhcp: "dhcpNotSupported" } as const;
+
+function wantingOf({ uid, namespace, ipFamilies, ipFamilyPolicy }: Service): Wanting {
+  const families = ipFamilies.map((family) => (family === "IPv4" ? 4 : 6));
+  return { uid, namespace, families: families.length === 0 ? [4] : families, policy: ipFamilyPolicy ?? "SingleStack" };
+}
+
+interface Claim {
+  readonly first: ServiceKey | undefined;
+  readonly ownership: OwnershipKey;
+  readonly policy: Service["externalTrafficPolicy"];
+  /** Who has which port: `TCP/80`. */
+  readonly ports: Map<string, ServiceKey | undefined>;
+}
+
+/** One address, one owner; each of its ports goes to the Service that had it first. */
+class AddressTable {
+  readonly #claims = new Map<IpAddress, Claim>();
+
+  constructor({ controlPlane, controlPlanePort }: LayoutConfig) {
+    const ports = (): Claim["ports"] => new Map([[`TCP/${controlPlanePort}`, undefined]]);
+    for (const address of controlPlane) this.#claims.set(address, { first: undefined, ownership: "control-plane", policy: "Cluster", ports: ports() });
+  }
+
+  place(address: IpAddress, { service, key, romana }: { readonly service: Service; readonly key: ServiceKey; readonly romana: boolean }): PlacedAddress {
+    const ports = service.ports.map(({ protocol, port }) => `${protocol}/${port}`);
+    const claim = this.#claims.get(address);
+    if (claim === undefined) {
+      const ownership = romana ? romanaKey(key) : "services";
+      this.#claims.set(address, { first: key, ownership, policy: service.externalTrafficPolicy, ports: new Map(ports.map((port) => [port, key])) });
+      return { address, ownership, refused: undefined, mixedWith: undefined };
+    }
+    const { ownership } = claim;
+    const refused = refusal(address, { claim, ports, romana });
+    if (refused !== undefined) return { address, ownership, refused, mixedWith: undefined };
+    for (const port of ports) claim.ports.set(port, key);
+    const mixed = claim.first !== undefined && claim.policy !== service.externalTrafficPolicy;
+    return { address, ownership, refused: undefined, mixedWith: mixed ? claim.first : undefined };
+  }
+}
+
+function refusal(address: IpAddress, asked: { readonly claim: Claim; readonly ports: readonly string[]; readonly romana: boolean }): SkipReason | undefined {
+  const { claim, ports, romana } = asked;
+  const holder = claim.first === undefined ? "the control plane" : `Service ${claim.first}`;
+  if (romana || claim.ownership.startsWith("romana/")) {
+    return { code: "addressTaken", message: `${address} belongs to ${holder}, and a Romana VIP is never shared: expected an address of its own` };
+  }
+  const port = ports.find((candidate) => claim.ports.has(candidate));
+  if (port === undefined) return undefined;
+  const owner = claim.ports.get(port);
+  const whose = owner === undefined ? "the API server's" : `taken by Service ${owner}, which is older`;
+  return { code: "portConflict", message: `${port} of ${address} is ${whose}: expected another port, or another address` };
+}

@@ -1,0 +1,112 @@
+import { messageOf } from "../lib/errors.js";
+import type { Clock, Timer } from "../ports/clock.js";
+import type { Log } from "../ports/log.js";
+import type { Random } from "../ports/random.js";
+import type { DownReason, VipMode } from "./mode.js";
+import type { ModeName, WantOf } from "./model.js";
+import { KeyedSync, type Observation } from "./sync.js";
+
+type KeyOf<M extends ModeName> = WantOf[M]["key"];
+
+export interface ModeSyncConfig<M extends ModeName> {
+  /** What the log calls a thing that this mode holds. */
+  readonly noun: string;
+  /** How many verbs may run at once. */
+  readonly concurrency: number;
+  /** True where the second want asks the mode for nothing new. */
+  same(a: WantOf[M], b: WantOf[M]): boolean;
+}
+
+export interface ModeSyncDeps<M extends ModeName> {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  /** Some observation changed. */
+  changed(): void;
+  failed?(key: KeyOf<M>, error: unknown): void;
+  /** Why a key that is no longer wanted has to go. */
+  reason?(key: KeyOf<M>): DownReason;
+}
+
+const BACKOFF = { firstRetryMs: 200, lastRetryMs: 30_000 };
+
+/** Moves one mode towards what is wanted of it, and, once, sweeps what an earlier life of this program left. */
+export class ModeSync<M extends ModeName> implements AsyncDisposable {
+  readonly #sync: KeyedSync<KeyOf<M>, WantOf[M], void>;
+  readonly #closing = new AbortController();
+  #wants: ReadonlyMap<KeyOf<M>, WantOf[M]> = new Map();
+  #swept = false;
+  #sweepAgain: Timer | undefined;
+
+  constructor(
+    private readonly mode: VipMode<M>,
+    private readonly config: ModeSyncConfig<M>,
+    private readonly deps: ModeSyncDeps<M>,
+  ) {
+    const verbs = {
+      up: async (_key: KeyOf<M>, want: WantOf[M], signal: AbortSignal): Promise<void> => mode.up(want, signal),
+      down: async (key: KeyOf<M>, signal: AbortSignal): Promise<void> => this.#down(key, signal),
+    };
+    this.#sync = new KeyedSync({ ...BACKOFF, ...config }, verbs, {
+      ...deps,
+      failed: (key, verb, error, retryMs) => {
+        if (this.#closing.signal.aborted) return;
+        deps.log.warn("not done, tried again", { what: config.noun, key, verb, error: messageOf(error), retryMs: Math.round(retryMs) });
+        deps.failed?.(key, error);
+      },
+    });
+  }
+
+  /** Exactly these from now on. */
+  set(wants: ReadonlyMap<KeyOf<M>, WantOf[M]>): void {
+    this.#wants = wants;
+    this.#sync.set(wants);
+  }
+
+  refresh(key: KeyOf<M>): void {
+    this.#sync.refresh(key);
+  }
+
+  observed(): ReadonlyMap<KeyOf<M>, Observation<void>> {
+    return this.#sync.observed();
+  }
+
+  async settle(): Promise<void> {
+    await this.#sync.settle();
+  }
+
+  /** What is there by our mark and is not wanted goes; once, when it is first known what is wanted. */
+  sweep(): void {
+    if (this.#swept) return;
+    this.#swept = true;
+    void this.#sweep();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#sweepAgain?.cancel();
+    this.#closing.abort(new DOMException("closing", "AbortError"));
+    this.#sync.stop();
+    await this.mode[Symbol.asyncDispose]();
+  }
+
+  async #down(key: KeyOf<M>, signal: AbortSignal): Promise<void> {
+    const reason = this.deps.reason?.(key) ?? "unwanted";
+    await this.mode.down(key, reason, signal);
+    this.deps.log.info(`${this.config.noun} removed`, { [this.config.noun]: key, reason });
+  }
+
+  async #sweep(): Promise<void> {
+    const { log, clock } = this.deps;
+    try {
+      for (const { key, describe } of await this.mode.held(this.#closing.signal)) {
+        if (this.#wants.has(key)) continue;
+        log.info("leftover removed", { [this.config.noun]: key, was: describe });
+        await this.mode.down(key, "leftover", this.#closing.signal);
+      }
+    } catch (error) {
+      if (this.#closing.signal.aborted) return;
+      log.warn("leftovers not removed, tried again", { what: this.config.noun, error: messageOf(error) });
+      this.#sweepAgain = clock.after(BACKOFF.lastRetryMs, () => void this.#sweep());
+    }
+  }
+}

@@ -1,0 +1,253 @@
+import { familyOf, hostPrefix, type IpAddress } from "../lib/ip.js";
+import type { Stance } from "../machine/election-state.js";
+import type { Service } from "../ports/kube.js";
+import { fitness, KUBE_PROXY_HEALTH_PORT, readinessPort, type Fitness } from "./eligible.js";
+import type { Placed, PlacedAddress } from "./layout.js";
+import { AddressInUse } from "./mode.js";
+import { romanaKey, vipKey, type LinkKey, type LinkWant, type OwnershipKey, type Port, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import type { Plan, PlanConfig } from "./plan-model.js";
+import { configured, mainLink, poolLink, serviceLink, subnetPrefix, type LinkChoice, type VlanAsked } from "./plan-links.js";
+import { reservedFor } from "./plan-reserved.js";
+import { dnatOf, romanaStance, trafficOf, type RomanaTraffic } from "./plan-romana.js";
+import { GRANTED, TELLING, type SkipReason } from "./plan-service.js";
+import { Writes } from "./plan-writes.js";
+import { announceStatus, clearStatus } from "./status.js";
+import type { World } from "./world.js";
+
+/** One plan in the making: the control plane first, then every Service, oldest first. */
+export class Draft {
+  readonly #arp = new Map<VipKey, Vip>();
+  readonly #links = new Map<LinkKey, LinkWant>();
+  readonly #dnat: Map<VipKey, NonNullable<ReturnType<typeof dnatOf>>> = new Map();
+  readonly #skipped = new Map<ServiceKey, SkipReason>();
+  readonly #problems: string[] = [];
+  readonly #names = new Set<string>();
+  readonly #checks = new Set<number>();
+  readonly #writes = new Writes();
+  /** How this node stands towards each Romana VIP. */
+  readonly romana = new Map<OwnershipKey, Stance>();
+
+  constructor(
+    private readonly world: World,
+    private readonly config: PlanConfig,
+  ) {}
+
+  controlPlane(): void {
+    const link = mainLink(this.world, this.config);
+    const state = this.world.ownership.get("control-plane");
+    if (state?.held !== true || link.type !== "link") return;
+    const ports: readonly Port[] = [{ protocol: "TCP", port: this.config.controlPlanePort }];
+    for (const address of this.config.controlPlane) {
+      // A host address is what a kube-vip that was killed leaves behind: it is taken over. Another is an address of the node.
+      const own = configured(this.world, address);
+      if (own !== undefined && own.prefix !== hostPrefix(address)) {
+        this.#problems.push(`control-plane address ${address}/${own.prefix} is configured on ${own.link} of this node by somebody else: not touched`);
+      } else this.#want({ address, iface: link.name, ownership: "control-plane", owner: undefined, ports, fresh: state.created });
+    }
+  }
+
+  service(placed: Placed): void {
+    const { service, facts } = placed;
+    if (facts.asked.type === "skip") {
+      this.#skip(service, facts.asked.reason);
+      if (this.#held("services")) this.#writes.clear(service, [GRANTED]);
+      return;
+    }
+    this.#prepare(placed);
+    const fit = fitness(placed, this.world);
+    const up: IpAddress[] = [];
+    let { reason } = placed;
+    for (const entry of placed.addresses) {
+      const outcome = this.#address(placed, entry, fit);
+      if (typeof outcome === "object") reason ??= outcome;
+      else if (outcome === "up") up.push(entry.address);
+    }
+    if (!placed.romana && !this.#held("services") && placed.addresses.every(({ ownership }) => ownership === "services")) reason = this.#notOwner("services");
+    if (reason !== undefined) this.#skip(service, reason);
+    this.#say(placed, up);
+  }
+
+  finish(): Omit<Plan, "campaigns" | "grants" | "settled"> {
+    const { statuses, changes, events } = this.#writes;
+    const wants = { arp: this.#arp, link: this.#links, dnat: this.#dnat };
+    return { wants, statuses, changes, events, skipped: this.#skipped, problems: this.#problems, names: this.#names, checks: this.#checks };
+  }
+
+  /** What has to be known or said before it can be decided who serves it. */
+  #prepare(placed: Placed): void {
+    const { service, addresses, romana } = placed;
+    if (this.#held("services")) {
+      for (const name of placed.names) this.#names.add(name);
+      const granted = placed.facts.asked.type === "any" && romana ? addresses.map(({ address }) => address).join(",") : undefined;
+      if (granted !== undefined && granted !== "") this.#writes.annotate(service, { [GRANTED]: granted });
+      if (!romana) this.#writes.externalIPs(service, []);
+    }
+    if (!this.config.dataplaneCheck) return;
+    const port = readinessPort(placed);
+    this.#checks.add(KUBE_PROXY_HEALTH_PORT);
+    if (port !== undefined && this.world.endpoints?.get(placed.facts.key)?.local === "ready") this.#checks.add(port);
+  }
+
+  /** Wants one address of a Service; says whether it is up, on its way, or why it is not served here. */
+  #address(placed: Placed, { address, ownership, refused, mixedWith }: PlacedAddress, fit: Fitness): "up" | "pending" | SkipReason {
+    const { service, facts } = placed;
+    const link = ownership === "control-plane" ? mainLink(this.world, this.config) : this.#link(placed, address);
+    const reserved = refused ?? reservedFor({ address, ownership, service, facts }, this.world);
+    if (placed.romana) this.#campaign(placed, { fit, usable: reserved === undefined && link.type !== "none" });
+    if (reserved !== undefined) return reserved;
+    if (!this.#held(ownership)) return placed.romana && fit.type === "unfit" ? fit.reason : this.#notOwner(ownership);
+    if (mixedWith !== undefined) this.#tellMixed(service, address, mixedWith);
+    if (fit.type === "unfit") return proposing(fit.reason, placed, ownership);
+    if (link.type === "none") return { code: link.code, message: link.message };
+    if (link.type === "pending") return this.#pendingLink(link.vlan, facts.key);
+    if (link.vlan !== undefined) this.#wantLink(link.vlan, facts.key);
+    const fresh = facts.recorded?.includes(address) !== true;
+    const key = this.#want({ address, iface: link.name, ownership, owner: facts.key, ports: service.ports, fresh });
+    const traffic = placed.romana ? this.#lead(placed, key, address) : undefined;
+    return this.#observed({ placed, key, address, iface: link.name, traffic });
+  }
+
+  #observed(of: { readonly placed: Placed; readonly key: VipKey; readonly address: IpAddress; readonly iface: string; readonly traffic: RomanaTraffic | undefined }): "up" | "pending" | SkipReason {
+    const { placed, key, address, iface, traffic } = of;
+    const observed = this.world.observed.get(key);
+    if (observed?.state === "failed" && observed.error instanceof AddressInUse) return { code: "addressInUse", message: inUseMessage(observed.error) };
+    if (observed?.state !== "up") return "pending";
+    const how = `${familyOf(address) === 4 ? "ARP" : "NDP"} on ${iface}`;
+    this.#tell(placed.service, "Normal", "VipHeld", `${address} is held by node ${this.world.node} (${how})${traffic === undefined ? "" : `; ${traffic.says}`}`);
+    const rival = this.world.conflicts.get(key);
+    if (rival !== undefined) this.#tell(placed.service, "Warning", "AddressConflict", `${address} on ${iface} is announced by ${rival} too: kept and defended, every ten seconds at the most`);
+    return "up";
+  }
+
+  #link({ service }: Placed, address: IpAddress): LinkChoice {
+    return serviceLink(this.world, this.config, { address, service, pool: poolLink(this.world, service.namespace, address) });
+  }
+
+  #campaign(placed: Placed, { fit, usable }: { readonly fit: Fitness; readonly usable: boolean }): void {
+    const key = romanaKey(placed.facts.key);
+    const proxied = trafficOf(placed, this.world, this.config).type !== "nft";
+    const sick = proxied && this.world.dataplane.get(KUBE_PROXY_HEALTH_PORT) === "notReady";
+    const stance = romanaStance({ fit, usable, sick, held: this.#held(key) });
+    // With several addresses, the one that cannot be served decides.
+    if (this.romana.get(key) !== "drop") this.romana.set(key, stance);
+  }
+
+  /** Leads the traffic of a Romana VIP that is held here to its pods. */
+  #lead(placed: Placed, key: VipKey, address: IpAddress): RomanaTraffic {
+    const traffic = trafficOf(placed, this.world, this.config);
+    this.#writes.externalIPs(placed.service, traffic.type === "externalIPs" ? placed.addresses.map((a) => a.address) : []);
+    const dnat = traffic.type === "nft" ? dnatOf(placed, { key, address, endpoints: this.world.endpoints?.get(placed.facts.key) }) : undefined;
+    if (dnat !== undefined) this.#dnat.set(key, dnat);
+    return traffic;
+  }
+
+  #pendingLink(vlan: VlanAsked, owner: ServiceKey): SkipReason {
+    this.#wantLink(vlan, owner);
+    const observed = this.world.observedLinks.get(vlan.key);
+    if (observed?.state === "failed") {
+      const message = observed.error instanceof Error ? observed.error.message : String(observed.error);
+      return { code: "invalidInterface", message: `${vlan.key} cannot be made on ${vlan.parent}: ${message}` };
+    }
+    return { code: "linkPending", message: `${vlan.key} is being made on ${vlan.parent}` };
+  }
+
+  #wantLink(vlan: VlanAsked, owner: ServiceKey): void {
+    const owners = this.#links.get(vlan.key)?.owners ?? [];
+    this.#links.set(vlan.key, { ...vlan, owners: owners.includes(owner) ? owners : [...owners, owner] });
+  }
+
+  #want(asked: AskedVip): VipKey {
+    const { address, iface, ownership, owner, ports, fresh } = asked;
+    const key = vipKey(iface, address);
+    const before = this.#arp.get(key);
+    const merged = [...(before?.ports ?? []), ...ports.map(({ protocol, port }) => ({ protocol, port }))];
+    this.#arp.set(key, {
+      key,
+      owners: [...(before?.owners ?? []), ...(owner === undefined ? [] : [owner])],
+      iface,
+      address,
+      prefix: this.#prefix(iface, address),
+      ports: merged,
+      ownership,
+      fresh: fresh && before?.fresh !== false,
+    });
+    return key;
+  }
+
+  #prefix(iface: string, address: IpAddress): number {
+    const prefix = this.config.prefixes[familyOf(address)];
+    return prefix === "auto" ? (subnetPrefix(this.world, iface, address) ?? hostPrefix(address)) : prefix;
+  }
+
+  /** What the status of a Service should say whose addresses are this node's to announce. */
+  #say(placed: Placed, up: readonly IpAddress[]): void {
+    const { service, facts, addresses } = placed;
+    if (!this.#writesStatus(placed)) return;
+    if (this.world.rivals.has(service.uid)) {
+      const by = service.statusManager === undefined ? "another controller" : `another controller (${service.statusManager})`;
+      this.#skip(service, { code: "foreignController", message: `its status is replaced by ${by} again and again: served, but the status is left alone for some minutes` });
+      return;
+    }
+    const elsewhere = ({ address, ownership }: PlacedAddress): boolean => !this.#held(ownership) && (this.world.ownership.get(ownership)?.holder ?? "") !== "" && !up.includes(address);
+    const shown = addresses.filter((entry) => entry.refused === undefined && (up.includes(entry.address) || (up.length > 0 && elsewhere(entry)))).map(({ address }) => address);
+    const allowed = new Set(addresses.filter(({ refused }) => refused === undefined).map(({ address }) => address));
+    const stale = facts.recorded?.some((address) => !allowed.has(address)) ?? false;
+    const decision = shown.length > 0 ? announceStatus(service, shown, this.world.node) : stale ? clearStatus(service) : undefined;
+    const foreign = decision === undefined ? [] : this.#writes.status(service, decision);
+    if (foreign.length === 0) return;
+    const by = service.statusManager === undefined ? "another controller" : service.statusManager;
+    this.#skip(service, { code: "foreignController", message: `the status holds ${foreign.join(", ")}, written by ${by}: served, but the status is left alone` });
+  }
+
+  /** One node writes a status: the owner; of a Service that is partly on the control plane's address, the owner of the rest. */
+  #writesStatus({ addresses, facts, romana }: Placed): boolean {
+    if (romana) return this.#held(romanaKey(facts.key));
+    const onlyControlPlane = addresses.length > 0 && addresses.every(({ ownership }) => ownership === "control-plane");
+    return this.#held(onlyControlPlane ? "control-plane" : "services");
+  }
+
+  #tellMixed(service: Service, address: IpAddress, other: ServiceKey): void {
+    const message = `${address} is shared with ${other}, whose externalTrafficPolicy is another: the address is where either can be served, and each Service goes by its own policy there`;
+    this.#tell(service, "Normal", "MixedTrafficPolicies", message);
+  }
+
+  #notOwner(ownership: OwnershipKey): SkipReason {
+    const holder = this.world.ownership.get(ownership)?.holder ?? "";
+    return { code: "notOwner", message: holder === "" ? "nobody holds it yet" : `held by ${holder}` };
+  }
+
+  #skip(service: Service, reason: SkipReason): void {
+    this.#skipped.set(`${service.namespace}/${service.name}` as ServiceKey, reason);
+    if (!TELLING.has(reason.code) || !this.#held("services")) return;
+    const name = `${reason.code.charAt(0).toUpperCase()}${reason.code.slice(1)}`;
+    this.#tell(service, "Warning", name, reason.message);
+  }
+
+  #tell(service: Service, type: "Normal" | "Warning", reason: string, message: string): void {
+    this.#writes.event(service, type, { reason, message });
+  }
+
+  #held(key: OwnershipKey): boolean {
+    return this.world.ownership.get(key)?.held === true;
+  }
+}
+
+interface AskedVip {
+  readonly address: IpAddress;
+  readonly iface: string;
+  readonly ownership: OwnershipKey;
+  readonly owner: ServiceKey | undefined;
+  readonly ports: readonly Port[];
+  readonly fresh: boolean;
+}
+
+/** Where one node holds all Services, only a Service of its own could follow its endpoints. */
+function proposing(reason: SkipReason, { romana }: Placed, ownership: OwnershipKey): SkipReason {
+  if (romana || reason.code !== "holderHasNoEndpoint" || ownership !== "services") return reason;
+  return { ...reason, message: `${reason.message}; with svc_election each Service is held where its endpoints are` };
+}
+
+function inUseMessage({ address, iface, mac, proxy }: AddressInUse): string {
+  const hint = proxy ? "; it answers for every address (proxy ARP): turn that off there, or set duplicate_check to off here" : "";
+  return `${address} is in use on ${iface} by ${mac}, not taken; looked at again every ten seconds${hint}`;
+}

@@ -1,0 +1,47 @@
+import type { Family, IpAddress } from "../lib/ip.js";
+import type { Stance } from "../machine/election-state.js";
+import type { EventDraft } from "../ports/kube.js";
+import type { LayoutConfig } from "./layout.js";
+import type { Dnat, LinkKey, LinkWant, OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
+import type { LinkPlanConfig } from "./plan-links.js";
+import type { ServicePlanConfig, SkipReason } from "./plan-service.js";
+import type { ServiceChange } from "./plan-writes.js";
+import type { StatusPatch } from "./status.js";
+
+export interface PlanConfig extends ServicePlanConfig, LinkPlanConfig, LayoutConfig {
+  /** Serve Services of type LoadBalancer. */
+  readonly services: boolean;
+  /** Prefix lengths of VIPs; `auto`: of the subnet of the link that holds the address. */
+  readonly prefixes: Readonly<Record<Family, number | "auto">>;
+  /** Ask kube-proxy whether traffic would reach the endpoints. */
+  readonly dataplaneCheck: boolean;
+  /** Lead traffic of Romana VIPs by nftables, also where spec.externalIPs would do. */
+  readonly romanaByNft: boolean;
+}
+
+/** What this node should do, and for every Service that it does not serve, why not. */
+export interface Plan {
+  /** How this node should stand towards each ownership; those that are not named are left to others. */
+  readonly campaigns: ReadonlyMap<OwnershipKey, Stance>;
+  readonly wants: {
+    readonly arp: ReadonlyMap<VipKey, Vip>;
+    readonly link: ReadonlyMap<LinkKey, LinkWant>;
+    readonly dnat: ReadonlyMap<VipKey, Dnat>;
+  };
+  readonly statuses: ReadonlyMap<ServiceKey, StatusPatch>;
+  /** Changes of Services themselves. */
+  readonly changes: ReadonlyMap<ServiceKey, ServiceChange>;
+  /** Part of the world of the next pass. */
+  readonly grants: ReadonlyMap<string, readonly IpAddress[]>;
+  /** Names to look up. */
+  readonly names: ReadonlySet<string>;
+  /** Ports of this node to ask for the health of the data plane. */
+  readonly checks: ReadonlySet<number>;
+  /** Facts to tell about Services, by what makes each of them one fact. */
+  readonly events: ReadonlyMap<string, EventDraft>;
+  readonly skipped: ReadonlyMap<ServiceKey, SkipReason>;
+  /** What a person has to change and no Service stands for. */
+  readonly problems: readonly string[];
+  /** False while something is not known yet, so that what an earlier life left must not be judged. */
+  readonly settled: boolean;
+}

@@ -1,0 +1,47 @@
+import type { IpAddress } from "../lib/ip.js";
+import type { Stance } from "../machine/election-state.js";
+import type { Fitness } from "./eligible.js";
+import { NO_ENDPOINTS, type ServiceEndpoints } from "./endpoints.js";
+import type { Placed } from "./layout.js";
+import type { Dnat, VipKey } from "./model.js";
+import type { World } from "./world.js";
+
+/** How the traffic of a Romana VIP reaches the pods, and how that is told. */
+export interface RomanaTraffic {
+  /** kube-proxy goes by the status, or by spec.externalIPs; or we lead it to endpoints on this node ourselves. */
+  readonly type: "status" | "externalIPs" | "nft";
+  readonly says: string;
+}
+
+export function trafficOf({ service }: Pick<Placed, "service">, world: World, config: { readonly romanaByNft: boolean }): RomanaTraffic {
+  const byNft = (why: string): RomanaTraffic => ({ type: "nft", says: `traffic is led to its pods on this node by nftables (${why})` });
+  if (config.romanaByNft) return byNft("romana_datapath is nft");
+  if (service.type === "LoadBalancer") return { type: "status", says: "traffic is led to its pods by its status" };
+  if (service.clusterIP === "None") return byNft("the Service is headless");
+  const refused = world.externalIPsRefused.get(service.uid);
+  if (refused !== undefined) return byNft(`spec.externalIPs was refused: ${refused}`);
+  return { type: "externalIPs", says: "traffic is led to its pods by spec.externalIPs" };
+}
+
+/** A Romana VIP is taken where a pod is, stays there, and is handed over make-before-break when that pod goes. */
+export function romanaStance(of: { readonly fit: Fitness; readonly usable: boolean; readonly sick: boolean; readonly held: boolean }): Stance {
+  if (!of.usable) return "drop";
+  if (of.fit.type === "leaving") return of.held ? "yield" : "out";
+  if (of.fit.type === "fit") return of.sick ? "yield" : "run";
+  return of.fit.reason.code === "noEndpoints" ? "drop" : "out";
+}
+
+/** Each port of the Service with the ready endpoints on this node that it leads to. */
+export function dnatOf({ service, facts }: Pick<Placed, "service" | "facts">, at: { readonly key: VipKey; readonly address: IpAddress; readonly endpoints: ServiceEndpoints | undefined }): Dnat {
+  const { targets } = at.endpoints ?? NO_ENDPOINTS;
+  const ports = service.ports.map(({ name, protocol, port }) => ({
+    protocol,
+    port,
+    targets: targets.filter((target) => target.name === name && target.protocol === protocol && sameFamily(target.address, at.address)).map((target) => ({ address: target.address, port: target.port })),
+  }));
+  return { key: at.key, owners: [facts.key], iface: at.key.slice(0, at.key.indexOf("/")), address: at.address, ports };
+}
+
+function sameFamily(a: IpAddress, b: IpAddress): boolean {
+  return a.includes(":") === b.includes(":");
+}

@@ -1,0 +1,52 @@
+import type { IpAddress } from "../lib/ip.js";
+import type { EventDraft, JsonPatchOperation, Service } from "../ports/kube.js";
+import { EXTERNAL_IPS, externalIPsStep } from "./external-ips.js";
+import { serviceKey, type ServiceKey } from "./model.js";
+import { clearStatus, type StatusDecision, type StatusPatch } from "./status.js";
+
+/** A change of a Service itself; refused where it is not the version that was looked at any more. */
+export interface ServiceChange {
+  readonly service: Service;
+  readonly operations: readonly JsonPatchOperation[];
+}
+
+/** What is to be written to the API in the end: at most one patch of the status and one change for each Service. */
+export class Writes {
+  readonly statuses = new Map<ServiceKey, StatusPatch>();
+  readonly changes = new Map<ServiceKey, ServiceChange>();
+  readonly events = new Map<string, EventDraft>();
+
+  /** The entries of a status that somebody else wrote, and that are left alone. */
+  status(service: Service, decision: StatusDecision): readonly string[] {
+    if (decision.type === "patch") {
+      const before = this.statuses.get(serviceKey(service));
+      const annotations = { ...before?.annotations, ...decision.patch.annotations };
+      this.statuses.set(serviceKey(service), { ...decision.patch, annotations });
+    }
+    return decision.type === "foreign" ? decision.entries : [];
+  }
+
+  /** Takes back what we wrote about a Service that is none of ours any more. */
+  clear(service: Service, annotations: readonly string[]): void {
+    this.status(service, clearStatus(service));
+    this.externalIPs(service, []);
+    for (const key of annotations) if (service.annotations[key] !== undefined) this.annotate(service, { [key]: null });
+  }
+
+  annotate(service: Service, annotations: Readonly<Record<string, string | null>>): void {
+    const before = this.statuses.get(serviceKey(service));
+    this.statuses.set(serviceKey(service), { service, ingress: before?.ingress, annotations: { ...before?.annotations, ...annotations } });
+  }
+
+  /** The next step towards `wanted` being exactly what is ours of spec.externalIPs. */
+  externalIPs(service: Service, wanted: readonly IpAddress[]): void {
+    if (wanted.length === 0 && service.annotations[EXTERNAL_IPS] === undefined) return;
+    const step = externalIPsStep(service, wanted);
+    if (step.type === "record") this.annotate(service, step.annotations);
+    if (step.type === "change") this.changes.set(serviceKey(service), { service, operations: step.operations });
+  }
+
+  event(service: Service, type: EventDraft["type"], what: { readonly reason: string; readonly message: string }): void {
+    this.events.set(`${service.uid} ${what.reason} ${what.message}`, { service, type, ...what });
+  }
+}

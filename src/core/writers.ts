@@ -1,0 +1,142 @@
+import { messageOf } from "../lib/errors.js";
+import type { Clock } from "../ports/clock.js";
+import type { EventDraft, Events, KubeErrorShape, Services } from "../ports/kube.js";
+import type { Log } from "../ports/log.js";
+import type { Random } from "../ports/random.js";
+import { hasExternalIP } from "./external-ips.js";
+import { serviceKey, type ServiceKey } from "./model.js";
+import type { Plan } from "./plan-model.js";
+import type { ServiceChange } from "./plan-writes.js";
+import { Rivalry } from "./rivalry.js";
+import { sameStatusPatch, type StatusPatch } from "./status.js";
+import { KeyedSync, type SyncConfig, type SyncDeps } from "./sync.js";
+import type { World } from "./world.js";
+
+export interface WritersDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  readonly services: Pick<Services, "patchStatus" | "patchService">;
+  readonly events: Events;
+  /** What came of writing is part of the world. */
+  learn(part: Partial<Pick<World, "rivals" | "externalIPsRefused">>): void;
+}
+
+const CONCURRENCY = 8;
+const BACKOFF = { firstRetryMs: 200, lastRetryMs: 30_000 };
+/** After a conflict the watch brings the newer version; a Service that changes all the time is not written faster than this. */
+const CONFLICT_RETRY_MS = 250;
+
+/** What goes to the API: statuses, changes of Services, Events. */
+export class Writers {
+  readonly #statuses: KeyedSync<ServiceKey, StatusPatch, void>;
+  readonly #changes: KeyedSync<ServiceKey, ServiceChange, void>;
+  readonly #events: KeyedSync<string, EventDraft, void>;
+  readonly #rivalry: Rivalry;
+  readonly #closing = new AbortController();
+  #refused: ReadonlyMap<string, string> = new Map();
+  /** The last version of a Service that a change was refused for as invalid, by uid. */
+  readonly #invalid = new Map<string, string>();
+  #eventsForbidden = false;
+
+  constructor(private readonly deps: WritersDeps) {
+    this.#rivalry = new Rivalry({ clock: deps.clock, changed: (rivals) => deps.learn({ rivals }) });
+    this.#statuses = this.#writer("status", { paced: true, same: sameStatusPatch }, async (patch, signal) => this.#writeStatus(patch, signal));
+    this.#changes = this.#writer("service", { paced: true, same: sameChange }, async (change, signal) => this.#change(change, signal));
+    this.#events = this.#writer("event", { same: () => true }, async (event, signal) => this.#writeEvent(event, signal));
+  }
+
+  set({ statuses, changes, events }: Pick<Plan, "statuses" | "changes" | "events">): void {
+    this.#statuses.set(statuses);
+    this.#changes.set(changes);
+    this.#events.set(events);
+  }
+
+  stop(): void {
+    this.#closing.abort(new DOMException("closing", "AbortError"));
+    this.#rivalry[Symbol.dispose]();
+    for (const sync of [this.#statuses, this.#changes, this.#events]) sync.stop();
+  }
+
+  async #writeStatus(patch: StatusPatch, signal: AbortSignal): Promise<void> {
+    const { service, ingress, annotations } = patch;
+    if (ingress !== undefined && this.#rivalry.lost(service.uid, JSON.stringify(ingress))) return;
+    await this.deps.services.patchStatus(service, { ingress, annotations }, signal);
+    if (ingress !== undefined) this.#rivalry.wrote(service.uid, JSON.stringify(ingress));
+  }
+
+  /** The entry is refused where admission says so, or the same version is found invalid twice: a test that failed is passed by a newer one. */
+  async #change({ service, operations }: ServiceChange, signal: AbortSignal): Promise<void> {
+    try {
+      const after = await this.deps.services.patchService(service, operations, signal);
+      const dropped = addedTo(operations).find((address) => !hasExternalIP(after, address));
+      if (dropped !== undefined) this.#refuse(service.uid, `the API server dropped ${dropped}`);
+    } catch (error) {
+      const code = codeOf(error);
+      const again = this.#invalid.get(service.uid) === service.resourceVersion;
+      if (code === "invalid") this.#invalid.set(service.uid, service.resourceVersion);
+      if (addedTo(operations).length > 0 && (code === "forbidden" || (code === "invalid" && again))) this.#refuse(service.uid, messageOf(error));
+      else throw error;
+    }
+  }
+
+  #refuse(uid: string, why: string): void {
+    this.#refused = new Map([...this.#refused, [uid, why]]);
+    this.deps.learn({ externalIPsRefused: this.#refused });
+  }
+
+  /** Without the right to write Events the program does its work all the same, and says so once. */
+  async #writeEvent(event: EventDraft, signal: AbortSignal): Promise<void> {
+    try {
+      await this.deps.events.write(event, signal);
+    } catch (error) {
+      if (codeOf(error) !== "forbidden") throw error;
+      if (!this.#eventsForbidden) this.deps.log.warn("events are not written", { error: messageOf(error) });
+      this.#eventsForbidden = true;
+    }
+  }
+
+  /** A sync whose values are written once each; taking a value away undoes nothing. */
+  #writer<K, V>(what: string, config: Pick<SyncConfig<V>, "same" | "paced">, write: (value: V, signal: AbortSignal) => Promise<void>): KeyedSync<K, V, void> {
+    const verbs = {
+      up: async (_key: K, value: V, signal: AbortSignal): Promise<void> => {
+        try {
+          await write(value, AbortSignal.any([signal, this.#closing.signal]));
+        } catch (error) {
+          throw codeOf(error) === "conflict" ? Object.assign(error as Error, { retryAfterMs: CONFLICT_RETRY_MS }) : error;
+        }
+      },
+      down: async (): Promise<void> => undefined,
+    };
+    return new KeyedSync<K, V, void>({ ...BACKOFF, concurrency: CONCURRENCY, ...config }, verbs, this.#syncDeps<K>(what));
+  }
+
+  #syncDeps<K>(what: string): SyncDeps<K> {
+    const { clock, random, log } = this.deps;
+    return {
+      clock,
+      random,
+      changed: () => undefined,
+      failed: (key, verb, error, retryMs) => {
+        if (this.#closing.signal.aborted) return;
+        const told = { what, key, verb, error: messageOf(error), retryMs: Math.round(retryMs) };
+        // Somebody else wrote at the same time: the newer version is on its way.
+        if (codeOf(error) === "conflict") log.debug("not done, tried again", told);
+        else log.warn("not done, tried again", told);
+      },
+    };
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as Partial<KubeErrorShape>).code;
+}
+
+/** The entries that a change adds to spec.externalIPs. */
+function addedTo(operations: ServiceChange["operations"]): readonly Parameters<typeof hasExternalIP>[1][] {
+  return operations.flatMap((operation) => (operation.op === "add" ? [operation.value].flat() : [])) as readonly Parameters<typeof hasExternalIP>[1][];
+}
+
+function sameChange(a: ServiceChange, b: ServiceChange): boolean {
+  return serviceKey(a.service) === serviceKey(b.service) && a.service.resourceVersion === b.service.resourceVersion && JSON.stringify(a.operations) === JSON.stringify(b.operations);
+}
