@@ -1,5 +1,8 @@
 import { familyOf, ipToBytes, parseIp, type Family, type IpAddress } from "./ip.js";
 
+const DOT = 46;
+const COLON = 58;
+
 /** Addresses of one family from `first` to `last`, both included, as numbers (the address read as one big-endian integer). */
 export interface IpRange {
   readonly family: Family;
@@ -102,6 +105,7 @@ export function inRanges(ranges: readonly IpRange[], value: bigint): boolean {
   return false;
 }
 
+/** True where some address is in both. */
 export function overlap(a: IpRange, b: IpRange): boolean {
   return a.family === b.family && a.first <= b.last && b.first <= a.last;
 }
@@ -110,32 +114,35 @@ function quadToNumber(quad: string): number {
   let [value, octet] = [0, 0];
   for (let i = 0; i < quad.length; i++) {
     const code = quad.charCodeAt(i);
-    if (code === 46) [value, octet] = [value * 256 + octet, 0];
-    else octet = octet * 10 + code - 48;
+    if (code !== DOT) octet = octet * 10 + code - 48;
+    else [value, octet] = [value * 256 + octet, 0];
   }
   return value * 256 + octet;
 }
 
-/** The groups of an IPv6 text without a dotted end. */
+/** The eight groups of an IPv6 text without a dotted end. */
 function groupsOf(text: string): readonly number[] {
-  const groups: number[] = [];
-  let [group, digits, gap] = [0, 0, -1];
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code !== 58) {
+  const groups = [0, 0, 0, 0, 0, 0, 0, 0];
+  let [at, group, digits, gap] = [0, 0, 0, 8];
+  for (let i = 0; i <= text.length; i++) {
+    const code = i === text.length ? COLON : text.charCodeAt(i);
+    if (code !== COLON) {
       group = group * 16 + (code > 96 ? code - 87 : code - 48);
       digits++;
-    } else {
-      if (digits > 0) groups.push(group);
-      else gap = groups.length;
-      [group, digits] = [0, 0];
+      continue;
     }
+    if (digits > 0) groups[at++] = group;
+    else gap = Math.min(gap, at);
+    group = 0;
+    digits = 0;
   }
-  if (digits > 0) groups.push(group);
-  return gap < 0 ? groups : [...groups.slice(0, gap), ...ZEROS.slice(groups.length), ...groups.slice(gap)];
+  // What stands behind `::` belongs to the end.
+  for (let from = at - 1, to = 7; from >= gap && from < to; from--, to--) {
+    groups[to] = groups[from] ?? 0;
+    groups[from] = 0;
+  }
+  return groups;
 }
-
-const ZEROS: readonly number[] = [0, 0, 0, 0, 0, 0, 0, 0];
 
 function bytesToNumber(bytes: Uint8Array): bigint {
   return bytes.reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
