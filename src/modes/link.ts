@@ -58,21 +58,21 @@ class LinkMode implements VipMode<"link"> {
   }
 
   async down(key: LinkKey, reason: DownReason, signal: AbortSignal): Promise<void> {
-    const link = (await this.#links(signal)).find(({ name }) => name === key);
+    const link = (await this.deps.kernel.links(signal)).find(({ name }) => name === key);
     if (link === undefined || !isOurs(link)) return;
     if (await this.deps.kernel.removeLink(link.index, signal)) this.deps.log.info("link removed", { link: key, reason });
   }
 
   async held(signal: AbortSignal): Promise<readonly Held<"link">[]> {
     if (!this.config.serves.has("services")) return [];
-    const links = await this.#links(signal);
+    const links = await this.deps.kernel.links(signal);
     return links.filter(isOurs).map((link) => ({ key: link.name as LinkKey, describe: describe(link, links) }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
   async #ensure(want: LinkWant, signal: AbortSignal): Promise<void> {
-    const links = await this.#links(signal);
+    const links = await this.deps.kernel.links(signal);
     const parent = links.find(({ name }) => name === want.parent);
     if (parent === undefined) throw new LinkError("missingParent", want, { why: `there is no link ${want.parent}` });
     const there = links.find(({ name }) => name === want.key);
@@ -85,7 +85,7 @@ class LinkMode implements VipMode<"link"> {
     if (!isOurs(there)) throw new LinkError("taken", want, { why: `the name is taken by ${describe(there, links)}` });
     // Links were renamed since we made it.
     await this.deps.kernel.removeLink(there.index, signal);
-    await this.#add(want, { parent, links: links.filter((link) => link !== there) }, signal);
+    await this.#add(want, { parent, links }, signal);
   }
 
   async #add(want: LinkWant, { parent, links }: { readonly parent: Link; readonly links: readonly Link[] }, signal: AbortSignal): Promise<void> {
@@ -98,12 +98,6 @@ class LinkMode implements VipMode<"link"> {
       throw isWithout8021q(error) ? new LinkError("no8021q", want, { why: "the kernel has no 8021q: modprobe 8021q", cause: error }) : error;
     }
     this.deps.log.info("link added", { link: want.key, parent: want.parent, vlan: want.vlan });
-  }
-
-  async #links(signal: AbortSignal): Promise<readonly Link[]> {
-    const links = await this.deps.kernel.links(signal);
-    signal.throwIfAborted();
-    return links;
   }
 }
 
