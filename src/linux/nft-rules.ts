@@ -15,18 +15,24 @@ import {
   type NftRequest,
   type NftRule,
 } from "../wire/netlink/nft.js";
-import { daddrIs, dnatTo, dportIs, jumpTarget, jumpTo, oneOf } from "../wire/netlink/nft-expression.js";
+import { daddrIs, decodeExpressions, dnatTo, dportIs, jumpTarget, jumpTo, oneOf } from "../wire/netlink/nft-expression.js";
 
-/** The base chains, named after where they stand. What the node itself sends to a VIP passes only the second. */
-export const HOOKS: readonly NftHook[] = ["prerouting", "output"];
+/** The base chains, named after where they stand. What the node itself sends to a VIP passes only the second. Both lead to `VIPS`. */
+const HOOKS: readonly NftHook[] = ["prerouting", "output"];
+/** The chain with one jump for each VIP. */
+const VIPS = "vips";
 
 const TABLE_COMMENT = "made by vip: traffic to virtual IPs goes to endpoints on this node";
 
-/** The rule of a base chain that leads packets for one VIP to its chain. */
+/** The rule that leads packets for one VIP to its chain. */
 export interface Jump {
   readonly key: string;
-  readonly place: NftPlace;
   readonly handle: Uint8Array;
+}
+
+/** The chain with the jumps. */
+export function jumpsOf(table: string): NftPlace {
+  return { table, chain: VIPS };
 }
 
 /** The chain with the rules of one VIP. A name has at most 127 octets and no colon, a key may have both. */
@@ -34,12 +40,11 @@ export function chainOf(table: string, key: string): NftPlace {
   return { table, chain: `vip-${createHash("sha256").update(key).digest("hex").slice(0, 12)}` };
 }
 
-/** What this rule is to us: undefined where it is not the jump to the chain of the VIP that its comment names. */
-export function jumpFrom(rule: NftRule): Jump | undefined {
-  const { comment: key, table, chain, handle } = rule;
+/** What a rule of `jumpsOf` is to us: undefined where it is not the jump to the chain of the VIP that its comment names. */
+export function jumpFrom({ comment: key, table, handle, list }: NftRule): Jump | undefined {
   if (key === undefined) return undefined;
-  const wanted = chainOf(table, key).chain;
-  return rule.expressions.some((expression) => jumpTarget(expression) === wanted) ? { key, place: { table, chain }, handle } : undefined;
+  const { chain } = chainOf(table, key);
+  return decodeExpressions(list).some((expression) => jumpTarget(expression) === chain) ? { key, handle } : undefined;
 }
 
 /**
@@ -48,21 +53,29 @@ export function jumpFrom(rule: NftRule): Jump | undefined {
  */
 export function putRequests(table: string, vip: NftVip, stale: readonly Jump[]): readonly NftRequest[] {
   const chain = chainOf(table, vip.key);
-  const bases = HOOKS.map((hook) => ({ hook, place: { table, chain: hook } }));
   return [
-    tablePut(table, TABLE_COMMENT),
-    ...bases.map(({ hook, place }) => baseChainPut(place, hook)),
+    ...frameRequests(table),
     chainPut(chain, vip.key),
     ruleRemoval(chain),
     ...vip.ports.flatMap((port) => portRules(chain, vip, port)),
-    ...stale.map(({ place, handle }) => ruleRemoval(place, handle)),
-    ...bases.map(({ place }) => ruleAdd(place, [...daddrIs(vip.address), jumpTo(chain.chain)], vip.key)),
+    ...stale.map(({ handle }) => ruleRemoval(jumpsOf(table), handle)),
+    ruleAdd(jumpsOf(table), [...daddrIs(vip.address), jumpTo(chain.chain)], vip.key),
   ];
+}
+
+/** What all VIPs have in common, made where it is missing and put right where somebody changed it. */
+function frameRequests(table: string): readonly NftRequest[] {
+  const vips = jumpsOf(table);
+  const bases = HOOKS.flatMap((hook) => {
+    const place = { table, chain: hook };
+    return [baseChainPut(place, hook), ruleRemoval(place), ruleAdd(place, [jumpTo(vips.chain)])];
+  });
+  return [tablePut(table, TABLE_COMMENT), chainPut(vips, "one jump for each virtual IP"), ...bases];
 }
 
 /** The transaction that removes a VIP, `jumps` being all its jumps of now. */
 export function removalRequests(table: string, key: string, jumps: readonly Jump[]): readonly NftRequest[] {
-  return [...jumps.map(({ place, handle }) => ruleRemoval(place, handle)), chainRemoval(chainOf(table, key))];
+  return [...jumps.map(({ handle }) => ruleRemoval(jumpsOf(table), handle)), chainRemoval(chainOf(table, key))];
 }
 
 /** The transaction that removes all there is. */
@@ -75,9 +88,10 @@ export function tableRemovalRequests(table: string): readonly NftRequest[] {
  * the same share. A connection is decided once; conntrack keeps all its packets on that way.
  */
 function portRules(chain: NftPlace, { address, key }: NftVip, { protocol, port, targets }: NftPort): readonly NftRequest[] {
+  const match = dportIs(protocol, port);
   return targets.map((target, n) => {
     if (familyOf(target.address) !== familyOf(address)) throw new RangeError(`${key} cannot lead to ${target.address}, which is of another family`);
     const left = targets.length - n;
-    return ruleAdd(chain, [...dportIs(protocol, port), ...(left > 1 ? oneOf(left) : []), ...dnatTo(target.address, target.port)]);
+    return ruleAdd(chain, [...match, ...(left > 1 ? oneOf(left) : []), ...dnatTo(target.address, target.port)]);
   });
 }

@@ -1,9 +1,9 @@
 import type { Nft, NftVip } from "../ports/nft.js";
-import { decodeGeneration, decodeRule, generationGet, NFT_NEWGEN, NFT_NEWRULE, ruleDump } from "../wire/netlink/nft.js";
+import { decodeGeneration, decodeRule, generationGet, NFT_NEWGEN, NFT_NEWRULE, ruleDump, type NftRule } from "../wire/netlink/nft.js";
 import { KernelError } from "./errors.js";
 import { createNative, type Native } from "./native.js";
 import { ECANCELED } from "./netlink-socket.js";
-import { chainOf, HOOKS, jumpFrom, putRequests, removalRequests, tableRemovalRequests, type Jump } from "./nft-rules.js";
+import { chainOf, jumpFrom, jumpsOf, putRequests, removalRequests, tableRemovalRequests, type Jump } from "./nft-rules.js";
 import { NftSocket } from "./nft-socket.js";
 
 /** A rule that was there a moment ago is gone; the rules of the host are not those of a moment ago: somebody else was at work. */
@@ -41,7 +41,7 @@ class LinuxNft implements Nft, AsyncDisposable {
   async putVip(vip: NftVip, signal: AbortSignal): Promise<void> {
     const tried = `write rules for ${vip.key}`;
     await this.#inTurn(tried, signal, async (socket) => {
-      const stale = (await this.#jumps(socket, tried)).filter(({ key }) => key === vip.key);
+      const stale = jumpsFor(vip.key, await this.#rules(socket, tried));
       signal.throwIfAborted();
       await socket.transact(putRequests(this.table, vip, stale), { tried });
     });
@@ -51,12 +51,12 @@ class LinuxNft implements Nft, AsyncDisposable {
     const tried = `remove rules for ${key}`;
     return this.#inTurn(tried, signal, async (socket) => {
       const generation = await this.#generation(socket, tried);
-      const jumps = await this.#jumps(socket, tried);
-      const mine = jumps.filter((jump) => jump.key === key);
+      const rules = await this.#rules(socket, tried);
+      const mine = jumpsFor(key, rules);
       if (mine.length === 0) return false;
       signal.throwIfAborted();
       // Only while nobody adds a VIP: a table goes with all that is in it.
-      if (mine.length === jumps.length) await socket.transact(tableRemovalRequests(this.table), { tried, generation });
+      if (mine.length === rules.length) await socket.transact(tableRemovalRequests(this.table), { tried, generation });
       else await socket.transact(removalRequests(this.table, key, mine), { tried });
       return true;
     });
@@ -64,8 +64,8 @@ class LinuxNft implements Nft, AsyncDisposable {
 
   async vips(signal: AbortSignal): Promise<readonly { readonly key: string; readonly describe: string }[]> {
     const tried = `list the VIPs of table inet ${this.table}`;
-    const jumps = await this.#inTurn(tried, signal, async (socket) => this.#jumps(socket, tried));
-    const keys = [...new Set(jumps.map(({ key }) => key))];
+    const rules = await this.#inTurn(tried, signal, async (socket) => this.#rules(socket, tried));
+    const keys = [...new Set(rules.flatMap((rule) => jumpFrom(rule)?.key ?? []))];
     return keys.map((key) => ({ key, describe: `${key} in table inet ${this.table}, chain ${chainOf(this.table, key).chain}` }));
   }
 
@@ -95,13 +95,10 @@ class LinuxNft implements Nft, AsyncDisposable {
     return turn;
   }
 
-  async #jumps(socket: NftSocket, tried: string): Promise<readonly Jump[]> {
-    const jumps: Jump[] = [];
-    for (const chain of HOOKS) {
-      const messages = await socket.dump(ruleDump({ table: this.table, chain }), tried);
-      jumps.push(...messages.filter(({ type }) => type === NFT_NEWRULE).flatMap(({ payload }) => jumpFrom(decodeRule(payload)) ?? []));
-    }
-    return jumps;
+  /** The rules of the chain with the jumps. */
+  async #rules(socket: NftSocket, tried: string): Promise<readonly NftRule[]> {
+    const messages = await socket.dump(ruleDump(jumpsOf(this.table)), tried);
+    return messages.filter(({ type }) => type === NFT_NEWRULE).map(({ payload }) => decodeRule(payload));
   }
 
   async #generation(socket: NftSocket, tried: string): Promise<number> {
@@ -110,4 +107,9 @@ class LinuxNft implements Nft, AsyncDisposable {
     if (id === undefined) throw new KernelError(tried, EPROTO, "the kernel does not say the generation of its rules");
     return id;
   }
+}
+
+/** The comment is looked at first: the expressions of hundreds of rules take milliseconds to read. */
+function jumpsFor(key: string, rules: readonly NftRule[]): readonly Jump[] {
+  return rules.filter(({ comment }) => comment === key).flatMap((rule) => jumpFrom(rule) ?? []);
 }

@@ -140,8 +140,9 @@ export function encodeExpressions(expressions: readonly NftExpression[]): Uint8A
   );
 }
 
-/** The expressions of a list attribute, in their order; those that have no attributes have an empty array. */
-export function decodeExpressions(list: Attribute): readonly NftExpression[] {
+/** The expressions of a list attribute, in their order; those that have no attributes have an empty array. None where there is no list. */
+export function decodeExpressions(list: Attribute | undefined): readonly NftExpression[] {
+  if (list === undefined) return [];
   return decodeAttributes(attributeReader(list)).map((element) => {
     const fields = attributesByType(attributeReader(element));
     const name = attributeText(fields.get(NFTA_EXPR_NAME));

@@ -2,7 +2,7 @@ import { Reader } from "../reader.js";
 import { Writer } from "../writer.js";
 import { attributeReader, attributesByType, attributeText, encodeAttributes, type Attribute } from "./attribute.js";
 import { NLM_F_CREATE } from "./message.js";
-import { decodeExpressions, encodeExpressions, nestedField, NLA_F_NESTED, numberField, textField, type NftExpression } from "./nft-expression.js";
+import { encodeExpressions, nestedField, NLA_F_NESTED, numberField, textField, type NftExpression } from "./nft-expression.js";
 import { commentOf, encodeComment } from "./nft-userdata.js";
 
 /** The netlink family of netfilter (linux/netlink.h). */
@@ -73,7 +73,8 @@ export interface NftPlace {
 export interface NftRule extends NftPlace {
   /** The number of the rule in its table, 8 octets in network order; never used again for another rule. */
   readonly handle: Uint8Array;
-  readonly expressions: readonly NftExpression[];
+  /** The list of its expressions, for `decodeExpressions`: of a long chain one reads few. Undefined where it has none. */
+  readonly list: Attribute | undefined;
   /** Undefined where it has none. */
   readonly comment: string | undefined;
 }
@@ -168,12 +169,11 @@ export function decodeGeneration(payload: Uint8Array): number | undefined {
 export function decodeRule(payload: Uint8Array): NftRule {
   const fields = fieldsOf(payload);
   const handle = fields.get(NFTA_RULE_HANDLE);
-  const list = fields.get(NFTA_RULE_EXPRESSIONS);
   return {
     table: attributeText(fields.get(NFTA_RULE_TABLE)) ?? "",
     chain: attributeText(fields.get(NFTA_RULE_CHAIN)) ?? "",
     handle: handle === undefined ? new Uint8Array(8) : attributeReader(handle).bytes(8),
-    expressions: list === undefined ? [] : decodeExpressions(list),
+    list: fields.get(NFTA_RULE_EXPRESSIONS),
     comment: commentOf(fields.get(NFTA_RULE_USERDATA)),
   };
 }

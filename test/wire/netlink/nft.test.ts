@@ -17,7 +17,7 @@ import {
   tableRemoval,
   type NftRequest,
 } from "../../../src/wire/netlink/nft.js";
-import { daddrIs, dnatTo, dportIs, encodeExpressions, jumpTarget, jumpTo, oneOf } from "../../../src/wire/netlink/nft-expression.js";
+import { daddrIs, decodeExpressions, dnatTo, dportIs, encodeExpressions, jumpTarget, jumpTo, oneOf } from "../../../src/wire/netlink/nft-expression.js";
 import { commentOf, encodeComment } from "../../../src/wire/netlink/nft-userdata.js";
 import { fuzzDecode } from "../fuzz.js";
 import { fromHex, toHex } from "../hex.js";
@@ -163,20 +163,22 @@ describe("rules that the kernel shows", () => {
     const rule = decodeRule(fromHex(hex));
     expect(rule).toMatchObject({ table, chain: where, comment });
     expect(toHex(rule.handle)).toBe(handle.toString(16).padStart(16, "0"));
-    expect(rule.expressions).toHaveLength(expressions);
-    expect(rule.expressions.flatMap((expression) => jumpTarget(expression) ?? [])).toEqual(jump === undefined ? [] : [jump]);
+    expect(decodeExpressions(rule.list)).toHaveLength(expressions);
+    expect(decodeExpressions(rule.list).flatMap((expression) => jumpTarget(expression) ?? [])).toEqual(jump === undefined ? [] : [jump]);
   });
 
   it("come back as they were written", () => {
     const written = [...daddrIs(ip("192.0.2.10")), jumpTo("vip-0123")];
     const rule = decodeRule(ruleAdd(prerouting, written, "x").payload);
-    expect(rule).toEqual({ ...prerouting, handle: new Uint8Array(8), expressions: written, comment: "x" });
-    expect(encodeExpressions(rule.expressions)).toEqual(encodeExpressions(written));
+    expect(rule).toMatchObject({ ...prerouting, handle: new Uint8Array(8), comment: "x" });
+    expect(decodeExpressions(rule.list)).toEqual(written);
+    expect(encodeExpressions(decodeExpressions(rule.list))).toEqual(encodeExpressions(written));
+    expect(decodeExpressions(undefined)).toEqual([]);
   });
 
   it("throw nothing but DecodeError, whatever they hold", () => {
     const samples = [READ_JUMP4, READ_JUMP6, READ_RULE4, READ_RULE6].map(fromHex);
-    const { decoded } = fuzzDecode(samples, (bytes) => decodeRule(bytes).expressions.map(jumpTarget));
+    const { decoded } = fuzzDecode(samples, (bytes) => decodeExpressions(decodeRule(bytes).list).map(jumpTarget));
     expect(decoded).toBeGreaterThan(100);
   });
 });
