@@ -61,24 +61,31 @@ function socketsOf(directory: string): readonly string[] {
 }
 
 /** The answer, or why there is none. */
-async function askOne(socketPath: string, path: string): Promise<ControlAnswer | string> {
+async function askOne(socket: string, path: string): Promise<ControlAnswer | string> {
   try {
-    return await new Promise<ControlAnswer>((resolve, reject) => {
-      const asked = request({ socketPath, path, agent: false, timeout: TIMEOUT_MS }, (response) => {
-        const parts: Buffer[] = [];
-        response.on("data", (part: Buffer) => parts.push(part));
-        response.on("error", reject).on("end", () => {
-          try {
-            resolve({ socket: socketPath, status: response.statusCode ?? 0, body: JSON.parse(Buffer.concat(parts).toString("utf8")) as unknown });
-          } catch (error) {
-            reject(new Error("the answer is not JSON", { cause: error }));
-          }
-        });
-      });
-      asked.on("timeout", () => asked.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
-      asked.on("error", reject).end();
-    });
+    const { status, text } = await get(socket, path);
+    return { socket, status, body: parsed(text) };
   } catch (error) {
-    return `${socketPath}: ${messageOf(error)}`;
+    return `${socket}: ${messageOf(error)}`;
+  }
+}
+
+async function get(socketPath: string, path: string): Promise<{ readonly status: number; readonly text: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, path, agent: false, timeout: TIMEOUT_MS }, (response) => {
+      const parts: Buffer[] = [];
+      response.on("data", (part: Buffer) => parts.push(part));
+      response.on("error", reject).on("end", () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") }));
+    });
+    asked.on("timeout", () => asked.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
+    asked.on("error", reject).end();
+  });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error("the answer is not JSON", { cause: error });
   }
 }

@@ -124,17 +124,29 @@ async function close(server: http.Server): Promise<void> {
   });
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, { reports, log }: ControlDeps): Promise<void> {
+async function answer(request: IncomingMessage, response: ServerResponse, deps: ControlDeps): Promise<void> {
   try {
-    if (request.method !== "GET") return send(response, 405, { error: `${request.method} is not answered: GET only` });
-    const [, version, what, ...rest] = (request.url ?? "").split("/").map(decodeURIComponent);
-    if (version === "v1" && what === "status" && rest.length === 0) return send(response, 200, await reports.status());
-    if (version === "v1" && what === "why" && rest.length === 2) return send(response, 200, await reports.why(rest.join("/")));
-    send(response, 404, { error: `${request.url} is not known: /v1/status, /v1/why/<namespace>/<name>` });
+    if (request.method !== "GET") send(response, 405, { error: `${request.method} is not answered: GET only` });
+    else await answerGet(request.url ?? "", response, deps);
   } catch (error) {
-    log.warn("control request failed", { url: request.url, error: messageOf(error) });
+    deps.log.warn("control request failed", { url: request.url, error: messageOf(error) });
     send(response, error instanceof URIError ? 400 : 500, { error: messageOf(error) });
   }
+}
+
+async function answerGet(url: string, response: ServerResponse, { reports }: ControlDeps): Promise<void> {
+  const [, version, what, ...rest] = url.split("/").map((part) => decodeURIComponent(part));
+  if (version === "v1" && what === "status" && rest.length === 0) await sendReport(response, await reports.status());
+  else if (version === "v1" && what === "why" && rest.length === 2) await sendReport(response, await reports.why(rest.join("/")));
+  else send(response, 404, { error: `${url} is not known: /v1/status, /v1/why/<namespace>/<name>` });
+}
+
+/** Making a large report takes milliseconds, and so does its text: what holds the VIPs runs between the two. */
+async function sendReport(response: ServerResponse, report: unknown): Promise<void> {
+  await new Promise<void>((resolve) => {
+    setImmediate(resolve);
+  });
+  send(response, 200, report);
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {

@@ -16,7 +16,7 @@ export async function runStatus(options: StatusOptions, io: CommandIo): Promise<
   try {
     if (options.cluster) return await runClusterStatus(options, io);
     const answers = await askDaemons("/v1/status", options);
-    const reports = answers.map((answer) => bodyOf<NodeReport>(answer));
+    const reports = answers.map((answer) => bodyOf(answer) as NodeReport);
     io.out(options.output === "json" ? JSON.stringify({ processes: reports }, undefined, 2) : reports.map(statusText).join("\n\n"));
     return EXIT.ok;
   } catch (error) {
@@ -31,9 +31,9 @@ export function saidError(error: unknown, output: OutputFormat, io: CommandIo): 
   return EXIT.error;
 }
 
-/** The report in an answer; anything but 200 is an error of the daemon. */
-export function bodyOf<T>({ socket, status, body }: ControlAnswer): T {
-  if (status === 200) return body as T;
+/** The body of an answer, as this version of the program makes it; anything but 200 is an error of the daemon. */
+export function bodyOf({ socket, status, body }: ControlAnswer): unknown {
+  if (status === 200) return body;
   const text = typeof body === "object" && body !== null && "error" in body ? String(body.error) : JSON.stringify(body);
   throw new Error(`${socket}: ${status}: ${text}`);
 }

@@ -21,7 +21,7 @@ export async function runWhy(service: string, options: WhyOptions, io: CommandIo
     const [namespace, name, ...more] = service.split("/");
     if (namespace === undefined || namespace === "" || name === undefined || name === "" || more.length > 0) throw new Error(`"${service}": expected <namespace>/<service>, such as default/web`);
     const answers = await askDaemons(`/v1/why/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`, options);
-    const reports = telling(answers.map((answer) => bodyOf<ServiceReport>(answer)));
+    const reports = telling(answers.map((answer) => bodyOf(answer) as ServiceReport));
     io.out(options.output === "json" ? JSON.stringify({ service, processes: reports }, undefined, 2) : reports.map(whyText).join("\n\n"));
     return exitOf(reports);
   } catch (error) {
@@ -60,7 +60,7 @@ function unknownText({ service, node, near, known }: ServiceReport & { readonly 
 
 function knownText(report: KnownReport): string {
   const blocks = [
-    wrap(`${report.service}: ${report.verdict.text}`, 2),
+    wrap(`${report.service}: ${verdictText(report.verdict)}`, 2),
     report.steps.flatMap(stepLines),
     [`in the API: ${report.api.ingress.join(", ") || "no address"}; ${report.api.node === null ? "no node named" : `node ${report.api.node}`}`],
     failureLines(report.lastFailure),
@@ -72,12 +72,19 @@ function knownText(report: KnownReport): string {
     .join("\n\n");
 }
 
+function verdictText({ text, since, but }: KnownReport["verdict"]): string {
+  const moment = since === null ? "" : `, since ${shortTime(since.at)} (${age(since.seconds)})`;
+  return `${text}${moment}${but === "" ? "" : `, but ${but}`}`;
+}
+
 const MARKS = { passed: "ok", pending: "..", refused: "NO" } as const;
 /** Where the observed values begin. */
 const COLUMN = 18;
 
 function stepLines({ rule, outcome, observed, next, code }: StepReport): readonly string[] {
-  const lines = wrap(`${observed}${code === null ? "" : ` [${code}]`}`, COLUMN, `  ${MARKS[outcome]}  ${rule}`.padEnd(COLUMN));
+  // That another node holds it is how it should be.
+  const mark = code === "notOwner" ? "->" : MARKS[outcome];
+  const lines = wrap(`${observed}${code === null ? "" : ` [${code}]`}`, COLUMN, `  ${mark}  ${rule}`.padEnd(COLUMN));
   return next === null ? lines : [...lines, ...nextLines(next)];
 }
 
@@ -98,6 +105,6 @@ function failureLines(failure: FailureReport | null): readonly string[] {
 
 function eventLines(events: readonly EventReport[]): readonly string[] {
   if (events.length === 0) return [];
-  const lines = events.slice(0, EVENTS_SHOWN).flatMap(({ at, what, state, detail }) => wrap(`${what} ${state}${detail === "" ? "" : `: ${detail}`}`, 4, `  ${shortTime(at.at)}  `));
+  const lines = events.slice(0, EVENTS_SHOWN).flatMap(({ at, what, state, detail }) => wrap(`${what} ${state}${detail === "" ? "" : `: ${detail}`}`, 4, `  ${shortTime(at.at)} (${age(at.seconds)} ago)  `));
   return ["what happened, newest first:", ...lines];
 }

@@ -60,9 +60,12 @@ function endpointsOf(key: ServiceKey): string {
 const setAddress = ({ key }: Asker): string => annotate(key, "kube-vip.io/loadbalancerIPs=ADDRESS");
 const entry = (rule: RuleName, next: RuleEntry["next"]): RuleEntry => ({ rule, next });
 
+/** What to do while the first lists have not come: `plan` gives no reasons then. */
+export const NO_LISTS = "wait a few seconds; if it stays, the API cannot be reached from here: look for `list and watch failed` in the log of vip";
+
 /** Every reason: which rule it belongs to and what to do. The compiler asks for a line for each new code. */
 export const REASONS: Readonly<Record<SkipCode | ComingCode, RuleEntry>> = {
-  waiting: entry("lists", () => "wait a few seconds; if it stays, the API cannot be reached from here: look for `list and watch failed` in the log of vip"),
+  waiting: entry("address", () => "it comes by itself within seconds: names are looked up and pools are read at the start; if it stays, look in the log of vip"),
   notLoadBalancer: entry("type", ({ key }) => `if it should have a VIP: kubectl patch ${named(key)} --type merge -p '{"spec":{"type":"LoadBalancer"}}'`),
   ignored: entry("ignore", ({ key }) => `if it should have a VIP: ${annotate(key, "kube-vip.io/ignore-")}`),
   otherClass: entry("class", ({ loadBalancerClass }) => `another controller's by its class, which cannot be changed: make the Service anew with ${loadBalancerClass} or none, or set lb_class_name here`),

@@ -2,7 +2,7 @@ import type { Service } from "../ports/kube.js";
 import { observe, type ServiceView } from "./explain-observe.js";
 import { apiReport, failureReport, kernelIndex, ownershipReport, since, vipReport, type ApiReport, type ExplainInput, type FailureReport, type SinceReport, type VipReport } from "./explain.js";
 import { nearNames } from "./explain-near.js";
-import { REASONS, RULES, type Asker, type RuleName } from "./explain-rules.js";
+import { NO_LISTS, REASONS, RULES, type Asker, type RuleName } from "./explain-rules.js";
 import { serviceSubject, vipSubject } from "./history.js";
 import { romanaKey, type OwnershipKey, type ServiceKey } from "./model.js";
 import type { SkipReason } from "./plan-service.js";
@@ -154,9 +154,8 @@ function eventsOf({ input, key, vips }: ServiceView): readonly EventReport[] {
 }
 
 /** The first list has not come yet: nothing is known of any Service. */
-function waitingReport({ world, config }: ExplainInput, key: ServiceKey): KnownReport {
-  const asker: Asker = { key, node: world.node, holder: "", loadBalancerClass: config.loadBalancerClass };
+function waitingReport({ world }: ExplainInput, key: ServiceKey): KnownReport {
   const observed = "the first complete list of Services has not come yet";
-  const step: StepReport = { rule: "lists", outcome: "refused", observed, code: "waiting", next: REASONS.waiting.next(asker) };
+  const step: StepReport = { rule: "lists", outcome: "refused", observed, code: null, next: NO_LISTS };
   return { type: "known", service: key, node: world.node, verdict: notServed(`lists: ${observed}`), steps: [step], vips: [], api: { ingress: [], node: null }, lastFailure: null, events: [] };
 }

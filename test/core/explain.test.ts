@@ -106,6 +106,10 @@ describe("a Service that is not served here", () => {
     expect(serviceReport(inputOf(worldOf(services)), "default/web" as ServiceKey)).toEqual({ type: "unknown", service: "default/web", node: "n1", near: ["shop/web", "default/wep", "shop/webshop"], known: 4 });
   });
 
+  test("is not judged before the first complete list of Services", () => {
+    expect(why(inputOf(worldOf([], { services: undefined })))).toMatchObject({ verdict: { kind: "no" }, steps: [{ rule: "lists", outcome: "refused" }] });
+  });
+
   test("is nothing that a process of the control plane could know", () => {
     expect(serviceReport(inputOf(worldOf([web]), { config: { services: false } }), KEY)).toMatchObject({ type: "notAsked" });
   });
@@ -122,7 +126,7 @@ describe("the reason", () => {
   const pools = (data: Readonly<Record<string, string>> | undefined) => parsePools(data, undefined).pools;
   // A new code is a missing line here.
   const rows: Readonly<Record<SkipCode, World>> = {
-    waiting: worldOf([], { services: undefined }),
+    waiting: annotated({ "kube-vip.io/loadbalancerIPs": "web.example.org" }),
     notLoadBalancer: worldOf([{ ...web, type: "ClusterIP" }]),
     ignored: annotated({ "kube-vip.io/ignore": "true" }),
     otherClass: worldOf([{ ...web, loadBalancerClass: "x/y" }]),
@@ -132,7 +136,7 @@ describe("the reason", () => {
     addressTaken: worldOf([older, { ...unnamed, annotations: { romanaip: '{"auto":false,"ip":"192.0.2.10"}' } }]),
     invalidAddress: annotated({ "kube-vip.io/loadbalancerIPs": "224.0.0.1" }),
     dhcpNotSupported: annotated({ "kube-vip.io/loadbalancerIPs": "0.0.0.0" }),
-    unresolvedName: annotated({ "kube-vip.io/loadbalancerIPs": "web.example.org" }),
+    unresolvedName: { ...annotated({ "kube-vip.io/loadbalancerIPs": "web.example.org" }), names: new Map([["web.example.org", { addresses: [], error: "no such name" }]]) },
     noInterface: worldOf([web], { links: new Map([["lo", fakeLink(1, "lo")]]) }),
     invalidInterface: worldOf([{ ...web, annotations: { "kube-vip.io/serviceVLAN": "eth0.9999" } }]),
     linkDown: worldOf([web], { badLinks: new Set(["eth0"]) }),
@@ -158,7 +162,7 @@ describe("the reason", () => {
     expect(`${verdict.text}${verdict.but}`).toContain(step?.rule === "ownership" ? "n2" : (step?.observed ?? "?"));
     // Nothing after it, but for a Service that is up or about to be.
     if (world.observed.size === 0) expect(steps.at(-1)).toBe(step);
-    if (code !== "waiting") expect(input.plan.skipped.get(KEY)?.code).toBe(code);
+    expect(input.plan.skipped.get(KEY)?.code).toBe(code);
   });
 
   test("is one of a rule that is looked at, for every code", () => {

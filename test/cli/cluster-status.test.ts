@@ -1,0 +1,123 @@
+import { expect, test } from "vitest";
+import { clusterText, clusterReport, runClusterStatus, type ClusterReport } from "../../src/cli/cluster-status.js";
+import { folder, json, kubeconfig, serve, statusBody, type Handler } from "../kube/support.js";
+import { FakeIo } from "./fake-io.js";
+
+const AT = Date.UTC(2026, 0, 2, 3, 4, 5);
+const ago = (seconds: number): string => new Date(AT - seconds * 1000).toISOString();
+
+function service(name: string, { type = "LoadBalancer", annotations = {}, ingress = [] }: { type?: string; annotations?: Record<string, string>; ingress?: unknown[] }): unknown {
+  const metadata = { namespace: "default", name, uid: `uid-${name}`, resourceVersion: "1", annotations };
+  return { metadata, spec: { type }, status: { loadBalancer: { ingress } } };
+}
+
+function event(about: string, reason: string, part: Record<string, unknown>): unknown {
+  return { type: "Warning", reason, message: `${reason} of ${about}`, involvedObject: { kind: "Service", namespace: "default", name: about }, source: { component: "vip" }, ...part };
+}
+
+const SERVICES = [
+  service("zeta", { annotations: { "kube-vip.io/vipHost": "n2", "vip.internal/announced": '{"addresses":["192.0.2.10"],"node":"n2"}' }, ingress: [{ ip: "192.0.2.10" }] }),
+  service("by-kube-vip", { annotations: { "kube-vip.io/vipHost": "n3" }, ingress: [{ ip: "192.0.2.11" }, { hostname: "lb.example.org" }] }),
+  service("bad", {}),
+  service("inner", { type: "ClusterIP" }),
+];
+const EVENTS = [
+  event("bad", "InvalidAddress", { count: 3, lastTimestamp: ago(200) }),
+  event("bad", "AddressInUse", { eventTime: ago(100) }),
+  event("zeta", "Ignored", { type: "Normal", lastTimestamp: ago(1) }),
+];
+
+/** An API server with these objects, one Service a page; `svcs` is the Lease of the Services. */
+function api(svcs: unknown, events: (path: string) => [number, unknown] = () => [200, { metadata: {}, items: EVENTS }]): Handler {
+  return ({ path, query }, response) => {
+    const page = Number(query.get("continue") ?? "0");
+    if (path === "/api/v1/services") {
+      const token = page + 1 < SERVICES.length ? { continue: String(page + 1) } : {};
+      json(response, 200, { metadata: { resourceVersion: "1", ...token }, items: [SERVICES[page]] });
+    } else if (path === "/api/v1/events") json(response, ...events(path));
+    else if (path.endsWith("/namespaces/kube-system/leases/plndr-svcs-lock") && svcs !== undefined) json(response, 200, svcs);
+    else json(response, 404, statusBody(404, "NotFound", "no such thing"));
+  };
+}
+
+function lease(holder: string, secondsAgo: number): unknown {
+  const metadata = { namespace: "kube-system", name: "plndr-svcs-lock", uid: "u", resourceVersion: "1" };
+  return { metadata, spec: { holderIdentity: holder, leaseDurationSeconds: 5, renewTime: new Date(Date.now() - secondsAgo * 1000).toISOString(), leaseTransitions: 4 } };
+}
+
+async function asked(handler: Handler, output: "json" | "text"): Promise<{ readonly code: number; readonly io: FakeIo }> {
+  await using server = await serve(handler);
+  using dir = folder();
+  const io = new FakeIo();
+  const path = dir.file("config", kubeconfig({ server: server.url, "insecure-skip-tls-verify": true }));
+  const code = await runClusterStatus({ output, kubeconfig: path }, io);
+  await server.noneOpen();
+  return { code, io };
+}
+
+test("from the API alone: Leases, every page of Services, those that kube-vip announces included, and the newest warning of each", async () => {
+  const { code, io } = await asked(api(lease("n2", 2)), "json");
+  const report = JSON.parse(io.stdout) as ClusterReport;
+  expect(code).toBe(0);
+  expect(report.leases).toMatchObject([
+    { name: "plndr-cp-lock", holder: null, renewedSecondsAgo: null },
+    { name: "plndr-svcs-lock", holder: "n2", leaseSeconds: 5, transitions: 4 },
+  ]);
+  expect(Math.abs((report.leases[1]?.renewedSecondsAgo ?? Infinity) - 2)).toBeLessThan(3);
+  expect(report.services).toMatchObject([
+    { service: "default/bad", status: [], node: null, announced: null, warning: { reason: "AddressInUse", component: "vip", count: 1 } },
+    { service: "default/by-kube-vip", status: ["192.0.2.11", "lb.example.org"], node: "n3", announced: null, warning: null },
+    { service: "default/zeta", status: ["192.0.2.10"], node: "n2", announced: ["192.0.2.10"], warning: null },
+  ]);
+  expect(report.errors).toEqual([]);
+});
+
+test("where Events or Leases may not be read, the rest is told, and that they are missing", async () => {
+  const forbidden = api(undefined, () => [403, statusBody(403, "Forbidden", "events is forbidden")]);
+  const { code, io } = await asked(forbidden, "text");
+  expect([code, io.stdout]).toEqual([0, expect.stringContaining("! not read: GET /api/v1/events: 403")]);
+  expect(io.stdout).toContain("default/zeta");
+});
+
+test("without an API, or with a kubeconfig that is not there, it fails at once", async () => {
+  await expect(asked((_got, response) => json(response, 401, statusBody(401, "Unauthorized", "who?")), "text")).rejects.toThrow("401");
+  await expect(runClusterStatus({ output: "text", kubeconfig: "/nowhere/config" }, new FakeIo())).rejects.toThrow("/nowhere/config");
+});
+
+test("what is printed", async () => {
+  const warnings = [{ service: "default/bad", reason: "AddressInUse", message: "192.0.2.12 is in use on eth0 by 02:00:00:00:00:99, not taken; looked at again every ten seconds", count: 3, lastMs: AT - 100_000, component: "vip" }];
+  const record = { holderIdentity: "n2", leaseDurationSeconds: 5, acquireTime: undefined, renewTime: ago(9), leaseTransitions: 4 };
+  const reader = {
+    lease: async (id: { name: string; namespace: string }) => (id.name === "plndr-svcs-lock" ? { id, uid: "u", resourceVersion: "1", record } : undefined),
+    services: async () => [],
+    warnings: async () => warnings,
+  };
+  const report = await clusterReport(reader, { namespace: "kube-system", wallMs: AT }, new AbortController().signal);
+  const services: ClusterReport["services"] = [
+    { service: "default/bad", status: [], node: null, announced: null, warning: { ...(warnings[0] ?? { reason: "", message: "", count: 0, component: "" }), secondsAgo: 100 } },
+    { service: "shop/web", status: ["192.0.2.10", "2001:db8::10"], node: "n2", announced: ["192.0.2.10"], warning: null },
+  ];
+  expect(`\n${clusterText(report)}\n`).toMatchInlineSnapshot(`
+    "
+    LEASE            HOLDER           RENEWED                                             TRANSITIONS
+    plndr-cp-lock    (no such Lease)  -                                                   0
+    plndr-svcs-lock  n2               9s ago (lease is 5s: expired, if the clocks agree)  4
+
+    there is no Service of type LoadBalancer
+    "
+  `);
+  expect(`\n${clusterText({ ...report, services })}\n`).toMatchInlineSnapshot(`
+    "
+    LEASE            HOLDER           RENEWED                                             TRANSITIONS
+    plndr-cp-lock    (no such Lease)  -                                                   0
+    plndr-svcs-lock  n2               9s ago (lease is 5s: expired, if the clocks agree)  4
+
+    SERVICE      ADDRESSES                NODE
+    default/bad  -                        -
+    shop/web     192.0.2.10,2001:db8::10  n2
+
+    ! default/bad: AddressInUse (1m40s ago, 3 times): 192.0.2.12 is in use on eth0 by 02:00:00:00:00:99,
+      not taken; looked at again every ten seconds
+    "
+  `);
+});
