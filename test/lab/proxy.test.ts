@@ -158,5 +158,5 @@ test("a change is in the kernel soon after its event arrived", () => {
   const lags = bench.lags();
   const medianMs = lags[Math.floor(lags.length / 2)] ?? NaN;
   console.log(JSON.stringify({ figure: "proxy rules", medianMs: Math.round(medianMs), mostMs: Math.round(lags.at(-1) ?? NaN), changes: lags.length }));
-  expect(medianMs).toBeLessThan(250); // 10 ms on an idle machine
+  expect(medianMs).toBeLessThan(500); // about 20 ms on an idle machine, 100 ms on a busy one
 });

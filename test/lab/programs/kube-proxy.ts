@@ -1,16 +1,20 @@
 // kube-proxy.mjs {"node","ipv4","ipv6","kubeconfig","stateFile"}: stands in for kube-proxy on one node. Follows Services and EndpointSlices,
 // programs nftables, ends stale UDP flows, answers health checks. After each change that it applied it writes one line of JSON:
-// {"services","slices"} (the revisions), {"lagMs"} (from the first event of it to the rules in the kernel) and {"flushed"} (UDP flows ended).
+// {"services","slices"} (the revisions) and {"lagMs"} (from the first event of it to the rules in the kernel); {"flushed"} says how many UDP
+// flows were ended, a little later.
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../command.js";
 import { flushStale } from "../proxy/conntrack.js";
 import { HealthServers, type ProxyState } from "../proxy/health.js";
 import type { ProxyService, ProxySlice } from "../proxy/objects.js";
-import { planHealth, planPorts, type Observed } from "../proxy/plan.js";
+import { planHealth, planPorts, type Observed, type PortPlan } from "../proxy/plan.js";
 import { accessOf, Reflector } from "../proxy/reflector.js";
 import { ruleset } from "../proxy/ruleset.js";
 import { monotonicMs } from "../wait.js";
+
+/** After something failed, in ms. */
+const RETRY_MS = 100;
 
 interface Task {
   readonly node: string;
@@ -22,20 +26,18 @@ interface Task {
 
 const task = JSON.parse(process.argv[2] ?? "{}") as Task;
 
-/** What was applied, and the first event that was not. */
-class Progress {
-  rules = "";
-  appliedAt: Date | undefined;
+/** Work that waits to be done, and since when. */
+class Bell {
   #since: number | undefined;
   #wake: () => void = () => undefined;
 
-  /** Something arrived. */
-  readonly changed = (): void => {
+  /** There is something to do. */
+  readonly ring = (): void => {
     this.#since ??= monotonicMs();
     this.#wake();
   };
 
-  /** Waits for something to apply; returns when the first of it arrived. */
+  /** Waits for something to do; returns when it first rang for it. */
   async next(): Promise<number> {
     if (this.#since === undefined) await new Promise<void>((resolve) => (this.#wake = resolve));
     const since = this.#since ?? monotonicMs();
@@ -44,45 +46,55 @@ class Progress {
   }
 }
 
-const progress = new Progress();
+/** What is in the kernel. */
+const done: { rules: string; plans: readonly PortPlan[]; at: Date | undefined } = { rules: "", plans: [], at: undefined };
+const changed = new Bell();
+const applied = new Bell();
 const access = accessOf(task.kubeconfig);
-const services = new Reflector<ProxyService>(access, "/api/v1/services", progress.changed);
-const slices = new Reflector<ProxySlice>(access, "/apis/discovery.k8s.io/v1/endpointslices", progress.changed);
+const services = new Reflector<ProxyService>(access, "/api/v1/services", changed.ring);
+const slices = new Reflector<ProxySlice>(access, "/apis/discovery.k8s.io/v1/endpointslices", changed.ring);
 const health = new HealthServers({
   state: () => readFileSync(task.stateFile, "utf8").trim() as ProxyState,
-  appliedAt: () => progress.appliedAt,
+  appliedAt: () => done.at,
 });
 
-/** Brings the kernel to what was observed; returns when the rules were there and how many UDP flows were ended. */
-async function apply(observed: Observed): Promise<{ readonly at: number; readonly flushed: number }> {
+/** Brings rules and health servers to what was observed. */
+async function apply(observed: Observed): Promise<void> {
   const plans = planPorts(observed, task.node);
   health.update(planHealth(observed, task.node));
   const rules = ruleset(plans, task);
-  if (rules === progress.rules) return { at: monotonicMs(), flushed: 0 };
-  await run(["nft", "-f", "-"], { input: rules });
-  const at = monotonicMs();
-  const flushed = await flushStale(plans);
-  progress.rules = rules; // only now: what failed in between is done again
-  return { at, flushed };
+  if (rules !== done.rules) await run(["nft", "-f", "-"], { input: rules });
+  Object.assign(done, { rules, plans, at: new Date() });
+  applied.ring();
 }
 
-async function applyForever(): Promise<void> {
+/** Does the work each time the bell rings, and again after it failed. */
+async function onEach(bell: Bell, work: (since: number) => Promise<void>): Promise<void> {
   for (;;) {
-    const since = await progress.next();
-    if (!services.listed || !slices.listed) continue; // rules from a part of the objects would refuse Services that have endpoints
-    const revisions = { services: services.revision, slices: slices.revision };
+    const since = await bell.next();
     try {
-      const { at, flushed } = await apply({ services: services.objects(), slices: slices.objects() });
-      progress.appliedAt = new Date();
-      console.log(JSON.stringify({ ...revisions, lagMs: at - since, flushed }));
+      await work(since);
     } catch (error) {
       console.error(error);
-      await sleep(100);
-      progress.changed();
+      await sleep(RETRY_MS);
+      bell.ring();
     }
   }
 }
 
+async function program(since: number): Promise<void> {
+  if (!services.listed || !slices.listed) return; // rules from a part of the objects would refuse Services that have endpoints
+  const revisions = { services: services.revision, slices: slices.revision };
+  await apply({ services: services.objects(), slices: slices.objects() });
+  console.log(JSON.stringify({ ...revisions, lagMs: monotonicMs() - since }));
+}
+
+// Apart from the rules: those of the next change need not wait for it.
+async function flush(): Promise<void> {
+  const flushed = await flushStale(done.plans);
+  if (flushed > 0) console.log(JSON.stringify({ flushed }));
+}
+
 const signal = new AbortController().signal;
 await health.open();
-await Promise.all([services.run(signal), slices.run(signal), applyForever()]);
+await Promise.all([services.run(signal), slices.run(signal), onEach(changed, program), onEach(applied, flush)]);

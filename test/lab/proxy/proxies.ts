@@ -20,8 +20,6 @@ export interface Applied {
   readonly slices: string;
   /** From the arrival of the first event to the rules in the kernel, in ms. */
   readonly lagMs: number;
-  /** UDP flows that were ended. */
-  readonly flushed: number;
 }
 
 /** The running stand-ins for kube-proxy. */
@@ -55,7 +53,7 @@ export async function startProxies(lab: LabContext, api: LabApi, nodes: readonly
   const running = new Map<string, LabProcess>();
   const stateFile = (node: string): string => join(lab.dir, `kube-proxy-${node}.state`);
   const set = (node: string, state: ProxyState): void => writeFileSync(stateFile(node), state);
-  const applied = (node: string): readonly Applied[] => (running.get(node)?.logs() ?? []) as unknown as readonly Applied[];
+  const applied = (node: string): readonly Applied[] => (running.get(node)?.logs() ?? []).filter((line) => "lagMs" in line) as unknown as readonly Applied[];
   const start = async (node: string): Promise<void> => {
     const { ipv4, ipv6 } = lab.node(node);
     set(node, "well");
