@@ -1,6 +1,5 @@
 import { messageOf } from "../lib/errors.js";
-import { ownershipSubject, serviceSubject, vipSubject, type History, type Moment, type Subject } from "./history.js";
-import type { ServiceKey } from "./model.js";
+import { ownershipSubject, serviceSubject, vipSubject, type History, type Moment } from "./history.js";
 import type { Plan } from "./plan.js";
 import type { OwnershipState, World } from "./world.js";
 
@@ -10,17 +9,21 @@ export interface Pass {
   readonly plan: Pick<Plan, "skipped">;
 }
 
-/** Writes down what changed from one pass to the next; `before` is undefined for the first. Costs nothing for what stayed the same. */
-export function recordPass(history: History, passes: { readonly before: Pass | undefined; readonly after: Pass }, at: Moment): void {
+export interface Passes {
+  /** Undefined for the first. */
+  readonly before: Pass | undefined;
+  readonly after: Pass;
+}
+
+/** Writes down what changed from one pass to the next, and runs with every pass: costs next to nothing for what stayed the same. */
+export function recordPass(history: History, passes: Passes, at: Moment): void {
   const { before, after } = passes;
   for (const [key, state] of after.world.ownership) {
     if (before?.world.ownership.get(key) !== state) history.record(ownershipSubject(key), { ...ownershipWords(state), at });
   }
   recordVips(history, passes, at);
-  for (const key of after.world.services?.keys() ?? []) recordService(history, { key, before, after }, at);
-  for (const key of before?.world.services?.keys() ?? []) {
-    if (after.world.services?.has(key) === false) history.record(serviceSubject(key), { state: "deleted", detail: "", at });
-  }
+  recordReasons(history, passes, at);
+  if (before?.world.services !== after.world.services) recordServices(history, passes, at);
 }
 
 /** State and detail of an ownership key. */
@@ -31,7 +34,7 @@ export function ownershipWords({ held, view, holder }: OwnershipState): { readon
   return { state: `held by ${holder}`, detail: view === "mine" ? "named here, not confirmed since" : "" };
 }
 
-function recordVips(history: History, { before, after }: { readonly before: Pass | undefined; readonly after: Pass }, at: Moment): void {
+function recordVips(history: History, { before, after }: Passes, at: Moment): void {
   for (const [key, observation] of after.world.observed) {
     const old = before?.world.observed.get(key);
     if (old === observation) continue;
@@ -45,14 +48,25 @@ function recordVips(history: History, { before, after }: { readonly before: Pass
   }
 }
 
-function recordService(history: History, { key, before, after }: { key: ServiceKey; before: Pass | undefined; after: Pass }, at: Moment): void {
-  const reason = after.plan.skipped.get(key);
-  const old = before?.plan.skipped.get(key);
-  const subject: Subject = serviceSubject(key);
-  if (reason !== undefined) {
-    if (old?.code !== reason.code || old.message !== reason.message) history.record(subject, { state: reason.code, detail: reason.message, at });
-    return;
+/** Services that are skipped for another reason than before, or not any more. */
+function recordReasons(history: History, { before, after }: Passes, at: Moment): void {
+  for (const [key, reason] of after.plan.skipped) {
+    const old = before?.plan.skipped.get(key);
+    if (old === reason || (old?.code === reason.code && old.message === reason.message)) continue;
+    history.record(serviceSubject(key), { state: reason.code, detail: reason.message, at });
   }
-  if (old === undefined && before?.world.services?.has(key) === true) return;
-  history.record(subject, { state: "wanted", detail: "", at });
+  for (const key of before?.plan.skipped.keys() ?? []) {
+    if (!after.plan.skipped.has(key) && after.world.services?.has(key) === true) history.record(serviceSubject(key), { state: "wanted", detail: "", at });
+  }
+}
+
+/** Services that have come and gone. */
+function recordServices(history: History, { before, after }: Passes, at: Moment): void {
+  const [was, is] = [before?.world.services, after.world.services];
+  for (const key of is?.keys() ?? []) {
+    if (was?.has(key) !== true && !after.plan.skipped.has(key)) history.record(serviceSubject(key), { state: "wanted", detail: "", at });
+  }
+  for (const key of was?.keys() ?? []) {
+    if (is?.has(key) === false) history.record(serviceSubject(key), { state: "deleted", detail: "", at });
+  }
 }

@@ -136,7 +136,7 @@ describe("the reason", () => {
     addressTaken: worldOf([older, { ...unnamed, annotations: { romanaip: '{"auto":false,"ip":"192.0.2.10"}' } }]),
     invalidAddress: annotated({ "kube-vip.io/loadbalancerIPs": "224.0.0.1" }),
     dhcpNotSupported: annotated({ "kube-vip.io/loadbalancerIPs": "0.0.0.0" }),
-    unresolvedName: { ...annotated({ "kube-vip.io/loadbalancerIPs": "web.example.org" }), names: new Map([["web.example.org", { addresses: [], error: "no such name" }]]) },
+    unresolvedName: { ...annotated({ "kube-vip.io/loadbalancerIPs": "web.example.org" }), names: new Map([["web.example.org", { addresses: [], error: "no such name", resolvedAt: undefined }]]) },
     noInterface: worldOf([web], { links: new Map([["lo", fakeLink(1, "lo")]]) }),
     invalidInterface: worldOf([{ ...web, annotations: { "kube-vip.io/serviceVLAN": "eth0.9999" } }]),
     linkDown: worldOf([web], { badLinks: new Set(["eth0"]) }),
