@@ -38,6 +38,8 @@ describe("which source counts for a namespace", () => {
     expect(shown(poolOf(parsePools(all, "10.5.0.5").pools, "other"))).toEqual(["10.3.0.1-10.3.0.2", "10.4.0.5-10.4.0.6"]);
   });
 
+  test("global is no namespace of its own", () => expect([...parsePools(all, undefined).pools.named.keys()]).toEqual(["default"]));
+
   test("a namespace may have dashes, and the name of a key", () => {
     expect(given({ "cidr-a-b": "10.0.0.1/32" }, "a-b")).toEqual(["10.0.0.1-10.0.0.1"]);
     expect(given({ "range-range-x": "10.0.0.1" }, "range-x")).toEqual(["10.0.0.1-10.0.0.1"]);
