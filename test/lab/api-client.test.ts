@@ -1,7 +1,9 @@
 import { readlinkSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { ApiAdmin } from "./api/admin.js";
 import { KubeClient, KubeError, loadBalancer } from "./kube-client.js";
 import { Lab } from "./lab.js";
+import { registerNodes } from "./nodes.js";
 import { waitForAnswer } from "./service-plane.js";
 
 describe("the Kubernetes API of the lab", () => {
@@ -32,8 +34,9 @@ describe("the Kubernetes API of the lab", () => {
 
   test("serves the built binary, whose pid the lab knows and whose address the client reaches", async () => {
     await using lab = await Lab.create({ nodes: 1 });
-    const [{ client }] = await Promise.all([lab.startApi(), lab.serve()]);
+    const [{ client, adminSocket }] = await Promise.all([lab.startApi(), lab.serve()]);
     using _client: KubeClient = client;
+    await registerNodes({ client, admin: new ApiAdmin(adminSocket) }, lab.nodes);
     const vip = await lab.startVip("n1");
     expect(readlinkSync(`/proc/${vip.pid}/exe`)).toBe(lab.built("vip"));
     await client.createService(loadBalancer({ name: "web", ip: "10.77.0.200" }));

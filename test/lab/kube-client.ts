@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
+import { isIP } from "node:net";
 
 /** How to reach an API server: all three are PEM. */
 export interface ClientFiles {
@@ -100,14 +101,35 @@ export interface ServiceSpec {
 /** Labels of the pods that a Cluster has on every node. */
 export const POD_LABELS = { app: "pods" } as const;
 
-/** The manifest of a Service of type LoadBalancer with port 80, behind which are the pods of all nodes. */
+/** The families that a Service with these addresses needs: in a cluster it serves no others. Nothing where one address is IPv4 (the default) or none. */
+function familiesOf(addresses = ""): Readonly<Record<string, unknown>> {
+  const found = addresses.split(",").map((text) => isIP(text.trim())).filter((version) => version !== 0);
+  const ipFamilies = [...new Set(found)].map((version) => `IPv${version}`);
+  if (!ipFamilies.includes("IPv6")) return {};
+  return { ipFamilies, ipFamilyPolicy: ipFamilies.length === 2 ? "RequireDualStack" : "SingleStack" };
+}
+
+/** The manifest of a Service of type LoadBalancer with port 80, behind which are the pods of all nodes; of the families of `ip`. */
 export function loadBalancer({ name, ip, annotations = {}, spec = {}, namespace }: ServiceSpec): KubeService {
   return {
     apiVersion: "v1",
     kind: "Service",
     metadata: { name, annotations: { ...(ip === undefined ? {} : { "kube-vip.io/loadbalancerIPs": ip }), ...annotations }, ...(namespace === undefined ? {} : { namespace }) },
-    spec: { type: "LoadBalancer", selector: POD_LABELS, ports: [{ name: "http", port: 80, protocol: "TCP", targetPort: 8080 }], ...spec },
+    spec: { type: "LoadBalancer", selector: POD_LABELS, ports: [{ name: "http", port: 80, protocol: "TCP", targetPort: 8080 }], ...familiesOf(ip), ...spec },
   };
+}
+
+/** What `kubectl create deployment NAME --image=lab/pod --port=8080 --replicas=N` makes. */
+export function deployment(name: string, replicas: number): KubeObject {
+  const labels = { app: name };
+  const containers = [{ name: "pod", image: "lab/pod", ports: [{ containerPort: 8080 }] }];
+  return { apiVersion: "apps/v1", kind: "Deployment", metadata: { name, labels }, spec: { replicas, selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers } } } };
+}
+
+/** What `kubectl expose deployment NAME --type=LoadBalancer --port=80 --target-port=8080` makes of it. */
+export function exposed(name: string): KubeService {
+  const labels = { app: name };
+  return { apiVersion: "v1", kind: "Service", metadata: { name, labels }, spec: { type: "LoadBalancer", selector: labels, ports: [{ port: 80, protocol: "TCP", targetPort: 8080 }] } };
 }
 
 /** A small client for tests, over HTTPS with a client certificate; shares no code with what is tested. */
@@ -208,6 +230,11 @@ export class KubeClient implements Disposable {
   /** Deployments of a namespace. */
   async deployments(namespace = "default"): Promise<KubeObject[]> {
     return await this.#items(`/apis/apps/v1/namespaces/${namespace}/deployments`);
+  }
+
+  /** Creates a Deployment in a namespace. */
+  async createDeployment(made: KubeObject, namespace = "default"): Promise<KubeObject> {
+    return await this.create(`/apis/apps/v1/namespaces/${namespace}/deployments`, made);
   }
 
   /** Makes a ConfigMap, or replaces all of its data. */
