@@ -39,7 +39,7 @@ export interface Past {
 export interface HistoryLimits {
   /** Transitions per subject. Default 20. */
   readonly transitions?: number;
-  /** Subjects; those that changed longest ago are forgotten first. Default 2,000. */
+  /** Ownership keys, and as many of all else; those that changed longest ago are forgotten first. Default 2,000. */
   readonly subjects?: number;
 }
 
@@ -47,8 +47,9 @@ const NOTHING: Past = { transitions: [], failure: undefined };
 
 /** Bounded memory of what happened. Only changes are recorded: a state that is recorded again keeps the moment at which it began. */
 export class History {
-  /** In the order of the last change, for the first key of a map is the one that was put longest ago. */
-  readonly #pasts = new Map<Subject, Past>();
+  // In the order of the last change, for the first key of a map is the one that was put longest ago. A storm of Services does not drive out who owns them.
+  readonly #ownership = new Map<Subject, Past>();
+  readonly #others = new Map<Subject, Past>();
   readonly #transitions: number;
   readonly #subjects: number;
 
@@ -58,16 +59,16 @@ export class History {
   }
 
   get size(): number {
-    return this.#pasts.size;
+    return this.#ownership.size + this.#others.size;
   }
 
   past(subject: Subject): Past {
-    return this.#pasts.get(subject) ?? NOTHING;
+    return this.#mapOf(subject).get(subject) ?? NOTHING;
   }
 
   /** The state that the subject is in, with its beginning; undefined where nothing is known (any more). */
   current(subject: Subject): Transition | undefined {
-    return this.#pasts.get(subject)?.transitions.at(-1);
+    return this.past(subject).transitions.at(-1);
   }
 
   /** The subject is in this state. */
@@ -93,17 +94,22 @@ export class History {
 
   /** What had failed works. */
   cleared(subject: Subject, at: Moment): void {
-    const past = this.#pasts.get(subject);
-    if (past?.failure === undefined || past.failure.cleared !== undefined) return;
+    const past = this.past(subject);
+    if (past.failure === undefined || past.failure.cleared !== undefined) return;
     this.#put(subject, { ...past, failure: { ...past.failure, cleared: at } });
   }
 
+  #mapOf(subject: Subject): Map<Subject, Past> {
+    return subject.startsWith("ownership ") ? this.#ownership : this.#others;
+  }
+
   #put(subject: Subject, past: Past): void {
-    this.#pasts.delete(subject);
-    this.#pasts.set(subject, past);
-    for (const oldest of this.#pasts.keys()) {
-      if (this.#pasts.size <= this.#subjects) return;
-      this.#pasts.delete(oldest);
+    const pasts = this.#mapOf(subject);
+    pasts.delete(subject);
+    pasts.set(subject, past);
+    for (const oldest of pasts.keys()) {
+      if (pasts.size <= this.#subjects) return;
+      pasts.delete(oldest);
     }
   }
 }

@@ -40,13 +40,15 @@ describe("a subject", () => {
   });
 });
 
-test("of many subjects those that changed longest ago are forgotten", () => {
+test("of many subjects those that changed longest ago are forgotten, but not for Services who owns them", () => {
   const history = new History({ subjects: 3 });
   const of = (name: string) => serviceSubject(`default/${name}` as ServiceKey);
+  history.record(ownershipSubject("services"), { state: "mine", detail: "", at: at(0) });
   for (const name of ["a", "b", "c"]) history.record(of(name), { state: "x", detail: "", at: at(1) });
   history.record(of("a"), { state: "y", detail: "", at: at(2) });
   history.record(of("d"), { state: "x", detail: "", at: at(3) });
-  expect(history.size).toBe(3);
+  expect(history.size).toBe(4);
+  expect(history.current(ownershipSubject("services"))?.state).toBe("mine");
   expect(["a", "b", "c", "d"].filter((name) => history.current(of(name)) !== undefined)).toEqual(["a", "c", "d"]);
 });
 
