@@ -1,14 +1,17 @@
 import type { Clock, Timer } from "../ports/clock.js";
 
 /** Making the new map, and what the listener does with it, may take at most one part in this many of the time. */
-const SHARE = { turn: 10, calm: 50 } as const;
+const SHARE = 10;
+/** With pace `calm` a much smaller part, as long as nobody waits longer than this for it: what a big map leaves to the garbage collector costs twice the copy. */
+const CALM_SHARE = 200;
+const CALM_MS = 100;
 
 /** When a change is handed to the listener: with the chunk that brought it, once per turn of the event loop, or that with longer pauses in a burst. */
-export type Pace = "chunk" | keyof typeof SHARE;
+export type Pace = "chunk" | "turn" | "calm";
 
 /**
  * Calls `deliver` soon after `mark`. With pace `turn` all chunks of one turn of the event loop share one call, and a burst is thinned out further: after a
- * call that took 1 ms the next one comes 10 ms later at the earliest (`calm`: 50 ms). A change after a quiet time is never delayed.
+ * call that took 1 ms the next one comes 10 ms later at the earliest (`calm`: 100 ms). A change after a quiet time is never delayed.
  */
 export class Delivery {
   readonly #deliver: () => void;
@@ -60,6 +63,8 @@ export class Delivery {
       this.#failed(error);
     }
     const ended = this.#clock.now();
-    this.#notBefore = ended + (ended - started) * (this.#pace === "calm" ? SHARE.calm : SHARE.turn);
+    const cost = ended - started;
+    const calm = this.#pace === "calm" ? Math.min(cost * CALM_SHARE, CALM_MS) : 0;
+    this.#notBefore = ended + Math.max(cost * SHARE, calm);
   };
 }

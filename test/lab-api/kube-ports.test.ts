@@ -21,6 +21,16 @@ afterAll(async () => {
 
 const never = new AbortController().signal;
 
+/** A Service as the port has it now. */
+async function read(name: string): Promise<Service> {
+  const key = `${on.namespace}/${name}`;
+  await using watched = new Watched<ReadonlyMap<string, Service>>(async (seen, signal) => kube.services.watch(on.namespace, seen, signal));
+  await eventually(() => {
+    expect(watched.last?.has(key)).toBe(true);
+  });
+  return watched.last?.get(key) as Service;
+}
+
 describe("watches", () => {
   test("EndpointSlices of Services, from the first list to the last deletion", async () => {
     const path = `/apis/discovery.k8s.io/v1/namespaces/${on.namespace}/endpointslices`;
@@ -92,11 +102,7 @@ describe("watches", () => {
 describe("patchService", () => {
   async function made(name: string): Promise<Service> {
     await on.client.post(`${on.core}/services`, service(name, {}, { annotations: { "vip.internal/a": "1" } }));
-    await using watched = new Watched<ReadonlyMap<string, Service>>(async (seen, signal) => kube.services.watch(on.namespace, seen, signal));
-    await eventually(() => {
-      expect(watched.last?.has(`${on.namespace}/${name}`)).toBe(true);
-    });
-    return watched.last?.get(`${on.namespace}/${name}`) as Service;
+    return read(name);
   }
 
   test("sets and removes external IPs together with an annotation", async () => {
@@ -126,5 +132,32 @@ describe("patchService", () => {
     await kube.services.patchStatus(second, { ingress: undefined, annotations: { "vip.internal/b": "2" } }, never);
     const third = await made("annotated");
     expect([third.ingress[0]?.ip, third.annotations]).toEqual(["192.0.2.10", { "vip.internal/a": "1", "vip.internal/b": "2" }]);
+  });
+});
+
+describe("who wrote the status", () => {
+  test("is told where it is somebody else, until we write it ourselves", async () => {
+    const path = `${on.core}/services`;
+    await on.client.post(path, service("owned"));
+    const owner = async (): Promise<Service> => read("owned");
+    expect((await owner()).statusManager).toBeUndefined();
+    await on.client.patch(`${path}/owned/status?fieldManager=servicelb`, { status: { loadBalancer: { ingress: [{ ip: "192.0.2.1" }] } } });
+    const theirs = await owner();
+    expect(theirs.statusManager).toBe("servicelb");
+    await kube.services.patchStatus(theirs, { ingress: undefined, annotations: { "vip.internal/a": "1" } }, never);
+    expect((await owner()).statusManager).toBe("servicelb");
+    await kube.services.patchStatus(await owner(), { ingress: [{ ip: "192.0.2.2" }], annotations: {} }, never);
+    expect((await owner()).statusManager).toBeUndefined();
+  });
+
+  test("a refusal of external IPs by admission is forbidden, with the text of the server", async (context) => {
+    const { api } = on;
+    if (api === undefined) return context.skip(); // a real server has the plugin or not
+    await on.client.post(`${on.core}/services`, service("denied"));
+    const denied = await read("denied");
+    api.denyExternalIps(true);
+    const refused = kube.services.patchService(denied, [{ op: "add", path: "/spec/externalIPs", value: ["198.51.100.1"] }], never);
+    await expect(refused).rejects.toMatchObject({ code: "forbidden", status: 403, message: expect.stringContaining("external") as string });
+    api.denyExternalIps(false);
   });
 });
