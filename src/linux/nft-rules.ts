@@ -15,7 +15,8 @@ import {
   type NftRequest,
   type NftRule,
 } from "../wire/netlink/nft.js";
-import { daddrIs, decodeExpressions, dnatTo, dportIs, jumpTarget, jumpTo, oneOf } from "../wire/netlink/nft-expression.js";
+import { daddrIs, decodeExpressions, dnatTo, dportIs, encodeExpressions, jumpTarget, jumpTo, oneOf } from "../wire/netlink/nft-expression.js";
+import { joinBytes } from "./netlink-socket.js";
 
 /** The base chains, named after where they stand. What the node itself sends to a VIP passes only the second. Both lead to `VIPS`. */
 const HOOKS: readonly NftHook[] = ["prerouting", "output"];
@@ -53,13 +54,14 @@ export function jumpFrom({ comment: key, table, handle, list }: NftRule): Jump |
  */
 export function putRequests(table: string, vip: NftVip, stale: readonly Jump[]): readonly NftRequest[] {
   const chain = chainOf(table, vip.key);
+  const parts = partsFor(vip);
   return [
     ...frameRequests(table),
     chainPut(chain, vip.key),
     ruleRemoval(chain),
-    ...vip.ports.flatMap((port) => portRules(chain, vip, port)),
+    ...vip.ports.flatMap((port) => portRules(chain, port, parts)),
     ...stale.map(({ handle }) => ruleRemoval(jumpsOf(table), handle)),
-    ruleAdd(jumpsOf(table), [...daddrIs(vip.address), jumpTo(chain.chain)], vip.key),
+    ruleAdd(jumpsOf(table), encodeExpressions([...daddrIs(vip.address), jumpTo(chain.chain)]), vip.key),
   ];
 }
 
@@ -68,7 +70,7 @@ function frameRequests(table: string): readonly NftRequest[] {
   const vips = jumpsOf(table);
   const bases = HOOKS.flatMap((hook) => {
     const place = { table, chain: hook };
-    return [baseChainPut(place, hook), ruleRemoval(place), ruleAdd(place, [jumpTo(vips.chain)])];
+    return [baseChainPut(place, hook), ruleRemoval(place), ruleAdd(place, encodeExpressions([jumpTo(vips.chain)]))];
   });
   return [tablePut(table, TABLE_COMMENT), chainPut(vips, "one jump for each virtual IP"), ...bases];
 }
@@ -87,11 +89,35 @@ export function tableRemovalRequests(table: string): readonly NftRequest[] {
  * One rule for each target. The first takes one connection of n, the next one of the n - 1 that are left, the last all that come to it: so each gets
  * the same share. A connection is decided once; conntrack keeps all its packets on that way.
  */
-function portRules(chain: NftPlace, { address, key }: NftVip, { protocol, port, targets }: NftPort): readonly NftRequest[] {
-  const match = dportIs(protocol, port);
-  return targets.map((target, n) => {
-    if (familyOf(target.address) !== familyOf(address)) throw new RangeError(`${key} cannot lead to ${target.address}, which is of another family`);
-    const left = targets.length - n;
-    return ruleAdd(chain, [...match, ...(left > 1 ? oneOf(left) : []), ...dnatTo(target.address, target.port)]);
-  });
+function portRules(chain: NftPlace, { protocol, port, targets }: NftPort, parts: Parts): readonly NftRequest[] {
+  const match = encodeExpressions(dportIs(protocol, port));
+  return targets.map((target, n) => ruleAdd(chain, joinBytes([match, parts.chance(targets.length - n), parts.way(target)])));
+}
+
+interface Parts {
+  /** Goes on for one connection of `n`. */
+  chance(n: number): Uint8Array;
+  /** Leads to a target. */
+  way(target: NftPort["targets"][number]): Uint8Array;
+}
+
+/** Parts that the rules of one VIP have in common, encoded once: the ports of a VIP have the same targets, and encoding is most of the work. */
+function partsFor({ address, key }: NftVip): Parts {
+  const chances = new Map<number, Uint8Array>([[1, new Uint8Array()]]);
+  const ways = new Map<string, Uint8Array>();
+  return {
+    chance: (n) => getOrMake(chances, n, () => encodeExpressions(oneOf(n))),
+    way: (target) => {
+      if (familyOf(target.address) !== familyOf(address)) throw new RangeError(`${key} cannot lead to ${target.address}, which is of another family`);
+      return getOrMake(ways, `${target.address} ${target.port}`, () => encodeExpressions(dnatTo(target.address, target.port)));
+    },
+  };
+}
+
+function getOrMake<K>(made: Map<K, Uint8Array>, key: K, make: () => Uint8Array): Uint8Array {
+  const known = made.get(key);
+  if (known !== undefined) return known;
+  const value = make();
+  made.set(key, value);
+  return value;
 }

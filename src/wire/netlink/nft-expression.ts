@@ -1,6 +1,5 @@
 import { familyOf, ipToBytes, type IpAddress } from "../../lib/ip.js";
 import { DecodeError } from "../reader.js";
-import { Writer } from "../writer.js";
 import { afFromFamily, attributeReader, attributesByType, attributeText, decodeAttributes, encodeAttributes, type Attribute } from "./attribute.js";
 
 /** Marks an attribute that holds attributes. */
@@ -71,7 +70,8 @@ type Field = Pick<Attribute, "type" | "data">;
 
 /** A number of 32 bits in network order, which nf_tables has nearly everywhere. */
 export function numberField(type: number, value: number): Field {
-  return { type, data: new Writer(4).u32(value >>> 0).finish() };
+  // A rule has some forty of these, and a Writer makes three objects.
+  return { type, data: Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value) };
 }
 
 /** Text with a NUL at its end. */
@@ -198,5 +198,5 @@ function expression(name: string, fields: readonly Field[]): NftExpression {
 }
 
 function portBytes(port: number): Uint8Array {
-  return new Writer(2).u16(port).finish();
+  return Uint8Array.of(port >>> 8, port);
 }

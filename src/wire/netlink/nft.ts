@@ -2,7 +2,7 @@ import { Reader } from "../reader.js";
 import { Writer } from "../writer.js";
 import { attributeReader, attributesByType, attributeText, encodeAttributes, type Attribute } from "./attribute.js";
 import { NLM_F_CREATE } from "./message.js";
-import { encodeExpressions, nestedField, NLA_F_NESTED, numberField, textField, type NftExpression } from "./nft-expression.js";
+import { nestedField, NLA_F_NESTED, numberField, textField } from "./nft-expression.js";
 import { commentOf, encodeComment } from "./nft-userdata.js";
 
 /** The netlink family of netfilter (linux/netlink.h). */
@@ -136,9 +136,9 @@ export function chainRemoval(place: NftPlace): NftRequest {
   return { type: NFT_DELCHAIN, flags: 0, payload: body(NFPROTO_INET, chainFields(place)) };
 }
 
-/** Adds a rule at the end of its chain. */
-export function ruleAdd(place: NftPlace, expressions: readonly NftExpression[], comment?: string): NftRequest {
-  const attributes = [...ruleFields(place), { type: NFTA_RULE_EXPRESSIONS | NLA_F_NESTED, data: encodeExpressions(expressions) }];
+/** Adds a rule at the end of its chain. `list` is made by `encodeExpressions`; several of them joined are one list. */
+export function ruleAdd(place: NftPlace, list: Uint8Array, comment?: string): NftRequest {
+  const attributes = [...ruleFields(place), { type: NFTA_RULE_EXPRESSIONS | NLA_F_NESTED, data: list }];
   if (comment !== undefined) attributes.push({ type: NFTA_RULE_USERDATA, data: encodeComment(comment) });
   return { type: NFT_NEWRULE, flags: NLM_F_CREATE | NLM_F_APPEND, payload: body(NFPROTO_INET, attributes) };
 }

@@ -107,28 +107,28 @@ describe("requests", () => {
     { name: "flush of a chain", request: ruleRemoval(chain), type: 0xa08, flags: 0, hex: FLUSH },
     {
       name: "rule: tcp dport 80 numgen random mod 2 0 dnat ip to 10.0.0.1:8080",
-      request: ruleAdd(chain, [...dportIs("TCP", 80), ...oneOf(2), ...dnatTo(ip("10.0.0.1"), 8080)]),
+      request: ruleAdd(chain, encodeExpressions([...dportIs("TCP", 80), ...oneOf(2), ...dnatTo(ip("10.0.0.1"), 8080)])),
       type: 0xa06,
       flags: 0xc00,
       hex: RULE4,
     },
     {
       name: "rule: udp dport 53 dnat ip6 to [2001:db8::1]:5353",
-      request: ruleAdd(chain, [...dportIs("UDP", 53), ...dnatTo(ip("2001:db8::1"), 5353)]),
+      request: ruleAdd(chain, encodeExpressions([...dportIs("UDP", 53), ...dnatTo(ip("2001:db8::1"), 5353)])),
       type: 0xa06,
       flags: 0xc00,
       hex: RULE6,
     },
     {
       name: 'rule: ip daddr 192.0.2.10 jump vip-0123 comment "eth0/192.0.2.10"',
-      request: ruleAdd(prerouting, [...daddrIs(ip("192.0.2.10")), jumpTo("vip-0123")], "eth0/192.0.2.10"),
+      request: ruleAdd(prerouting, encodeExpressions([...daddrIs(ip("192.0.2.10")), jumpTo("vip-0123")]), "eth0/192.0.2.10"),
       type: 0xa06,
       flags: 0xc00,
       hex: JUMP4,
     },
     {
       name: 'rule: ip6 daddr 2001:db8::10 jump vip-0123 comment "eth0/2001:db8::10"',
-      request: ruleAdd(output, [...daddrIs(ip("2001:db8::10")), jumpTo("vip-0123")], "eth0/2001:db8::10"),
+      request: ruleAdd(output, encodeExpressions([...daddrIs(ip("2001:db8::10")), jumpTo("vip-0123")]), "eth0/2001:db8::10"),
       type: 0xa06,
       flags: 0xc00,
       hex: JUMP6,
@@ -169,7 +169,7 @@ describe("rules that the kernel shows", () => {
 
   it("come back as they were written", () => {
     const written = [...daddrIs(ip("192.0.2.10")), jumpTo("vip-0123")];
-    const rule = decodeRule(ruleAdd(prerouting, written, "x").payload);
+    const rule = decodeRule(ruleAdd(prerouting, encodeExpressions(written), "x").payload);
     expect(rule).toMatchObject({ ...prerouting, handle: new Uint8Array(8), comment: "x" });
     expect(decodeExpressions(rule.list)).toEqual(written);
     expect(encodeExpressions(decodeExpressions(rule.list))).toEqual(encodeExpressions(written));
