@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ApiAdmin } from "./api/admin.js";
 import { healthOf, movedVip, ProxyBench, type Spot } from "./proxy/bench.js";
 import type { ProxyService } from "./proxy/objects.js";
 import { ask, foreignSources, sourceSeen, startSourceProbe } from "./proxy/sources.js";
@@ -152,6 +153,21 @@ describe("health", () => {
     await bench.proxies.start("n2");
     expect((await healthOf(bench.lab, "n2", 10_256)).status).toBe(200);
   });
+});
+
+test("a node that was cut from the API keeps its rules, and follows again when its watches and the history are gone", async () => {
+  const vips = await bench.serve("cut", { spots: [{ node: "n3" }], heldBy: "n3", local: true });
+  await bench.lab.cutApi("n3");
+  const admin = new ApiAdmin(bench.api.adminSocket);
+  const missed = await bench.api.client.patchService("cut", { spec: { externalIPs: ["10.99.8.8"] } });
+  await admin.compact();
+  await admin.cutWatches();
+  expect((await sourceSeen(bench.lab, vips[0]))?.pod).toBe("n3");
+  expect(bench.proxies.applied("n3").at(-1)?.services).not.toBe(missed.metadata.resourceVersion);
+  await bench.lab.healApi("n3");
+  await bench.proxies.settled(missed, 15_000);
+  await bench.lab.exec("client", ["ip", "route", "replace", "10.99.8.8", "via", "10.77.0.13"]);
+  expect(await sourceSeen(bench.lab, "10.99.8.8")).toEqual({ pod: "n3", address: CLIENT[0] });
 });
 
 test("a change is in the kernel soon after its event arrived", () => {
