@@ -3,8 +3,7 @@ import type { Service } from "../ports/kube.js";
 import { assign, type Wanting } from "./allocate.js";
 import { romanaKey, type OwnershipKey, type ServiceKey } from "./model.js";
 import { pickAddresses, type DnsMode } from "./names.js";
-import type { ServiceFacts } from "./plan-memo.js";
-import type { AskedEntry, SkipReason } from "./plan-service.js";
+import type { AskedEntry, ServiceFacts, SkipReason } from "./plan-service.js";
 import type { World } from "./world.js";
 
 export interface LayoutConfig {
@@ -120,10 +119,11 @@ function grant(asked: readonly Resolved[], world: LayoutWorld): Pick<Layout, "gr
   const { refused } = assigned;
   const grants = new Map([...assigned.grants].map(([uid, { addresses }]) => [uid, addresses]));
   const same = grants.size === world.grants.size && [...grants].every(([uid, addresses]) => world.grants.get(uid)?.join() === addresses.join());
-  return { grants: same ? world.grants : grants, refused: new Map([...refused].map(([uid, { code, message }]) => [uid, { code: REFUSALS[code], message }])) };
+  return { grants: same ? world.grants : grants, refused: new Map([...refused].map(([uid, { code, message }]) => [uid, { code: REFUSALS[code], message: `${UNASKED}, and ${message}` }])) };
 }
 
 const NO_GRANTS: Layout["grants"] = new Map();
+const UNASKED = "neither kube-vip.io/loadbalancerIPs nor spec.loadBalancerIP names an address";
 const REFUSALS = { noPool: "noAddress", exhausted: "poolExhausted", dhcp: "dhcpNotSupported" } as const;
 
 function wantingOf({ uid, namespace, ipFamilies, ipFamilyPolicy }: Service): Wanting {

@@ -1,10 +1,11 @@
+import { messageOf } from "../lib/errors.js";
 import { familyOf, hostPrefix, type IpAddress } from "../lib/ip.js";
 import type { Stance } from "../machine/election-state.js";
 import type { Service } from "../ports/kube.js";
 import { fitness, KUBE_PROXY_HEALTH_PORT, readinessPort, type Fitness } from "./eligible.js";
 import type { Placed, PlacedAddress } from "./layout.js";
 import { AddressInUse } from "./mode.js";
-import { romanaKey, vipKey, type LinkKey, type LinkWant, type OwnershipKey, type Port, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { romanaKey, vipKey, type Dnat, type LinkKey, type LinkWant, type OwnershipKey, type Port, type ServiceKey, type Vip, type VipKey } from "./model.js";
 import type { Plan, PlanConfig } from "./plan-model.js";
 import { configured, mainLink, poolLink, serviceLink, subnetPrefix, type LinkChoice, type VlanAsked } from "./plan-links.js";
 import { reservedFor } from "./plan-reserved.js";
@@ -18,7 +19,7 @@ import type { World } from "./world.js";
 export class Draft {
   readonly #arp = new Map<VipKey, Vip>();
   readonly #links = new Map<LinkKey, LinkWant>();
-  readonly #dnat: Map<VipKey, NonNullable<ReturnType<typeof dnatOf>>> = new Map();
+  readonly #dnat: Map<VipKey, Dnat> = new Map();
   readonly #skipped = new Map<ServiceKey, SkipReason>();
   readonly #problems: string[] = [];
   readonly #names = new Set<string>();
@@ -50,7 +51,7 @@ export class Draft {
     const { service, facts } = placed;
     if (facts.asked.type === "skip") {
       this.#skip(service, facts.asked.reason);
-      if (this.#held("services")) this.#writes.clear(service, [GRANTED]);
+      if (this.#held("services")) this.#writes.clear(service);
       return;
     }
     this.#prepare(placed);
@@ -80,7 +81,7 @@ export class Draft {
       for (const name of placed.names) this.#names.add(name);
       const granted = placed.facts.asked.type === "any" && romana ? addresses.map(({ address }) => address).join(",") : undefined;
       if (granted !== undefined && granted !== "") this.#writes.annotate(service, { [GRANTED]: granted });
-      if (!romana) this.#writes.externalIPs(service, []);
+      if (!romana) this.#writes.clearRomana(service);
     }
     if (!this.config.dataplaneCheck) return;
     const port = readinessPort(placed);
@@ -136,8 +137,10 @@ export class Draft {
   #lead(placed: Placed, key: VipKey, address: IpAddress): RomanaTraffic {
     const traffic = trafficOf(placed, this.world, this.config);
     this.#writes.externalIPs(placed.service, traffic.type === "externalIPs" ? placed.addresses.map((a) => a.address) : []);
-    const dnat = traffic.type === "nft" ? dnatOf(placed, { key, address, endpoints: this.world.endpoints?.get(placed.facts.key) }) : undefined;
-    if (dnat !== undefined) this.#dnat.set(key, dnat);
+    if (traffic.type !== "nft") return traffic;
+    this.#dnat.set(key, dnatOf(placed, { key, address, endpoints: this.world.endpoints?.get(placed.facts.key) }));
+    const observed = this.world.observedDnat.get(key);
+    if (observed?.state === "failed") this.#tell(placed.service, "Warning", "DatapathFailed", `no traffic to ${address} reaches the pods: ${messageOf(observed.error)}`);
     return traffic;
   }
 
@@ -145,8 +148,7 @@ export class Draft {
     this.#wantLink(vlan, owner);
     const observed = this.world.observedLinks.get(vlan.key);
     if (observed?.state === "failed") {
-      const message = observed.error instanceof Error ? observed.error.message : String(observed.error);
-      return { code: "invalidInterface", message: `${vlan.key} cannot be made on ${vlan.parent}: ${message}` };
+      return { code: "invalidInterface", message: `${vlan.key} cannot be made on ${vlan.parent}: ${messageOf(observed.error)}` };
     }
     return { code: "linkPending", message: `${vlan.key} is being made on ${vlan.parent}` };
   }

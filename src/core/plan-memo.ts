@@ -2,17 +2,9 @@ import { parseIp, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
 import { layOut, type Layout, type LayoutConfig, type LayoutWorld } from "./layout.js";
 import { serviceKey, type ServiceKey } from "./model.js";
-import { askedOf, type Asked, type ServicePlanConfig } from "./plan-service.js";
+import { askedOf, type ServiceFacts, type ServicePlanConfig } from "./plan-service.js";
 import { recordedAddresses } from "./status.js";
 import type { World } from "./world.js";
-
-/** What follows from a Service alone. */
-export interface ServiceFacts {
-  readonly key: ServiceKey;
-  readonly asked: Asked;
-  /** Addresses that we wrote into its status. */
-  readonly recorded: readonly IpAddress[] | undefined;
-}
 
 /** Remembers between passes what has not changed: a Service changes only by being replaced. For one configuration. */
 export class PlanMemo {

@@ -1,7 +1,6 @@
 import { hostPrefix, parseIp, type IpAddress } from "../lib/ip.js";
-import type { ServiceFacts } from "./plan-memo.js";
 import { configured } from "./plan-links.js";
-import type { SkipReason } from "./plan-service.js";
+import type { ServiceFacts, SkipReason } from "./plan-service.js";
 import { VIP_HOST } from "./status.js";
 import type { OwnershipKey } from "./model.js";
 import type { Service } from "../ports/kube.js";

@@ -1,6 +1,7 @@
 import { isDnsName } from "../lib/dns-name.js";
 import { familyOf, parseIp, unusableAsVip, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
+import type { ServiceKey } from "./model.js";
 import { romanaOf } from "./romana.js";
 import { recordedAddresses, VIP_HOST } from "./status.js";
 
@@ -82,6 +83,14 @@ export type Asked =
   | { readonly type: "any"; readonly romana: boolean }
   | { readonly type: "skip"; readonly reason: SkipReason };
 
+/** What follows from a Service alone. */
+export interface ServiceFacts {
+  readonly key: ServiceKey;
+  readonly asked: Asked;
+  /** Addresses that we wrote into its status. */
+  readonly recorded: readonly IpAddress[] | undefined;
+}
+
 /** What a Service asks for, or why it is none of ours. Looks at nothing but the Service. */
 export function askedOf(service: Service, config: ServicePlanConfig): Asked {
   if (service.deleting) return skip("ignored", "it is being deleted");
@@ -103,7 +112,8 @@ function askedOfLoadBalancer(service: Service): Asked {
   }
   const spec = service.loadBalancerIP?.trim() ?? "";
   const announced = announcedAddresses(service);
-  if (announced.length === 0) return spec === "" ? { type: "any", romana: false } : parseEntries("spec.loadBalancerIP", spec);
+  if (announced.length === 0 && spec === "") return othersStatus(service) ?? { type: "any", romana: false };
+  if (announced.length === 0) return parseEntries("spec.loadBalancerIP", spec);
   if (spec === "") return entries("status", announced);
   const asked = parseEntries("spec.loadBalancerIP", spec);
   if (asked.type !== "entries") return asked;
@@ -119,6 +129,13 @@ function announcedAddresses(service: Service): readonly IpAddress[] {
     const address = parseIp(text);
     return address === undefined || unusableAsVip(address) !== undefined ? [] : [address];
   });
+}
+
+/** Somebody else serves it, and nobody asks for an address of ours. */
+function othersStatus({ ingress, statusManager }: Service): Asked | undefined {
+  const entries = ingress.map(({ ip, hostname }) => ip ?? hostname ?? "").join(", ");
+  if (entries === "") return undefined;
+  return skip("foreignController", `the status holds ${entries}, written by ${statusManager ?? "another controller"}, and no address is asked for: left alone`);
 }
 
 function granted(service: Service): Asked | undefined {

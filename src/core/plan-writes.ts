@@ -1,6 +1,7 @@
 import type { IpAddress } from "../lib/ip.js";
 import type { EventDraft, JsonPatchOperation, Service } from "../ports/kube.js";
 import { EXTERNAL_IPS, externalIPsStep } from "./external-ips.js";
+import { GRANTED } from "./plan-service.js";
 import { serviceKey, type ServiceKey } from "./model.js";
 import { clearStatus, type StatusDecision, type StatusPatch } from "./status.js";
 
@@ -27,10 +28,15 @@ export class Writes {
   }
 
   /** Takes back what we wrote about a Service that is none of ours any more. */
-  clear(service: Service, annotations: readonly string[]): void {
+  clear(service: Service): void {
     this.status(service, clearStatus(service));
+    this.clearRomana(service);
+  }
+
+  /** Takes back what only a Romana VIP needs. */
+  clearRomana(service: Service): void {
     this.externalIPs(service, []);
-    for (const key of annotations) if (service.annotations[key] !== undefined) this.annotate(service, { [key]: null });
+    if (service.annotations[GRANTED] !== undefined) this.annotate(service, { [GRANTED]: null });
   }
 
   annotate(service: Service, annotations: Readonly<Record<string, string | null>>): void {

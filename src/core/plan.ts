@@ -61,7 +61,7 @@ function isSettled(world: World, config: PlanConfig, campaigns: ReadonlyMap<Owne
   return [...campaigns].every(([key, stance]) => {
     const state = world.ownership.get(key);
     if (state?.held === true || state?.view === "other") return true;
-    // Nobody else has it, but this node will not take it either.
-    return key.startsWith("romana/") && state !== undefined && state.view === "free" && (stance === "out" || stance === "drop");
+    // It may be free, or name this node from an earlier life: this node will not take it.
+    return key.startsWith("romana/") && state !== undefined && state.view !== "unknown" && (stance === "out" || stance === "drop");
   });
 }

@@ -167,7 +167,9 @@ export class KeyedSync<K, V, O> {
     entry.attempts += 1;
     this.#observe(entry, { state: "failed", error, attempts: entry.attempts });
     this.deps.failed(key, verb, error, retryMs);
-    if (entry.dirty || this.#stopped) return;
+    const paced = this.config.paced === true && entry.desired !== undefined;
+    if (this.#stopped || (entry.dirty && !paced)) return;
+    entry.dirty = false;
     entry.retry = this.deps.clock.after(retryMs, () => {
       entry.retry = undefined;
       entry.dirty = true;

@@ -37,7 +37,6 @@ describe("a Service of type LoadBalancer", () => {
 
   test.each([
     ["ignored", { metadata: { annotations: { "kube-vip.io/ignore": "true" } } }],
-    ["without an address", { metadata: { annotations: { "kube-vip.io/loadbalancerIPs": null } } }],
     ["of another type", { spec: { type: "ClusterIP" } }],
   ])("%s from now on: the VIP is gone within a second and what we wrote is taken back", async (_name, patch) => {
     await using cluster = await Cluster.up(2);
@@ -48,6 +47,19 @@ describe("a Service of type LoadBalancer", () => {
     await cluster.free(VIP, 1000);
     const service = await cluster.service("web", 1000, "a cleared status", (s) => ingressOf(s).length === 0 && s.metadata.annotations?.["kube-vip.io/vipHost"] === undefined);
     expect(service.metadata.annotations?.["vip.internal/announced"]).toBeUndefined();
+  });
+
+  test("its annotation removed, it keeps the address that its status names, as with kube-vip", async () => {
+    await using cluster = await Cluster.up(2);
+    const { client } = cluster.api;
+    await client.createService(loadBalancer({ name: "web", ip: VIP }));
+    await cluster.service("web", 2000, "a status", (s) => ingressOf(s)[0] === VIP);
+    await client.patchService("web", { metadata: { annotations: { "kube-vip.io/loadbalancerIPs": null } } });
+    // The next Service is served after it: by then it would be gone.
+    await client.createService(loadBalancer({ name: "next", ip: OTHER }));
+    await cluster.service("next", 2000, "a status", (s) => ingressOf(s)[0] === OTHER);
+    expect(await cluster.lab.holders(VIP)).toHaveLength(1);
+    expect(ingressOf(await client.service("web"))).toEqual([VIP]);
   });
 
   test("its VIP is never a source address, and not in the way of an explicit bind", async () => {
@@ -76,7 +88,7 @@ describe("a Service of type LoadBalancer", () => {
     const holder = await cluster.heldBy(VIP, 2000);
     const warnings = async () => (await api.client.events()).filter((e) => e.type === "Warning");
     await lab.waitFor(async () => (await warnings()).length === 5, 2000, "five warnings");
-    expect((await warnings()).map((e) => e.message)).toContain('kube-vip.io/loadbalancerIPs has "192.0.2.300": expected an IP address such as 192.0.2.10');
+    expect((await warnings()).map((e) => e.message)).toContain('kube-vip.io/loadbalancerIPs has "192.0.2.300": expected an IP address such as 192.0.2.10, or a DNS name');
     await cluster.vip(holder).stop("SIGTERM");
     const next = await cluster.heldBy(VIP, 3000);
     expect(next).not.toBe(holder);
