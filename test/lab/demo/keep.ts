@@ -3,7 +3,6 @@ import { connect, type AddressInfo, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { API_LISTEN } from "../daemons.js";
-import { loadBalancer } from "../kube-client.js";
 import { CLIENT_NS } from "../topology.js";
 import { monotonicMs } from "../wait.js";
 import type { Outside } from "./control.js";
@@ -28,7 +27,6 @@ export async function keep(stage: Stage, { control, signal }: KeepOptions): Prom
   const port = relay(server);
   const kubeconfig = join(dir, "kubeconfig");
   writeFileSync(kubeconfig, readFileSync(stage.cluster.api.adminConf, "utf8").replace(/server: .*/, `server: https://127.0.0.1:${port}`), { mode: 0o600 });
-  writeFileSync(join(dir, "shop.json"), `${JSON.stringify(loadBalancer({ name: "shop" }), null, 2)}\n`);
   await noteOwner(stage, dir);
   instructions(stage, { pid, dir, kubeconfig });
   await mind(stage, dir, signal);
@@ -56,7 +54,8 @@ function instructions({ screen, vip }: Stage, { pid, dir, kubeconfig }: Instruct
   const { bold, cyan, dim } = screen.paint;
   const blocks = [
     ["the cluster, as kubectl sees it", `export KUBECONFIG=${kubeconfig}`, "kubectl get services", "kubectl get leases -n kube-system", "kubectl get events"],
-    ["a second Service: without an address it waits, with one it is served", `kubectl apply -f ${dir}/shop.json`, "kubectl get service shop", "kubectl annotate service shop kube-vip.io/loadbalancerIPs=10.77.0.201", "kubectl get service shop"],
+    ["a second app: its Service gets the next address of the pool", "kubectl create deployment shop --image=lab/pod --port=8080 --replicas=3", "kubectl expose deployment shop --type=LoadBalancer --port=80 --target-port=8080", "kubectl get service,endpointslices,pods -o wide"],
+    ["another address, by name; and none of its pods: without endpoints nobody holds it", "kubectl annotate service shop kube-vip.io/loadbalancerIPs=10.77.0.215", "kubectl get service shop", "kubectl scale deployment/shop --replicas=0", "kubectl get service shop"],
     ["into the namespaces: ask as the client; look at a node's network card", `IN="nsenter -t ${pid} -m -p"`, `$IN ip netns exec ${CLIENT_NS} curl -s http://${vip}/`, "$IN ip -n lab-n1 -d addr show dev eth0"],
     [`kill the owner, and ask again (it is started again ${REVIVE_MS / 1000} s later)`, `$IN sh -c "kill -9 $(cat ${dir}/owner.pid)"`],
   ];

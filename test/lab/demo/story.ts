@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ingressOf } from "../cluster.js";
-import { loadBalancer } from "../kube-client.js";
+import { ingressOf, VIP } from "../cluster.js";
+import { deployment, exposed } from "../kube-client.js";
 import { monotonicMs } from "../wait.js";
 import { failOver, gaps, timeline, type Failover } from "./failover.js";
 import { ms } from "./paint.js";
 import { DemoError, type Stage } from "./stage.js";
 
 const SERVICE = "web";
+
+/** Where Services without an address of their own get theirs from; the first of it is the VIP of the story. */
+const POOL = `${VIP}-10.77.0.220`;
 
 /** A candidate looks at the Lease every second here: after this time it has had its chance. */
 const LONGER_THAN_A_RETRY_MS = 1_200;
@@ -52,17 +55,20 @@ async function startNodes(stage: Stage): Promise<void> {
 
 async function createService(stage: Stage): Promise<{ readonly holder: string; readonly createdMs: number }> {
   const { cluster, screen, vip } = stage;
-  title(stage, 2, "Somebody creates a Service of type LoadBalancer");
-  screen.explain("The owner sees it in the API, adds the address to its network card, announces it on the LAN and writes it into the Service's status.");
-  const lines = ["apiVersion: v1", "kind: Service", "metadata:", `  name: ${SERVICE}`, "  annotations:", `    kube-vip.io/loadbalancerIPs: ${vip}`, "spec:", "  type: LoadBalancer", "  ports: [{ port: 80, targetPort: 8080 }]"];
-  command(stage, "admin", "kubectl apply -f - <<EOF");
-  screen.say(...lines.map((line) => `   ${line}`), "   EOF");
+  const { client } = cluster.api;
+  title(stage, 2, "Somebody creates an app and exposes it");
+  screen.explain("Nobody asks for an address: the owner takes the first free one of the pool, adds it to its network card, announces it on the LAN and writes it into the Service's status.");
+  command(stage, "admin", `kubectl create configmap kubevip -n kube-system --from-literal=range-global=${POOL}`);
+  await client.putConfigMap("kubevip", { "range-global": POOL });
+  command(stage, "admin", `kubectl create deployment ${SERVICE} --image=lab/pod --port=8080 --replicas=${cluster.lab.nodes.length}`);
+  await client.createDeployment(deployment(SERVICE, cluster.lab.nodes.length));
+  command(stage, "admin", `kubectl expose deployment ${SERVICE} --type=LoadBalancer --port=80 --target-port=8080`);
   const started = monotonicMs();
-  await cluster.api.client.createService(loadBalancer({ name: SERVICE, ip: vip }));
+  await client.createService(exposed(SERVICE));
   const holder = await cluster.heldBy(vip, 2_000);
   const createdMs = Math.max(0, (await stage.addresses.when(holder, vip, "added")) - started);
   await cluster.service(SERVICE, 2_000, "its status", (service) => ingressOf(service).includes(vip));
-  screen.say(`   service/${SERVICE} created`, `   ${screen.paint.green("✓")} ${holder} has ${vip} ${ms(createdMs)} later; the Service's status says EXTERNAL-IP ${vip}.`);
+  screen.say(`   service/${SERVICE} exposed`, `   ${screen.paint.green("✓")} ${holder} has ${vip} ${ms(createdMs)} later; the Service's status says EXTERNAL-IP ${vip}.`);
   await stage.pause();
   return { holder, createdMs };
 }
@@ -144,7 +150,7 @@ function summary({ screen, vip }: Stage, { createdMs, crash, handOver }: Figures
   const overlap = handOver.dropped - handOver.taken;
   const both = overlap >= 0 ? `both had it for ${ms(overlap)}` : `nobody had it for ${ms(-overlap)}`;
   const rows = [
-    ["Service created, until a node has its VIP", ms(createdMs)],
+    ["Service exposed, until a node has its VIP", ms(createdMs)],
     ["crash, until the old node's kernel dropped the VIP", ms(crash.dropped)],
     ["crash, until the next owner had it", ms(crash.taken)],
     ["  in between nobody had it (never two)", ms(crash.taken - crash.dropped)],
