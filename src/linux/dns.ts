@@ -64,7 +64,7 @@ interface Question {
   readonly config: DnsConfig;
 }
 
-/** A resolver for each query: one can only be cancelled as a whole. Making one takes some 0.1 ms. */
+/** A resolver for each query: one can only be cancelled as a whole. Making one takes some 0.05 ms. */
 async function fromServers({ name, family, config }: Question, signal: AbortSignal): Promise<readonly DnsAddress[]> {
   const resolver = new dns.Resolver({ timeout: TIMEOUT_MS, tries: TRIES, maxTimeout: TIMEOUT_MS });
   if (config.servers !== undefined) resolver.setServers(config.servers);

@@ -217,6 +217,17 @@ describe("many ports", () => {
     expect(bench.ports.asked).toHaveLength(755);
   });
 
+  test("a question that is late gives those that wait no turn before theirs", async () => {
+    await using bench = new Bench();
+    bench.ports.answers.set(30_000, "silent");
+    await bench.watch(30_000);
+    await bench.clock.advance(1900);
+    await bench.watch(...many.slice(0, 11));
+    await bench.clock.advance(300);
+    expect(bench.ports.aborted).toBe(1);
+    expect(bench.ports.asked.map(({ at }) => at)).toEqual([0, ...Array.from({ length: 5 }, () => 1900), ...Array.from({ length: 5 }, () => 2100)]);
+  });
+
   test("ports that are ready are still asked as often as they were among hundreds that are not", async () => {
     await using bench = new Bench();
     for (const port of many) bench.ports.answers.set(port, port === 30_250 ? 200 : 503);
