@@ -1,9 +1,10 @@
-import { assertNever } from "../lib/errors.js";
+import { assertNever, messageOf } from "../lib/errors.js";
 import type { Service } from "../ports/kube.js";
 import { KUBE_PROXY_HEALTH_PORT } from "./eligible.js";
 import type { ApiReport, ExplainInput, OwnershipReport, VipReport } from "./explain.js";
 import type { RuleName } from "./explain-rules.js";
 import type { ServiceKey } from "./model.js";
+import { trafficOf } from "./plan-romana.js";
 import { askedOf, type SkipReason } from "./plan-service.js";
 
 /** One Service with everything that is known about it here. */
@@ -44,7 +45,7 @@ export function observe(rule: RuleName, view: ServiceView): Seen {
     case "endpoints":
       return passed(endpointsText(view));
     case "data plane":
-      return passed(dataplaneText(view));
+      return dataplaneSeen(view);
     case "ownership":
       return ownershipSeen(view.ownership);
     case "conflict":
@@ -87,11 +88,18 @@ function endpointsText({ key, service, input }: ServiceView): string {
   return `${endpoints?.serving === true ? "some serve" : "none serves"}; on this node: ${local}; externalTrafficPolicy ${service.externalTrafficPolicy}`;
 }
 
-/** As far as this node asked: the health port of the Service (policy Local), and that of kube-proxy. */
-function dataplaneText({ service, input }: ServiceView): string {
+/** What this node asked: the health port of the Service (policy Local), and that of kube-proxy. For a Romana VIP also how its traffic is led. */
+function dataplaneSeen({ service, input, vips }: ServiceView): Seen {
+  const { world, config } = input;
   const ports = [service.healthCheckNodePort, KUBE_PROXY_HEALTH_PORT].flatMap((port) => (port === undefined ? [] : [port]));
-  const answers = ports.flatMap((port) => (input.world.dataplane.has(port) ? [`port ${port} of this node: ${input.world.dataplane.get(port)}`] : []));
-  return answers.join(", ") || "not asked";
+  const answers = ports.flatMap((port) => (world.dataplane.has(port) ? [`port ${port} of this node: ${world.dataplane.get(port)}`] : []));
+  const asked = askedOf(service, config);
+  const says = asked.type !== "skip" && asked.romana ? [trafficOf({ service }, world, config).says] : [];
+  const text = [...answers, ...says].join("; ") || "not asked";
+  const led = vips.flatMap(({ key }) => world.observedDnat.get(key) ?? []);
+  const failed = led.find((one) => one.state === "failed");
+  if (failed !== undefined) return { outcome: "refused", text: `${text}; ${messageOf(failed.error)} (tried again)`, next: nextOf(messageOf(failed.error)) };
+  return led.some(({ state }) => state === "pending") ? { outcome: "pending", text } : passed(text);
 }
 
 function ownershipSeen({ key, mine, state, since }: OwnershipReport): Seen {

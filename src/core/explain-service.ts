@@ -97,8 +97,8 @@ function chain(view: ServiceView, step: (rule: RuleName) => StepReport): readonl
   for (const rule of RULES) {
     const next = step(rule);
     steps.push(next);
-    // A Service with several addresses may be up by one and refused for another: then the rest is of interest too.
-    if (next.outcome === "refused" && (rule !== refusing || view.vips.length === 0)) break;
+    // A Service with several addresses may be up by one and refused for another, or up without its traffic being led: then the rest is of interest too.
+    if (next.outcome === "refused" && (view.vips.length === 0 || (rule !== refusing && rule !== "data plane"))) break;
   }
   return steps;
 }

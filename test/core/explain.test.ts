@@ -73,6 +73,23 @@ describe("a Service that is served here", () => {
     expect(gone.steps.find(({ rule }) => rule === "kernel")).toMatchObject({ outcome: "pending", observed: "192.0.2.10 on eth0: put, but not there now" });
   });
 
+  test("with a Romana VIP says how its traffic is led, and when that fails", () => {
+    const romana = { ...web, type: "ClusterIP", loadBalancerIP: undefined, annotations: { romanaip: '{"ip":"192.0.2.10"}' } };
+    const owned = { ...UP, ownership: new Map<OwnershipKey, OwnershipState>([["services", THEIRS], ["romana/default/web", MINE]]) };
+    const well = why(inputOf(worldOf([romana], owned), { kernel: [inKernel("192.0.2.10", 3)] }));
+    expect(shown(well.steps).slice(4, 9)).toEqual([
+      "address passed: 192.0.2.10 (romanaip)",
+      "conflict passed: no other use of the address is known",
+      "ownership passed: romana/default/web: this node, since 2026-01-02T03:00:10.000Z",
+      "endpoints passed: some serve; on this node: some, ready; externalTrafficPolicy Cluster",
+      "data plane passed: traffic is led to its pods by spec.externalIPs",
+    ]);
+    const broken = { ...owned, observedDnat: new Map([[VIP, { state: "failed", error: new Error("nft: EPERM"), attempts: 1 } as const]]) };
+    const { verdict, steps } = why(inputOf(worldOf([romana], broken), { config: { romanaByNft: true }, kernel: [inKernel("192.0.2.10", 3)] }));
+    expect(verdict).toMatchObject({ kind: "here", but: "data plane: traffic is led to its pods on this node by nftables (romana_datapath is nft); nft: EPERM (tried again)" });
+    expect(steps.find(({ rule }) => rule === "kernel")?.outcome).toBe("passed");
+  });
+
   test("where the kernel could not be read, nothing is said about it", () => {
     const blind = inputOf(worldOf([web], UP), { kernel: undefined });
     expect(why(blind).steps.find(({ rule }) => rule === "kernel")?.observed).toContain("could not be read");
