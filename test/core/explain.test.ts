@@ -107,6 +107,11 @@ describe("a Service that is not served here", () => {
     expect(why(inputOf(worldOf([said], { ownership: new Map() }))).verdict).toMatchObject({ kind: "no", text: "not served: ownership: nobody holds it yet" });
   });
 
+  test("is not called served by the holder while the API names the one before", () => {
+    const before = { ...said, annotations: { "kube-vip.io/vipHost": "n3" } };
+    expect(why(inputOf(worldOf([before], LEFT))).verdict.kind).toBe("pending");
+  });
+
   test("is on its way while its address is being put", () => {
     expect(why(inputOf(worldOf([web]))).verdict).toMatchObject({ kind: "pending", text: "not served yet: kernel: 192.0.2.10 on eth0: being put" });
   });
