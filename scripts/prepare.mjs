@@ -10,6 +10,7 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Binary that the lab or the build calls, and the Debian package that has it. */
 const needed = [
+  ["conntrack", "conntrack"],
   ["ip", "iproute2"],
   ["nft", "nftables"],
   ["ping", "iputils-ping"],

@@ -128,7 +128,7 @@ const REFUSALS = { noPool: "noAddress", exhausted: "poolExhausted", dhcp: "dhcpN
 
 function wantingOf({ uid, namespace, ipFamilies, ipFamilyPolicy }: Service): Wanting {
   const families = ipFamilies.map((family) => (family === "IPv4" ? 4 : 6));
-  return { uid, namespace, families: families.length === 0 ? [4] : families, policy: ipFamilyPolicy ?? "SingleStack" };
+  return { uid, namespace, families, policy: ipFamilyPolicy ?? "SingleStack" };
 }
 
 interface Claim {

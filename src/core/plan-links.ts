@@ -43,7 +43,8 @@ export function serviceLink(world: World, config: LinkPlanConfig, asked: { reado
 export function poolLink({ pools }: World, namespace: string, address: IpAddress): string | undefined {
   const iface = pools === undefined ? undefined : ifaceOf(pools, namespace);
   const pool = pools === undefined || iface === undefined ? undefined : poolOf(pools, namespace);
-  return pool !== undefined && inRanges(pool.ranges[familyOf(address)], ipToNumber(address)) ? iface : undefined;
+  // Of a pool a part of which cannot be read, nobody can tell what is in it.
+  return pool !== undefined && (pool.damaged || inRanges(pool.ranges[familyOf(address)], ipToNumber(address))) ? iface : undefined;
 }
 
 /** True where a node has some link on which it could serve Services. */
