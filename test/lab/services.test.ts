@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Cluster, ingressOf, VIP } from "./cluster.js";
 import { loadBalancer } from "./kube-client.js";
+import { podName } from "./nodes.js";
 import { answeringNode } from "./service-plane.js";
 
 const OTHER = "10.77.0.201";
@@ -60,6 +61,17 @@ describe("a Service of type LoadBalancer", () => {
     await cluster.service("next", 2000, "a status", (s) => ingressOf(s)[0] === OTHER);
     expect(await cluster.lab.holders(VIP)).toHaveLength(1);
     expect(ingressOf(await client.service("web"))).toEqual([VIP]);
+  });
+
+  test("without a ready endpoint has no VIP anywhere, with one it has it again", async () => {
+    await using cluster = await Cluster.up(2);
+    const { api, admin, lab } = cluster;
+    await api.client.createService(loadBalancer({ name: "web", ip: VIP }));
+    await cluster.heldBy(VIP, 2000);
+    for (const { name } of lab.nodes) await admin.podReady(podName(name), false);
+    await cluster.free(VIP, 2000);
+    await admin.podReady(podName("n1"), true);
+    await cluster.heldBy(VIP, 2000);
   });
 
   test("its VIP is never a source address, and not in the way of an explicit bind", async () => {
