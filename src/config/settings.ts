@@ -106,6 +106,28 @@ function int(least: number, most: number): SettingType<number> {
   };
 }
 
+/** `undefined`: off. */
+const listenAddress: SettingType<string | undefined> = {
+  name: "address:port or :port, or `off`",
+  parse(value) {
+    if (value === "" || value === OFF) return { value: undefined };
+    const [, host = "", port = ""] = /^(.*):(\d{1,5})$/.exec(value) ?? [];
+    const bare = host.replace(/^\[(.*)\]$/, "$1");
+    const isAddress = bare === "" || parseIp(bare) !== undefined || /^[A-Za-z0-9.-]+$/.test(bare);
+    if (!isAddress || Number(port) < 1 || Number(port) > 65535) return { expected: "an address and a port such as 127.0.0.1:2112, `:2112`, or `off`" };
+    return { value };
+  },
+};
+
+/** As in kube-vip: below 1024 a pod without more rights cannot listen. */
+const healthPort: SettingType<number> = {
+  name: "0, or a port from 1024 to 65535",
+  parse(value) {
+    const port = Number(value);
+    return /^\d{1,5}$/.test(value) && (port === 0 || (port >= 1024 && port <= 65535)) ? { value: port } : { expected: "0, or a port from 1024 to 65535" };
+  },
+};
+
 /** One table, from which environment, flags and documentation come. */
 export const SETTINGS = {
   arp: { env: ["vip_arp"], flag: "arp", type: bool, fallback: "false", doc: "Hold VIPs on a link and announce them by ARP and Neighbor Discovery." },
@@ -144,6 +166,8 @@ export const SETTINGS = {
   legacyClasses: { env: ["lb_class_legacy_handling", "LoadBalancerClassLegacyHandling"], flag: "lbClassNameLegacyHandling", type: bool, fallback: "true", doc: "Serve Services without a class, too; false: only those whose class equals `lb_class_name`." },
   classOnly: { env: ["lb_class_only"], flag: "lbClassOnly", type: bool, fallback: "false", doc: "With legacy handling: leave Services without a class alone." },
   controlDirectory: { env: ["vip_control_dir"], flag: undefined, type: text, fallback: "/run/vip", doc: "Directory of the socket by which `vip status` and `vip why` ask the daemon of this node." },
+  prometheusServer: { env: ["prometheus_server"], flag: "prometheusHTTPServer", type: listenAddress, fallback: ":2112", doc: "Where metrics are served (`/metrics`), as `address:port` or `:port`; `off` or an empty flag: nowhere." },
+  healthCheckPort: { env: ["health_check_port"], flag: "healthCheckPort", type: healthPort, fallback: "0", doc: "Port of `/livez` and `/readyz` on every address of the node; 0: none." },
   logLevel: { env: ["vip_loglevel"], flag: "log", type: int(-4, 8), fallback: "0", doc: "Least severity that is logged: -4 debug, 0 info, 4 warn, 8 error." },
 } as const satisfies Record<string, Setting<unknown>>;
 
