@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { CONTROL_DIRECTORY } from "./cli/control-socket.js";
-import type { CommandIo } from "./cli/io.js";
+import { processIo } from "./cli/io.js";
 import { createLog } from "./cli/log.js";
 import { start } from "./cli/start.js";
 import { runStatus, type StatusOptions } from "./cli/status.js";
@@ -54,10 +54,7 @@ function addQuestions(command: Command): void {
     });
 }
 
-const IO: CommandIo = {
-  out: (text) => void process.stdout.write(`${text}\n`),
-  err: (text) => void process.stderr.write(`${text}\n`),
-};
+const IO = processIo();
 
 async function runStart(flags: Readonly<Record<string, string>>): Promise<void> {
   const { settings, warnings } = loadSettings(process.env, settingFlags(flags));
