@@ -21,6 +21,10 @@ export function createConfigMaps(deps: ReflectDeps): ConfigMaps {
         changed: (objects: ReadonlyMap<string, Texts>) => {
           seen(objects.get(key));
         },
+        // What nobody lets us read is as if it were not there: what else is known of addresses still counts.
+        unreadable: () => {
+          seen(undefined);
+        },
       };
       await reflect(options, { ...deps, log: deps.log.with({ configMap: key }) }, signal);
     },

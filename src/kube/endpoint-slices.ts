@@ -21,6 +21,7 @@ export function createEndpointSlices(deps: ReflectDeps): EndpointSlices {
         // Every write of the endpoint slice controller also changes an annotation with the time.
         same: isDeepStrictEqual,
         changed,
+        needed: true,
         // There are thousands of them, and on a busy cluster some of them changes all the time: a copy of the map takes about 1 ms.
         pace: "calm" as const,
       };

@@ -26,6 +26,7 @@ export function createLeases(deps: ReflectDeps): Leases {
         changed: (leases: ReadonlyMap<string, Lease>) => {
           seen(leases.get(`${id.namespace}/${id.name}`));
         },
+        needed: true,
         pace: "chunk" as const,
         maxRetryMs: MAX_RETRY_MS,
       };

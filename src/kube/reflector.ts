@@ -18,6 +18,8 @@ const SHORT_WATCH_MS = 1000;
 
 /** After an outage of some length everybody knows the truth this much later at most; longer is kinder to the API server. */
 const MAX_RETRY_MS = 10_000;
+/** So many refusals in a row (about half a second) are no start of an API server. */
+const UNREADABLE_AFTER = 3;
 
 export interface ReflectOptions<T extends object> extends StoreOptions<T> {
   /** `services`, for logs and metrics. */
@@ -28,6 +30,10 @@ export interface ReflectOptions<T extends object> extends StoreOptions<T> {
   readonly query?: Query;
   /** Gets a new map after the first complete list and after every change. What it throws ends `reflect`. */
   readonly changed: (objects: ReadonlyMap<string, T>) => void;
+  /** True: nothing can be served without it, so that a refusal is an error for a person, said again every few minutes. Default false: a warning, said once. */
+  readonly needed?: boolean;
+  /** Called once where the first list stays forbidden for longer than an API server takes to know its own access rules. */
+  readonly unreadable?: () => void;
   /** Default `turn`. */
   readonly pace?: Pace;
   /** Objects per page of a list, default 500. */
@@ -71,13 +77,14 @@ class Reflector<T extends object> {
   /** Where the next watch starts; undefined: list first. */
   #version: string | undefined;
   #listed = false;
+  #toldUnreadable = false;
   #over = false;
 
   constructor(options: ReflectOptions<T>, deps: ReflectDeps) {
     this.#options = options;
     this.#store = new ObjectStore(options);
     this.#deps = deps;
-    this.#retry = new Retry(options.maxRetryMs ?? MAX_RETRY_MS, deps);
+    this.#retry = new Retry({ maxMs: options.maxRetryMs ?? MAX_RETRY_MS, needed: options.needed ?? false }, deps);
     this.#delivery = new Delivery(options.pace ?? "turn", deps.clock, {
       deliver: () => {
         if (!this.#over) options.changed(this.#store.copy());
@@ -110,9 +117,17 @@ class Reflector<T extends object> {
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof KubeError)) throw error;
+      const delay = this.#retry.failed(error, this.#version === undefined ? "list" : "watch");
       if (needsList(error)) this.#version = undefined;
-      await pause(this.#deps.clock, this.#retry.failed(error), signal);
+      this.#tellUnreadable(error);
+      await pause(this.#deps.clock, delay, signal);
     }
+  }
+
+  #tellUnreadable({ code }: KubeError): void {
+    if (code !== "forbidden" || this.#listed || this.#toldUnreadable || this.#retry.failures < UNREADABLE_AFTER) return;
+    this.#toldUnreadable = true;
+    this.#options.unreadable?.();
   }
 
   /** Reads all pages, replaces the map, returns the version of the list. */
@@ -225,8 +240,10 @@ function needsList(error: KubeError): boolean {
     case "tooManyRequests":
     case "config":
     case "unauthorized":
-    case "forbidden":
       return false;
+    // May it not be watched, it can be listed again and again.
+    case "forbidden":
+      return true;
     case "server":
       return error.status !== 503;
     default:

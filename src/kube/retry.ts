@@ -1,6 +1,6 @@
 import { messageOf } from "../lib/errors.js";
 import type { Clock } from "../ports/clock.js";
-import type { Log } from "../ports/log.js";
+import type { Log, LogFields } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
 import type { KubeError } from "./errors.js";
 
@@ -8,8 +8,17 @@ const FIRST_MS = 100;
 /** A kubeconfig that is not there yet costs one look at a few files. */
 const CONFIG_MS = 1000;
 const RETRY_AFTER_LIMIT_MS = 120_000;
-/** The same failure again is logged at counts 1, 2, 4, 8 … and at least this often; but `forbidden` only once. */
+/** The same failure again is logged at counts 1, 2, 4, 8 … and at least this often; but `forbidden` only once ... */
 const SAY_AGAIN_MS = 60_000;
+/** ... or this often where nothing goes on without. */
+const SAY_FORBIDDEN_AGAIN_MS = 300_000;
+
+export interface RetryConfig {
+  /** Longest wait between attempts, ms. */
+  readonly maxMs: number;
+  /** Nothing can be served without what is read here. */
+  readonly needed: boolean;
+}
 
 export interface RetryDeps {
   readonly clock: Clock;
@@ -20,14 +29,14 @@ export interface RetryDeps {
 /** Counts failures in a row, logs them, and says how long to wait: 100 ms, doubled up to `maxMs`, half of it random. */
 export class Retry {
   readonly #deps: RetryDeps;
-  readonly #maxMs: number;
+  readonly #config: RetryConfig;
   #failures = 0;
   #same = 0;
   #last = "";
   #saidAt = 0;
 
-  constructor(maxMs: number, deps: RetryDeps) {
-    this.#maxMs = maxMs;
+  constructor(config: RetryConfig, deps: RetryDeps) {
+    this.#config = config;
     this.#deps = deps;
   }
 
@@ -37,7 +46,7 @@ export class Retry {
   }
 
   /** Logs the failure; the delay in ms before the next attempt. */
-  failed(error: KubeError): number {
+  failed(error: KubeError, verb: "list" | "watch"): number {
     const delay = this.#delay(error);
     this.#failures += 1;
     const reason = messageOf(error);
@@ -45,7 +54,7 @@ export class Retry {
     this.#last = reason;
     if (this.#worthSaying(error)) {
       this.#saidAt = this.#deps.clock.now();
-      this.#deps.log.warn("list and watch failed, trying again", { reason, code: error.code, repeated: this.#same, retryMs: Math.round(delay) });
+      this.#say(verb, error, { reason, code: error.code, repeated: this.#same, retryMs: Math.round(delay) });
     }
     return delay;
   }
@@ -58,8 +67,14 @@ export class Retry {
     this.#last = "";
   }
 
+  #say(verb: "list" | "watch", { code }: KubeError, fields: LogFields): void {
+    const { log } = this.#deps;
+    if (code === "forbidden" && this.#config.needed) log.error("not allowed to read what is needed to serve, trying again", { verb, ...fields });
+    else log.warn("list and watch failed, trying again", { verb, ...fields });
+  }
+
   #delay(error: KubeError): number {
-    const limit = error.code === "config" ? Math.min(CONFIG_MS, this.#maxMs) : this.#maxMs;
+    const limit = error.code === "config" ? Math.min(CONFIG_MS, this.#config.maxMs) : this.#config.maxMs;
     const full = Math.min(limit, FIRST_MS * 2 ** Math.min(this.#failures, 30));
     const asked = Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_LIMIT_MS);
     // The random part comes on top of Retry-After, so that all who were sent away do not come back together.
@@ -67,9 +82,10 @@ export class Retry {
   }
 
   #worthSaying(error: KubeError): boolean {
-    // Access rules stay as they are until somebody changes them: said once, not every minute.
-    if (error.code === "forbidden") return this.#same === 1;
+    const since = this.#deps.clock.now() - this.#saidAt;
+    // Access rules stay as they are until somebody changes them: not said every minute.
+    if (error.code === "forbidden") return this.#same === 1 || (this.#config.needed && since >= SAY_FORBIDDEN_AGAIN_MS);
     const power = (this.#same & (this.#same - 1)) === 0;
-    return power || this.#deps.clock.now() - this.#saidAt >= SAY_AGAIN_MS;
+    return power || since >= SAY_AGAIN_MS;
   }
 }

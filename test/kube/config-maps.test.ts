@@ -45,7 +45,7 @@ it("says what the first list had, and nothing of objects with other names", asyn
   expect(watched.last).toEqual({ a: "1" });
 });
 
-it("tries for ever where it may not read it, says so once, and works once it may", async () => {
+it("takes one that may not be read for one that is not there, tries for ever, says so once, and works once it may", async () => {
   const server = new WatchServer();
   server.items = [object(1, { a: "1" })];
   const text = 'configmaps "kubevip" is forbidden: User "x" cannot list resource';
@@ -61,12 +61,46 @@ it("tries for ever where it may not read it, says so once, and works once it may
   await eventually(() => {
     expect(state.refusals).toBeGreaterThan(20);
   });
-  expect(watched.seen).toEqual([]);
+  expect(watched.seen).toEqual([undefined]);
   const warnings = test.log.filter((one) => one.level === "warn");
-  expect(warnings.map((one) => one.fields)).toMatchObject([{ code: "forbidden", resource: "configmaps", configMap: "kube-system/kubevip" }]);
+  expect(warnings.map((one) => one.fields)).toMatchObject([{ verb: "list", code: "forbidden", resource: "configmaps", configMap: "kube-system/kubevip" }]);
   expect(warnings[0]?.fields["reason"]).toContain(text);
   state.allowed = true;
   await eventually(() => {
-    expect(watched.seen).toContainEqual({ a: "1" });
+    expect(watched.seen).toEqual([undefined, { a: "1" }]);
   });
+});
+
+it("takes the first refusals for those of an API server that does not know its access rules yet", async () => {
+  const server = new WatchServer();
+  server.items = [object(1, { a: "1" })];
+  let refusals = 2;
+  await using test = await kubeFor((got, response, request) => {
+    if (refusals <= 0) return server.handler(got, response, request);
+    refusals -= 1;
+    return json(response, 403, statusBody(403, "Forbidden", "not yet"));
+  });
+  await using watched = watchOf(test);
+  await watched.calls(1);
+  expect(watched.seen).toEqual([{ a: "1" }]);
+});
+
+it("keeps what it knows where it may not be read any more", async () => {
+  const server = new WatchServer();
+  server.items = [object(1, { a: "1" })];
+  const state = { refusals: 0, allowed: true };
+  const clock: Clock = { ...realClock, after: (ms, fn) => realClock.after(ms < 10_000 ? ms / 1000 : ms, fn) };
+  await using test = await kubeFor((got, response, request) => {
+    if (state.allowed) return server.handler(got, response, request);
+    state.refusals += 1;
+    return json(response, 403, statusBody(403, "Forbidden", "no more"));
+  }, clock);
+  await using watched = watchOf(test);
+  await watched.calls(1);
+  state.allowed = false;
+  server.end();
+  await eventually(() => {
+    expect(state.refusals).toBeGreaterThan(10);
+  });
+  expect(watched.seen).toEqual([{ a: "1" }]);
 });
