@@ -117,7 +117,8 @@ function askedOfLoadBalancer(service: Service): Asked {
   if (spec === "") return entries("status", announced);
   const asked = parseEntries("spec.loadBalancerIP", spec);
   if (asked.type !== "entries") return asked;
-  const families = new Set(asked.entries.map((entry) => ("address" in entry ? familyOf(entry.address) : 4)));
+  // A name may stand for addresses of either family: what it stood for once is not asked for beside it.
+  const families = new Set(asked.entries.flatMap((entry) => ("address" in entry ? [familyOf(entry.address)] : [4, 6])));
   const kept = announced.filter((address) => !families.has(familyOf(address))).map((address) => ({ address }));
   return { ...asked, entries: [...asked.entries, ...kept] };
 }
