@@ -56,7 +56,8 @@ export class EndpointIndex {
       const before = this.#slices.get(key);
       if (before !== undefined) same += 1;
       if (before === slice) continue;
-      if (before !== undefined) touched.add(this.#remove(key, before));
+      // One that stays with its Service keeps its place among the slices, so that what they add up to keeps its order.
+      if (before !== undefined && serviceOf(before) !== serviceOf(slice)) touched.add(this.#remove(key, before));
       touched.add(this.#add(key, slice));
     }
     if (same === this.#slices.size) return touched;
