@@ -1,4 +1,3 @@
-import type { Service } from "../ports/kube.js";
 import { NO_ENDPOINTS } from "./endpoints.js";
 import type { Placed } from "./layout.js";
 import type { SkipReason } from "./plan-service.js";
@@ -28,7 +27,7 @@ export function fitness({ service, facts, romana }: Pick<Placed, "service" | "fa
   if (!serving) return unfit("noEndpoints", "no endpoint of it serves");
   // Endpoints that are on no node are as far from every node.
   if (romana && !onNodes) return FIT;
-  if (local === "none") return unfit("holderHasNoEndpoint", holderMessage(service, world.node));
+  if (local === "none") return unfit("holderHasNoEndpoint", holderMessage({ service, romana }, world.node));
   if (local === "terminating") return LEAVING;
   const port = service.healthCheckNodePort;
   if (port !== undefined && world.dataplane.get(port) === "notReady") {
@@ -42,9 +41,10 @@ export function readinessPort({ service, romana }: Pick<Placed, "service" | "rom
   return romana || service.externalTrafficPolicy === "Cluster" ? undefined : service.healthCheckNodePort;
 }
 
-function holderMessage(service: Service, node: string): string {
+function holderMessage({ service, romana }: Pick<Placed, "service" | "romana">, node: string): string {
   const what = `no endpoint of it is on node ${node}`;
-  return service.externalTrafficPolicy === "Local" ? `${what}, which holds the Services, and externalTrafficPolicy is Local` : what;
+  // A Romana VIP is held by itself, whoever holds the Services.
+  return !romana && service.externalTrafficPolicy === "Local" ? `${what}, which holds the Services, and externalTrafficPolicy is Local` : what;
 }
 
 function unfit(code: SkipReason["code"], message: string): Fitness {
