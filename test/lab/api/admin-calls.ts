@@ -1,6 +1,7 @@
 import type { PodAddresses } from "./controllers/pod-status.js";
 import type { CounterReport } from "./counters.js";
 import type { Fault, Filter } from "./faults.js";
+import type { PolicyRule } from "./rights.js";
 
 /** Which Services to make at once. */
 export type BulkServices = {
@@ -49,6 +50,8 @@ export type AdminCalls = {
   deleteServices(prefix: string, namespace?: string): number;
   /** A kubeconfig with a new token for a user, for the first address or another. */
   kubeconfig(user: string, server?: string): string;
+  /** From now on the user may do exactly what these rules say, or everything without rules. */
+  rights(user: string, rules?: readonly PolicyRule[]): void;
   /** Sets which addresses pods get on some nodes; pods that wait for one run now. */
   podAddresses(pools: readonly PodAddresses[]): void;
   /** Whether pods that start from now on are ready at once, default true. */

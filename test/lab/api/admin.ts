@@ -3,6 +3,7 @@ import type { AdminCalls, BulkServices } from "./admin-calls.js";
 import type { PodAddresses } from "./controllers/pod-status.js";
 import type { CounterReport } from "./counters.js";
 import type { Fault, Filter } from "./faults.js";
+import type { PolicyRule } from "./rights.js";
 
 type Remote = { readonly [K in keyof AdminCalls]: (...given: Parameters<AdminCalls[K]>) => Promise<Awaited<ReturnType<AdminCalls[K]>>> };
 
@@ -87,6 +88,11 @@ export class ApiAdmin implements Remote {
   /** A kubeconfig with a new token for a user. */
   async kubeconfig(user: string, server?: string): Promise<string> {
     return await this.#call("kubeconfig", user, server);
+  }
+
+  /** Sets what a user may do. */
+  async rights(user: string, rules?: readonly PolicyRule[]): Promise<void> {
+    await this.#call("rights", user, rules);
   }
 
   /** Sets which addresses pods get on some nodes. */

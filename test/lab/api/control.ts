@@ -86,6 +86,7 @@ export function controlOf({ store, service, controllers, transport }: Controlled
       return hit.length;
     },
     kubeconfig: transport.kubeconfig,
+    rights: (user, rules) => service.rights.set(user, rules),
     denyExternalIps: (deny) => {
       registry.denyExternalIps = deny;
     },

@@ -12,6 +12,7 @@ import { openapiDocument } from "./openapi.js";
 import { accessReview, isReview } from "./review.js";
 import { describe, parseRequest } from "./request.js";
 import type { Caller, Described, RequestInfo } from "./request.js";
+import { nameOf, Rights } from "./rights.js";
 import { StatusError, forbidden, noSuchPath } from "./status.js";
 import type { Store } from "./store.js";
 import { tableForm } from "./table.js";
@@ -29,6 +30,7 @@ type Exchange = { readonly request: IncomingMessage; readonly response: ServerRe
 export class Service {
   readonly handlers: Handlers;
   readonly faults = new Faults();
+  readonly rights = new Rights();
   readonly counters = new Counters();
   readonly watches = new Set<Watch>();
   bookmarkMs: number;
@@ -84,6 +86,7 @@ export class Service {
       const info = isReview(url.pathname) ? undefined : parseRequest(request.method ?? "GET", url, (...of) => findResource(this.#store, ...of));
       described = describe(caller, info, url.pathname);
       if (caller.user === ANONYMOUS && !OPEN_PATHS.includes(url.pathname.split("/").slice(0, 2).join("/"))) throw denied(described, info, url.pathname);
+      if (!this.rights.allow(caller.user, info)) throw denied(described, info, url.pathname);
       await this.#exchange({ request, response, url, info, described, body });
     } catch (error) {
       if (this.#closing.signal.aborted || response.destroyed) return;
@@ -177,8 +180,9 @@ function denied(described: Described, info: RequestInfo | undefined, path: strin
   const { group, plural } = info.resource;
   const where = info.namespace === "" ? "at the cluster scope" : `in the namespace "${info.namespace}"`;
   const what = info.subresource === "" ? plural : `${plural}/${info.subresource}`;
-  const named = info.name === "" ? "" : ` "${info.name}"`;
-  const details = { ...(info.name === "" ? {} : { name: info.name }), ...(group === "" ? {} : { group }), kind: plural };
+  const name = nameOf(info);
+  const named = name === "" ? "" : ` "${name}"`;
+  const details = { ...(name === "" ? {} : { name }), ...(group === "" ? {} : { group }), kind: plural };
   return forbidden(`${plural}${group === "" ? "" : `.${group}`}${named} is forbidden: User "${described.user}" cannot ${described.verb} resource "${what}" in API group "${group}" ${where}`, details);
 }
 
