@@ -123,11 +123,13 @@ describe("the way to the API", () => {
     expect(await cluster.heldBy(VIP, 3000)).not.toBe(next);
   });
 
-  test("loses the Service watch, the Service is deleted meanwhile: the VIP goes once the watch is back", async () => {
+  test("loses its watches, the Service is deleted meanwhile: the VIP goes once the watches are back", async () => {
     const { cluster } = await serving(1);
     await using _ = cluster;
-    const fault = await cluster.admin.fault({ effect: { kind: "fail", code: 500 }, match: { resource: "services", verb: ["watch", "list"], userAgent: "vip" } });
-    await cluster.admin.cutWatches({ resource: "services" });
+    // Both: with the Service its slices go, and a VIP without endpoints goes by itself.
+    const resource = ["services", "endpointslices"];
+    const fault = await cluster.admin.fault({ effect: { kind: "fail", code: 500 }, match: { resource, verb: ["watch", "list"], userAgent: "vip" } });
+    await cluster.admin.cutWatches({ resource });
     await cluster.api.client.deleteService("web");
     await sleep(1000);
     expect(await cluster.lab.holders(VIP)).toEqual(["n1"]);
