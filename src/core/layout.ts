@@ -109,7 +109,8 @@ function resolveName(name: string, { asked, recorded = [], world, config }: Name
 
 /** What nobody names comes from the pools, once everything that is named or in a status is known. */
 function grant(asked: readonly Resolved[], world: LayoutWorld): Pick<Layout, "grants"> & { readonly refused: ReadonlyMap<string, SkipReason> } {
-  const wanting = asked.filter(({ facts }) => facts.asked.type === "any").map(({ service }) => wantingOf(service));
+  const unnamed = asked.filter(({ facts }) => facts.asked.type === "any");
+  const wanting = unnamed.map(({ service }) => wantingOf(service));
   if (!world.allocates || world.pools === undefined || wanting.length === 0) {
     const waiting: SkipReason = { code: "waiting", message: "an address is given to it once the pools are known" };
     return { grants: NO_GRANTS, refused: new Map(world.allocates ? wanting.map(({ uid }) => [uid, waiting]) : []) };
@@ -119,11 +120,18 @@ function grant(asked: readonly Resolved[], world: LayoutWorld): Pick<Layout, "gr
   const { refused } = assigned;
   const grants = new Map([...assigned.grants].map(([uid, { addresses }]) => [uid, addresses]));
   const same = grants.size === world.grants.size && [...grants].every(([uid, addresses]) => world.grants.get(uid)?.join() === addresses.join());
-  return { grants: same ? world.grants : grants, refused: new Map([...refused].map(([uid, { code, message }]) => [uid, { code: REFUSALS[code], message: `${UNASKED}, and ${message}` }])) };
+  const reasons = unnamed.flatMap(({ service: { uid }, facts }): [string, SkipReason][] => {
+    const lack = refused.get(uid);
+    if (lack === undefined) return [];
+    const why = facts.asked.type === "any" && facts.asked.romana ? AUTO : UNASKED;
+    return [[uid, { code: REFUSALS[lack.code], message: `${why}, and ${lack.message}` }]];
+  });
+  return { grants: same ? world.grants : grants, refused: new Map(reasons) };
 }
 
 const NO_GRANTS: Layout["grants"] = new Map();
 const UNASKED = "neither kube-vip.io/loadbalancerIPs nor spec.loadBalancerIP names an address";
+const AUTO = "the Romana annotation leaves the address to the pools (auto)";
 const REFUSALS = { noPool: "noAddress", exhausted: "poolExhausted", dhcp: "dhcpNotSupported" } as const;
 
 function wantingOf({ uid, namespace, ipFamilies, ipFamilyPolicy }: Service): Wanting {

@@ -4,8 +4,9 @@ import type { Stance } from "../machine/election-state.js";
 import type { Service } from "../ports/kube.js";
 import { fitness, KUBE_PROXY_HEALTH_PORT, readinessPort, type Fitness } from "./eligible.js";
 import type { Placed, PlacedAddress } from "./layout.js";
+import { recordedExternalIPs } from "./external-ips.js";
 import { AddressInUse } from "./mode.js";
-import { romanaKey, vipKey, type Dnat, type LinkKey, type LinkWant, type OwnershipKey, type Port, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { romanaKey, serviceKey, vipKey, type Dnat, type LinkKey, type LinkWant, type OwnershipKey, type Port, type ServiceKey, type Vip, type VipKey } from "./model.js";
 import type { Plan, PlanConfig } from "./plan-model.js";
 import { configured, mainLink, poolLink, serviceLink, subnetPrefix, type LinkChoice, type VlanAsked } from "./plan-links.js";
 import { reservedFor } from "./plan-reserved.js";
@@ -57,14 +58,19 @@ export class Draft {
     this.#prepare(placed);
     const fit = fitness(placed, this.world);
     const up: IpAddress[] = [];
+    const lost: IpAddress[] = [];
     let { reason } = placed;
     for (const entry of placed.addresses) {
       const outcome = this.#address(placed, entry, fit);
-      if (typeof outcome === "object") reason ??= outcome;
-      else if (outcome === "up") up.push(entry.address);
+      if (typeof outcome === "object") {
+        reason ??= outcome;
+        if (ANOTHERS.has(outcome.code)) lost.push(entry.address);
+      } else if (outcome === "up") up.push(entry.address);
     }
+    if (placed.romana) this.#externalIPs(placed, { up, lost });
     if (!placed.romana && !this.#held("services") && placed.addresses.every(({ ownership }) => ownership === "services")) reason = this.#notOwner("services");
-    if (reason !== undefined) this.#skip(service, reason);
+    if (placed.romana && placed.addresses.length === 0) reason ??= this.#noAddressYet();
+    if (reason !== undefined) this.#skip(service, reason, tells(reason, placed));
     this.#say(placed, up);
   }
 
@@ -136,12 +142,25 @@ export class Draft {
   /** Leads the traffic of a Romana VIP that is held here to its pods. */
   #lead(placed: Placed, key: VipKey, address: IpAddress): RomanaTraffic {
     const traffic = trafficOf(placed, this.world, this.config);
-    this.#writes.externalIPs(placed.service, traffic.type === "externalIPs" ? placed.addresses.map((a) => a.address) : []);
     if (traffic.type !== "nft") return traffic;
     this.#dnat.set(key, dnatOf(placed, { key, address, endpoints: this.world.endpoints?.get(placed.facts.key) }));
     const observed = this.world.observedDnat.get(key);
     if (observed?.state === "failed") this.#tell(placed.service, "Warning", "DatapathFailed", `no traffic to ${address} reaches the pods: ${messageOf(observed.error)}`);
     return traffic;
+  }
+
+  /**
+   * An entry comes only once the address is held: kube-proxy leads traffic to it away from whoever has the address. It stays while the VIP moves. Where no node
+   * can hold the VIP, the holder of the Services takes back what must not stay.
+   */
+  #externalIPs(placed: Placed, { up, lost }: { readonly up: readonly IpAddress[]; readonly lost: readonly IpAddress[] }): void {
+    const { service, facts, addresses } = placed;
+    const mine = this.#held(romanaKey(facts.key));
+    if (!mine && !this.#held("services")) return;
+    const recorded = recordedExternalIPs(service);
+    const wanted = addresses.filter(({ address }) => !lost.includes(address) && ((mine && up.includes(address)) || recorded.includes(address)));
+    const byProxy = !mine || trafficOf(placed, this.world, this.config).type === "externalIPs";
+    this.#writes.externalIPs(service, byProxy ? wanted.map(({ address }) => address) : []);
   }
 
   #pendingLink(vlan: VlanAsked, owner: ServiceKey): SkipReason {
@@ -203,7 +222,8 @@ export class Draft {
 
   /** One node writes a status: the owner; of a Service that is partly on the control plane's address, the owner of the rest. */
   #writesStatus({ addresses, facts, romana }: Placed): boolean {
-    if (romana) return this.#held(romanaKey(facts.key));
+    // What nobody may have, nobody holds: then what was said before is taken back.
+    if (romana) return this.#held(addresses.every(({ refused }) => refused !== undefined) ? "services" : romanaKey(facts.key));
     const onlyControlPlane = addresses.length > 0 && addresses.every(({ ownership }) => ownership === "control-plane");
     return this.#held(onlyControlPlane ? "control-plane" : "services");
   }
@@ -218,9 +238,15 @@ export class Draft {
     return { code: "notOwner", message: holder === "" ? "nobody holds it yet" : `held by ${holder}` };
   }
 
-  #skip(service: Service, reason: SkipReason): void {
-    this.#skipped.set(`${service.namespace}/${service.name}` as ServiceKey, reason);
-    if (!TELLING.has(reason.code) || !this.#held("services")) return;
+  #noAddressYet(): SkipReason {
+    const holder = this.world.ownership.get("services")?.holder ?? "";
+    return { code: "waiting", message: `an address is given to it by the node that holds the Services (${holder === "" ? "nobody yet" : holder})` };
+  }
+
+  #skip(service: Service, reason: SkipReason, telling = TELLING.has(reason.code)): void {
+    this.#skipped.set(serviceKey(service), reason);
+    // What stands in the way of a Romana VIP, its holder may be the only one to know.
+    if (!telling || !(this.#held("services") || this.#held(romanaKey(serviceKey(service))))) return;
     const name = `${reason.code.charAt(0).toUpperCase()}${reason.code.slice(1)}`;
     this.#tell(service, "Warning", name, reason.message);
   }
@@ -232,6 +258,18 @@ export class Draft {
   #held(key: OwnershipKey): boolean {
     return this.world.ownership.get(key)?.held === true;
   }
+}
+
+/** The address is another's: nothing may lead traffic to it to the pods of this Service. */
+const ANOTHERS: ReadonlySet<SkipReason["code"]> = new Set<SkipReason["code"]>(["addressInUse", "addressTaken", "addressOfNode", "addressOfGateway", "addressOfApi"]);
+
+/** Whether a person has to change something about this Service. */
+function tells({ code }: SkipReason, { romana }: Placed): boolean {
+  // A Romana VIP from a pool was asked for by name; a plain Service without an address may be another program's to serve.
+  if (romana && code === "noAddress") return true;
+  // Where its pods are on another node, it is held by that one.
+  if (romana && code === "holderHasNoEndpoint") return false;
+  return TELLING.has(code);
 }
 
 interface AskedVip {

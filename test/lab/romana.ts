@@ -6,7 +6,7 @@ import { ask, type AskOptions } from "./proxy/sources.js";
 import { POD_PORTS } from "./service-plane.js";
 import { API_NS, CLIENT_NS, ROUTER_NS } from "./topology.js";
 
-/** A Service as Romana's users have it: of type ClusterIP, TCP 80 and UDP 9000, before the pods labelled `app: NAME`. */
+/** A Service as Romana's users have it: of type ClusterIP, TCP 80 and 9001 and UDP 9000, before the pods labelled `app: NAME`. */
 export interface RomanaSpec {
   readonly name: string;
   /** The address of annotation `romanaip`. */
@@ -25,6 +25,7 @@ export function asking(ip: string): string {
 export function romanaService({ name, ip, annotations = {}, spec = {} }: RomanaSpec): KubeService {
   const ports = [
     { name: "http", port: 80, protocol: "TCP", targetPort: POD_PORTS.http },
+    { name: "tcp", port: POD_PORTS.tcp, protocol: "TCP", targetPort: POD_PORTS.tcp },
     { name: "udp", port: POD_PORTS.udp, protocol: "UDP", targetPort: POD_PORTS.udp },
   ];
   const all = { ...(ip === undefined ? {} : { romanaip: asking(ip) }), ...annotations };
