@@ -36,13 +36,13 @@ export class PlanMemo {
     return this.#layout;
   }
 
-  /** Oldest first; of the same age by name. */
+  /** Oldest first. */
   #sort(services: ReadonlyMap<ServiceKey, Service> | undefined, config: ServicePlanConfig): readonly (readonly [Service, ServiceFacts])[] {
     if (services === undefined) return [];
     if (services !== this.#sortedOf) {
       this.#sortedOf = services;
       const known = [...services.values()].map((service): [Service, ServiceFacts] => [service, this.#factsOf(service, config)]);
-      this.#sorted = known.sort(([a, { key: keyA }], [b, { key: keyB }]) => a.createdAt - b.createdAt || (keyA < keyB ? -1 : 1));
+      this.#sorted = known.sort(byAge);
     }
     return this.#sorted;
   }
@@ -55,4 +55,10 @@ export class PlanMemo {
     this.#facts.set(service, facts);
     return facts;
   }
+}
+
+/** The API knows whole seconds: of Services made in one second, the one that is announced already is the older, so that none is robbed; then by name. */
+function byAge([a, one]: readonly [Service, ServiceFacts], [b, other]: readonly [Service, ServiceFacts]): number {
+  const announced = ({ recorded }: ServiceFacts): number => (recorded === undefined ? 1 : 0);
+  return a.createdAt - b.createdAt || announced(one) - announced(other) || (one.key < other.key ? -1 : 1);
 }

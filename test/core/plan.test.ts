@@ -72,6 +72,15 @@ describe("what is wanted", () => {
     expect(vip).toMatchObject({ owners: ["default/web", "default/a"], ports: [{ port: 80 }, { port: 81 }] });
   });
 
+  test("of Services made in the same second, the one that is announced already keeps its port", () => {
+    const alpha = fakeService({ name: "alpha", loadBalancerIP: "192.0.2.10" });
+    const recorded = { "vip.internal/announced": JSON.stringify({ addresses: ["192.0.2.10"], node: "n1" }) };
+    expect([...planned({ services: [alpha, web] }).skipped.keys()]).toContain("default/web");
+    const skipped = planned({ services: [alpha, { ...web, annotations: { ...web.annotations, ...recorded } }] }).skipped;
+    expect(skipped.get("default/alpha" as ServiceKey)?.code).toBe("portConflict");
+    expect([...skipped.keys()]).not.toContain("default/web");
+  });
+
   test("the control plane's address follows its own ownership, and so does a Service on it", () => {
     const given: Given = { services: [web], ownership: [["services", MINE], ["control-plane", THEIRS]] };
     expect(planned(given, { controlPlane: [ip("192.0.2.10")] }).wants.arp.size).toBe(0);
