@@ -14,6 +14,7 @@ import { electionStep, type ElectionAction, type ElectionEvent } from "../machin
 import type { Clock } from "../ports/clock.js";
 import type { KubeErrorShape, Lease, LeaseId, Leases } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
+import { Complaints } from "./complaints.js";
 import type { Fence } from "./mode.js";
 import type { OwnershipKey, RomanaKey } from "./model.js";
 import type { OwnershipState } from "./world.js";
@@ -53,6 +54,7 @@ export class Ownership implements Fence, AsyncDisposable {
   readonly #movedListeners = new Set<(ownership: OwnershipKey) => void>();
   readonly #work = new Set<Promise<void>>();
   readonly #movedOnce: (() => void)[] = [];
+  readonly #complaints: Complaints;
   #closed = false;
   #leaving = false;
   readonly #failed: Promise<never>;
@@ -62,6 +64,7 @@ export class Ownership implements Fence, AsyncDisposable {
     private readonly config: ElectionConfig,
     private readonly deps: OwnershipDeps,
   ) {
+    this.#complaints = new Complaints(deps.clock);
     this.#failed = new Promise<never>((_resolve, reject) => {
       this.#fail = reject;
     });
@@ -232,21 +235,36 @@ export class Ownership implements Fence, AsyncDisposable {
   }
 
   async #request(id: LeaseId, action: ElectionAction<Lease>, signal: AbortSignal): Promise<Input> {
-    const { leases, log } = this.deps;
     try {
-      switch (action.type) {
-        case "read":
-          return { type: "seen", read: true, lease: await leases.get(id, action.timeoutMs, signal) };
-        case "create":
-          return { type: "written", id: action.id, lease: await leases.create(id, action.record, action.timeoutMs, signal) };
-        case "replace":
-          return { type: "written", id: action.id, lease: await leases.replace(action.base, action.record, action.timeoutMs, signal) };
-      }
+      return await this.#ask(id, action, signal);
     } catch (error) {
       const conflict = isConflict(action, error);
-      if (!conflict && !signal.aborted) log.warn("lease request failed", { lease: id.name, request: action.type, error: messageOf(error) });
+      if (!conflict && !signal.aborted) this.#complain(id, action, error);
       return action.type === "read" ? { type: "readFailed" } : { type: "failed", id: action.id, conflict };
     }
+  }
+
+  async #ask(id: LeaseId, action: ElectionAction<Lease>, signal: AbortSignal): Promise<Input> {
+    const { leases } = this.deps;
+    switch (action.type) {
+      case "read":
+        return { type: "seen", read: true, lease: await leases.get(id, action.timeoutMs, signal) };
+      case "create":
+        return { type: "written", id: action.id, lease: await leases.create(id, action.record, action.timeoutMs, signal) };
+      case "replace":
+        return { type: "written", id: action.id, lease: await leases.replace(action.base, action.record, action.timeoutMs, signal) };
+    }
+  }
+
+  #complain(id: LeaseId, action: ElectionAction<Lease>, error: unknown): void {
+    const { log } = this.deps;
+    const code = (error as Partial<KubeErrorShape>).code ?? "";
+    const repeated = this.#complaints.worthSaying(`${id.name} ${action.type}`, code);
+    if (repeated === undefined) return;
+    const told = { lease: id.name, request: action.type, error: messageOf(error), repeated };
+    // Nothing is held without it, until somebody changes the access rules.
+    if (code === "forbidden") log.error("lease request failed", told);
+    else log.warn("lease request failed", told);
   }
 }
 

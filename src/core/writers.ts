@@ -1,8 +1,9 @@
 import { messageOf } from "../lib/errors.js";
 import type { Clock } from "../ports/clock.js";
-import type { EventDraft, Events, KubeErrorShape, Services } from "../ports/kube.js";
-import type { Log } from "../ports/log.js";
+import type { EventDraft, Events, KubeErrorShape, Service, Services } from "../ports/kube.js";
+import type { Log, LogFields } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
+import { Complaints } from "./complaints.js";
 import { hasExternalIP } from "./external-ips.js";
 import { serviceKey, type ServiceKey } from "./model.js";
 import type { Plan } from "./plan-model.js";
@@ -26,6 +27,8 @@ const CONCURRENCY = 8;
 const BACKOFF = { firstRetryMs: 200, lastRetryMs: 30_000 };
 /** After a conflict the watch brings the newer version; a Service that changes all the time is not written faster than this. */
 const CONFLICT_RETRY_MS = 250;
+/** Troubles of the API as a whole, or of the rights in it: with a thousand Services a line for each would bury everything else. */
+const COMMON_TROUBLES: ReadonlySet<string | undefined> = new Set<KubeErrorShape["code"]>(["forbidden", "unauthorized", "tooManyRequests", "server", "timeout", "network", "config"]);
 
 /** What goes to the API: statuses, changes of Services, Events. */
 export class Writers {
@@ -33,6 +36,7 @@ export class Writers {
   readonly #changes: KeyedSync<ServiceKey, ServiceChange, void>;
   readonly #events: KeyedSync<string, EventDraft, void>;
   readonly #rivalry: Rivalry;
+  readonly #complaints: Complaints;
   readonly #closing = new AbortController();
   #refused: ReadonlyMap<string, string> = new Map();
   /** The last version of a Service that a change was refused for as invalid, by uid. */
@@ -40,6 +44,7 @@ export class Writers {
   #eventsForbidden = false;
 
   constructor(private readonly deps: WritersDeps) {
+    this.#complaints = new Complaints(deps.clock);
     this.#rivalry = new Rivalry({ clock: deps.clock, changed: (rivals) => deps.learn({ rivals }) });
     this.#statuses = this.#writer("status", { paced: true, same: sameStatusPatch }, async (patch, signal) => this.#writeStatus(patch, signal));
     this.#changes = this.#writer("service", { paced: true, same: sameChange }, async (change, signal) => this.#change(change, signal));
@@ -70,17 +75,18 @@ export class Writers {
     try {
       const after = await this.deps.services.patchService(service, operations, signal);
       const dropped = addedTo(operations).find((address) => !hasExternalIP(after, address));
-      if (dropped !== undefined) this.#refuse(service.uid, `the API server dropped ${dropped}`);
+      if (dropped !== undefined) this.#refuse(service, `the API server dropped ${dropped}`);
     } catch (error) {
       const code = codeOf(error);
       const again = this.#invalid.get(service.uid) === service.resourceVersion;
       if (code === "invalid") this.#invalid.set(service.uid, service.resourceVersion);
-      if (addedTo(operations).length > 0 && (code === "forbidden" || (code === "invalid" && again))) this.#refuse(service.uid, messageOf(error));
+      if (addedTo(operations).length > 0 && (code === "forbidden" || (code === "invalid" && again))) this.#refuse(service, messageOf(error));
       else throw error;
     }
   }
 
-  #refuse(uid: string, why: string): void {
+  #refuse({ uid, namespace, name }: Service, why: string): void {
+    this.deps.log.warn("spec.externalIPs is not written", { service: `${namespace}/${name}`, error: why });
     this.#refused = new Map([...this.#refused, [uid, why]]);
     this.deps.learn({ externalIPsRefused: this.#refused });
   }
@@ -111,6 +117,11 @@ export class Writers {
     return new KeyedSync<K, V, void>({ ...BACKOFF, concurrency: CONCURRENCY, ...config }, verbs, this.#syncDeps<K>(what));
   }
 
+  #complain(what: string, code: string | undefined, told: LogFields): void {
+    const repeated = COMMON_TROUBLES.has(code) ? this.#complaints.worthSaying(what, code ?? "") : 1;
+    if (repeated !== undefined) this.deps.log.warn("not done, tried again", { ...told, repeated });
+  }
+
   #syncDeps<K>(what: string): SyncDeps<K> {
     const { clock, random, log } = this.deps;
     return {
@@ -120,9 +131,10 @@ export class Writers {
       failed: (key, verb, error, retryMs) => {
         if (this.#closing.signal.aborted) return;
         const told = { what, key, verb, error: messageOf(error), retryMs: Math.round(retryMs) };
+        const code = codeOf(error);
         // Somebody else wrote at the same time: the newer version is on its way.
-        if (codeOf(error) === "conflict") log.debug("not done, tried again", told);
-        else log.warn("not done, tried again", told);
+        if (code === "conflict") log.debug("not done, tried again", told);
+        else this.#complain(what, code, told);
       },
     };
   }

@@ -1,0 +1,46 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { PolicyRule } from "./api/rights.js";
+import type { Cluster } from "./cluster.js";
+
+const CORE = "";
+const DISCOVERY = "discovery.k8s.io";
+const COORDINATION = "coordination.k8s.io";
+
+const rule = (group: string, resources: readonly string[], verbs: readonly string[]): PolicyRule => ({ apiGroups: [group], resources, verbs });
+
+/** ClusterRole system:kube-vip-role, as `kube-vip manifest rbac` prints it. */
+export const KUBE_VIP_ROLE: readonly PolicyRule[] = [
+  rule(CORE, ["services/status"], ["update"]),
+  rule(CORE, ["services", "endpoints"], ["list", "get", "watch", "update"]),
+  rule(CORE, ["nodes"], ["list", "get", "watch", "update", "patch"]),
+  rule(COORDINATION, ["leases"], ["list", "get", "watch", "update", "create"]),
+  rule(DISCOVERY, ["endpointslices"], ["list", "get", "watch", "update"]),
+  rule(CORE, ["pods"], ["list"]),
+];
+
+/** What `vip` uses, and nothing beyond. */
+export const VIP_ROLE: readonly PolicyRule[] = [
+  rule(CORE, ["services"], ["list", "watch", "patch"]),
+  rule(CORE, ["services/status"], ["patch"]),
+  rule(DISCOVERY, ["endpointslices"], ["list", "watch"]),
+  rule(CORE, ["nodes"], ["list", "watch"]),
+  { ...rule(CORE, ["configmaps"], ["list", "watch"]), resourceNames: ["kubevip"] },
+  rule(CORE, ["events"], ["create", "get", "patch"]),
+  rule(COORDINATION, ["leases"], ["get", "list", "watch", "create", "update"]),
+];
+
+/** The role without one verb of one resource. */
+export function without(role: readonly PolicyRule[], verb: string, resource: string): readonly PolicyRule[] {
+  if (!role.some(({ resources, verbs }) => resources.includes(resource) && verbs.includes(verb))) throw new Error(`the role has no ${verb} of ${resource}`);
+  return role.map((one) => (one.resources.includes(resource) ? { ...one, verbs: one.verbs.filter((other) => other !== verb) } : one));
+}
+
+/** Gives a user these rights; the path of a kubeconfig that is this user. */
+export async function userWith(cluster: Cluster, user: string, role: readonly PolicyRule[]): Promise<string> {
+  const { admin, lab } = cluster;
+  await admin.rights(user, role);
+  const path = join(lab.dir, `${user}.conf`);
+  writeFileSync(path, await admin.kubeconfig(user));
+  return path;
+}
