@@ -1,28 +1,28 @@
 import { Command, Option } from "commander";
+import { settingsInput } from "./cli/config-file.js";
 import { CONTROL_DIRECTORY } from "./cli/control-socket.js";
-import { processIo } from "./cli/io.js";
+import { processIo, writeAll } from "./cli/io.js";
 import { createLog } from "./cli/log.js";
 import { start } from "./cli/start.js";
 import { runStatus, type StatusOptions } from "./cli/status.js";
 import { runWhy, type WhyOptions } from "./cli/why.js";
-import { ConfigError, loadSettings } from "./config/load.js";
-import { SETTINGS, type SettingName, type Setting } from "./config/settings.js";
+import { ConfigError, flagsOf, loadSettings } from "./config/load.js";
+import { SETTING_ROWS } from "./config/settings.js";
+import { UNSUPPORTED } from "./config/unsupported.js";
 import { messageOf } from "./lib/errors.js";
 
 declare const VIP_VERSION: string;
 const version = typeof VIP_VERSION === "string" ? VIP_VERSION : "source";
 
+/** By commander's names of options. */
+type Flags = Readonly<Record<string, string | undefined>>;
+
 function program(): Command {
   const command = new Command("vip").description("Virtual IP addresses for Kubernetes Services and the control plane").version(version);
-  const run = command.command("start").alias("manager").description("run the daemon").action(async (flags: Readonly<Record<string, string>>) => runStart(flags));
-  for (const setting of Object.values(SETTINGS) as Setting<unknown>[]) {
-    if (setting.flag === undefined) continue;
-    const { name } = setting.type;
-    const option = new Option(`--${setting.flag} ${name === "true or false" ? "[value]" : "<value>"}`, `${setting.doc} (${name}; ${setting.env[0]})`);
-    run.addOption(name === "true or false" ? option.preset("true") : option);
-  }
+  const run = command.command("start").alias("manager").description("run the daemon");
+  addSettings(run).action(async (flags: Flags) => runStart(flags));
   addQuestions(command);
-  command.command("version").description("print the version").action(() => void process.stdout.write(`${version}\n`));
+  command.command("version").description("print the version").action(() => IO.out(version));
   return command;
 }
 
@@ -56,8 +56,8 @@ function addQuestions(command: Command): void {
 
 const IO = processIo();
 
-async function runStart(flags: Readonly<Record<string, string>>): Promise<void> {
-  const { settings, warnings } = loadSettings(process.env, settingFlags(flags));
+async function runStart(flags: Flags): Promise<void> {
+  const { settings, warnings } = loadSettings(settingsInput(process.env, settingFlags(flags)));
   const log = createLog(settings.logLevel, {});
   for (const warning of warnings) log.warn("setting", { warning });
   const stop = new AbortController();
@@ -71,14 +71,29 @@ async function runStart(flags: Readonly<Record<string, string>>): Promise<void> 
   }
 }
 
-/** Commander names options in camel case; the table goes by the names of settings. */
-function settingFlags(flags: Readonly<Record<string, string>>): Partial<Record<SettingName, string>> {
-  const found: Partial<Record<SettingName, string>> = {};
-  for (const [key, setting] of Object.entries(SETTINGS) as [SettingName, Setting<unknown>][]) {
-    const value = setting.flag === undefined ? undefined : flags[setting.flag];
-    if (value !== undefined) found[key] = value;
+/** Every flag of kube-vip; those that we do not act on are taken and spoken about, as their environment variables are. */
+function addSettings(command: Command): Command {
+  for (const [, setting] of SETTING_ROWS) {
+    const { name, isSwitch = false } = setting.type;
+    const about = `${setting.doc} (${name}; ${setting.env[0]})`;
+    flagsOf(setting).forEach((flag, index) => {
+      const short = index === 0 && setting.short !== undefined ? `-${setting.short}, ` : "";
+      command.addOption(settingOption(`${short}--${flag}`, about, isSwitch).hideHelp(index > 0));
+    });
   }
-  return found;
+  for (const flag of UNSUPPORTED.flatMap(({ flags }) => flags)) command.addOption(settingOption(`--${flag}`, "not supported", true).hideHelp());
+  return command;
+}
+
+function settingOption(flag: string, about: string, isSwitch: boolean): Option {
+  const option = new Option(`${flag} ${isSwitch ? "[value]" : "<value>"}`, about);
+  return isSwitch ? option.preset("true") : option;
+}
+
+/** Commander names options in camel case; settings go by the flag as it is written. */
+function settingFlags(flags: Flags): Readonly<Record<string, string | undefined>> {
+  const names = [...SETTING_ROWS.flatMap(([, setting]) => flagsOf(setting)), ...UNSUPPORTED.flatMap((row) => row.flags)];
+  return Object.fromEntries(names.map((name) => [name, flags[new Option(`--${name}`).attributeName()]]));
 }
 
 program()
@@ -87,7 +102,7 @@ program()
     () => process.exit(),
     (error: unknown) => {
       const text = error instanceof ConfigError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
-      process.stderr.write(`vip: ${text.replaceAll("\n", "\nvip: ")}\n`);
+      writeAll(2, `vip: ${text.replaceAll("\n", "\nvip: ")}\n`);
       process.exit(1);
     },
   );

@@ -1,4 +1,11 @@
-import { SETTINGS, type Setting, type SettingName, type Settings } from "./settings.js";
+import { fileEntries, type SettingsFile } from "./file.js";
+import { SETTING_ROWS, type Setting, type SettingName, type Settings } from "./settings.js";
+import { contradictions } from "./timings.js";
+import { unknownVariables } from "./unknown.js";
+import { UNSUPPORTED, type Unsupported } from "./unsupported.js";
+
+export type { SettingsFile } from "./file.js";
+export { CLOCK_DRIFT, KERNEL_LATENESS_MS } from "./timings.js";
 
 /** The start ends with this: one line for each thing that is wrong, naming the setting, the value and what was expected. */
 export class ConfigError extends Error {
@@ -9,66 +16,125 @@ export class ConfigError extends Error {
   }
 }
 
+/** Where a value comes from, the strongest first. */
+export type SourceKind = "flag" | "environment" | "file" | "default";
+
+/** A value as somebody wrote it. */
+export interface Given {
+  readonly kind: SourceKind;
+  /** `--port`, `vip_arp`, `/etc/vip.yaml: port`, `default`. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** What the settings are made of. */
+export interface SettingsInput {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** By the flag's name, without dashes, in any of its spellings. */
+  readonly flags?: Readonly<Record<string, string | undefined>>;
+  readonly file?: SettingsFile | undefined;
+}
+
 export interface Loaded {
   readonly settings: Settings;
+  /** Where each value comes from. */
+  readonly sources: Readonly<Record<SettingName, Given>>;
   /** Things that work but are not what somebody meant. */
   readonly warnings: readonly string[];
 }
 
-interface Found {
-  readonly source: string;
-  readonly text: string;
+/** What was found, whether or not it can work: a value that does not parse is missing from `settings`. */
+export interface Examined {
+  readonly settings: Readonly<Partial<Record<SettingName, unknown>>>;
+  readonly sources: Readonly<Record<SettingName, Given>>;
+  readonly warnings: readonly string[];
+  readonly problems: readonly string[];
 }
 
-/** Reads every setting: flag before environment before default. An empty environment variable counts as unset. Throws ConfigError. */
-export function loadSettings(env: Readonly<Record<string, string | undefined>>, flags: Readonly<Partial<Record<SettingName, string>>>): Loaded {
-  const problems: string[] = [];
-  const warnings: string[] = [];
-  const values: Partial<Record<SettingName, unknown>> = {};
-  for (const [key, setting] of Object.entries(SETTINGS) as [SettingName, Setting<unknown>][]) {
-    const fromEnv = envValue(setting, env);
-    const flag = flags[key];
-    const fromFlag: Found | undefined = flag === undefined ? undefined : { source: `--${setting.flag ?? key}`, text: flag };
-    if (fromFlag !== undefined && fromEnv !== undefined && fromFlag.text !== fromEnv.text) {
-      warnings.push(`${fromFlag.source}=${fromFlag.text} is used, ${fromEnv.source}=${fromEnv.text} is not (kube-vip does it the other way round)`);
-    }
-    const found = fromFlag ?? fromEnv ?? { source: "default", text: setting.fallback };
-    const parsed = setting.type.parse(found.text);
-    if ("expected" in parsed) problems.push(`${found.source}="${found.text}": expected ${parsed.expected}`);
-    else values[key] = parsed.value;
-  }
+interface Sources {
+  readonly env: SettingsInput["env"];
+  readonly flags: Readonly<Record<string, string | undefined>>;
+  readonly path: string;
+  readonly values: ReadonlyMap<string, string>;
+}
+
+/** Reads every setting: flag before environment before file before default. An empty environment variable counts as unset. Throws ConfigError. */
+export function loadSettings(input: SettingsInput): Loaded {
+  const { settings, sources, warnings, problems } = examineSettings(input);
   if (problems.length > 0) throw new ConfigError(problems);
-  const settings = values as unknown as Settings;
-  const wrong = contradictions(settings);
-  if (wrong.length > 0) throw new ConfigError(wrong);
-  return { settings, warnings };
+  return { settings: settings as Settings, sources, warnings };
 }
 
-function envValue(setting: Setting<unknown>, env: Readonly<Record<string, string | undefined>>): Found | undefined {
-  for (const name of setting.env) {
-    const value = env[name];
-    if (value !== undefined && value !== "") return { source: name, text: value };
+/** The same without an error: everything that can be said about the settings, for who wants to see all of it. */
+export function examineSettings(input: SettingsInput): Examined {
+  const file = input.file === undefined ? undefined : fileEntries(input.file);
+  const from: Sources = { env: input.env, flags: input.flags ?? {}, path: input.file?.path ?? "", values: file?.values ?? new Map() };
+  const problems = [...(file?.problems ?? [])];
+  const warnings: string[] = [];
+  const settings: Partial<Record<SettingName, unknown>> = {};
+  const sources: Partial<Record<SettingName, Given>> = {};
+  for (const [key, setting] of SETTING_ROWS) {
+    const given = givenFor({ env: setting.env, flags: flagsOf(setting), keys: [...new Set([...setting.env, key])] }, from);
+    const used = given[0] ?? { kind: "default", name: "default", text: setting.fallback };
+    const parsed = setting.type.parse(used.text);
+    sources[key] = used;
+    if ("expected" in parsed) problems.push(`${used.name}="${used.text}": expected ${parsed.expected}`);
+    else settings[key] = parsed.value;
+    warnings.push(...differences(setting, given));
   }
-  return undefined;
+  const asked = UNSUPPORTED.flatMap((row) => askedFor(row, from));
+  problems.push(...asked.filter(({ row }) => row.today === "refuse").map(sayUnsupported));
+  warnings.push(...asked.filter(({ row }) => row.today === "warn").map(sayUnsupported), ...unknownVariables(input.env));
+  // What is wrong with the whole is said when its parts are right: a mode that is not there explains why none is on.
+  if (problems.length === 0) problems.push(...contradictions(settings as Settings));
+  return { settings, sources: sources as Record<SettingName, Given>, warnings, problems };
 }
 
-/** How late the kernel may remove an address whose lifetime is over: its worker runs once a second, and 1.4 s were seen on a busy machine. */
-export const KERNEL_LATENESS_MS = 1600;
-/** How far the rates of two clocks may differ. */
-export const CLOCK_DRIFT = 0.01;
+/** Every spelling of the flag of a setting. */
+export function flagsOf({ flag, flagAliases = [] }: Setting<unknown>): readonly string[] {
+  return flag === undefined ? [] : [flag, ...flagAliases];
+}
 
-/** Settings that parse but cannot work together; each names the inequality with its values. */
-function contradictions(s: Settings): readonly string[] {
-  const wrong: string[] = [];
-  const lateness = KERNEL_LATENESS_MS / 1000;
-  const [lease, renew, retry] = [s.leaseSeconds, s.renewDeadlineSeconds, s.retrySeconds];
-  const timings = `(vip_leaseduration=${lease}, vip_renewdeadline=${renew}, vip_retryperiod=${retry})`;
-  if (lease - lateness < 2 * retry) wrong.push(`vip_leaseduration - ${lateness} must be at least 2 x vip_retryperiod ${timings}`);
-  const share = 1 - 2 * CLOCK_DRIFT;
-  if (lease * share - lateness < renew) wrong.push(`vip_leaseduration x ${share} - ${lateness} must be at least vip_renewdeadline ${timings}`);
-  if (renew <= 2 * retry) wrong.push(`vip_renewdeadline must be more than 2 x vip_retryperiod ${timings}`);
-  if (!s.arp) wrong.push(`vip_arp="false": expected true, ARP is the mode that there is`);
-  if (!s.services && !s.controlPlane) wrong.push(`svc_enable="false", cp_enable="false": expected one of them to be true, or there is nothing to do`);
-  if (s.controlPlane && s.address.length === 0) wrong.push(`address="": expected the address of the control-plane VIP, for cp_enable is true`);
-  return wrong;
+interface Names {
+  readonly env: readonly string[];
+  readonly flags: readonly string[];
+  readonly keys: readonly string[];
+}
+
+/** What was given under these names, the strongest first. */
+function givenFor(names: Names, { env, flags, path, values }: Sources): readonly Given[] {
+  const one = (kind: SourceKind, name: string, text: string | undefined): readonly Given[] => (text === undefined ? [] : [{ kind, name, text }]);
+  return [
+    ...names.flags.flatMap((name) => one("flag", `--${name}`, flags[name])),
+    ...names.env.flatMap((name) => one("environment", name, env[name] === "" ? undefined : env[name])),
+    ...names.keys.flatMap((name) => one("file", `${path}: ${name}`, values.get(name))),
+  ];
+}
+
+/** Two values for one setting: the first counts, and whoever wrote another one may not know. */
+function differences({ type }: Setting<unknown>, [used, ...others]: readonly Given[]): readonly string[] {
+  if (used === undefined) return [];
+  const meaning = (text: string): string => JSON.stringify(type.parse(text));
+  return others
+    .filter(({ text }) => meaning(text) !== meaning(used.text))
+    .map(({ kind, name, text }) => {
+      const hint = used.kind === "flag" && kind === "environment" ? " (kube-vip does it the other way round)" : "";
+      return `${used.name}=${used.text} is used, ${name}=${text} is not${hint}`;
+    });
+}
+
+interface Asked {
+  readonly row: Unsupported;
+  readonly given: Given;
+}
+
+function askedFor(row: Unsupported, from: Sources): readonly Asked[] {
+  const given = givenFor({ env: row.env, flags: row.flags, keys: row.env }, from);
+  return given.filter(({ text }) => text !== "" && !row.harmless.includes(text)).map((one) => ({ row, given: one }));
+}
+
+function sayUnsupported({ row: { fate, reason, secret, today }, given: { name, text } }: Asked): string {
+  const what = secret ? name : `${name}="${text}"`;
+  const effect = today === "refuse" ? "is refused" : "has no effect";
+  return fate === "planned" ? `${what} ${effect} in this version; planned: ${reason}` : `${what} ${effect}: ${reason}`;
 }

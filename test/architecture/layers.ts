@@ -33,7 +33,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   ports: { imports: ["lib"], packages: {}, effects: [], reason: "a port says what is needed, not how it is done: types only" },
   config: {
     imports: ["lib"],
-    packages: {},
+    packages: { "js-yaml": "the text of the config file" },
     effects: [],
     reason: "settings are a function of texts: where these come from (environment, flags) is the business of main",
   },
@@ -66,7 +66,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   cli: {
     imports: "all",
-    packages: { pino: "JSON log lines on stdout" },
+    packages: { pino: "JSON log lines on stdout", "js-yaml": "manifests, as text" },
     effects: ["node", "process", "buffer", "turn"],
     reason: "commands build things and wire them together; this is the only place that knows all of them",
   },

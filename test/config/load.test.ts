@@ -6,7 +6,7 @@ const BASE = { vip_arp: "true", svc_enable: "true" };
 
 function problems(env: Record<string, string>): readonly string[] {
   try {
-    loadSettings({ ...BASE, ...env }, {});
+    loadSettings({ env: { ...BASE, ...env } });
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;
     throw error;
@@ -16,7 +16,7 @@ function problems(env: Record<string, string>): readonly string[] {
 
 describe("settings", () => {
   test("defaults are those of the table", () => {
-    const { settings, warnings } = loadSettings(BASE, {});
+    const { settings, warnings } = loadSettings({ env: BASE });
     expect(settings).toMatchObject({ leaseSeconds: 5, renewDeadlineSeconds: 3, retrySeconds: 1, servicesLease: "plndr-svcs-lock", address: [], iface: undefined });
     expect(warnings).toEqual([]);
     expect(Object.keys(settings)).toEqual(Object.keys(SETTINGS));
@@ -48,23 +48,23 @@ describe("settings", () => {
   });
 
   test("a flag comes before the environment, and a difference is told", () => {
-    const { settings, warnings } = loadSettings({ ...BASE, port: "1" }, { port: "2" });
+    const { settings, warnings } = loadSettings({ env: { ...BASE, port: "1" }, flags: { port: "2" } });
     expect(settings.port).toBe(2);
     expect(warnings).toEqual(["--port=2 is used, port=1 is not (kube-vip does it the other way round)"]);
   });
 
   test("an empty variable counts as unset, and `address` comes before the old `vip_address`", () => {
-    expect(loadSettings({ ...BASE, address: "", vip_address: "192.0.2.1" }, {}).settings.address).toEqual(["192.0.2.1"]);
-    expect(loadSettings({ ...BASE, address: "192.0.2.2", vip_address: "192.0.2.1" }, {}).settings.address).toEqual(["192.0.2.2"]);
+    expect(loadSettings({ env: { ...BASE, address: "", vip_address: "192.0.2.1" } }).settings.address).toEqual(["192.0.2.1"]);
+    expect(loadSettings({ env: { ...BASE, address: "192.0.2.2", vip_address: "192.0.2.1" } }).settings.address).toEqual(["192.0.2.2"]);
   });
 });
 
 describe("the health check of the API server", () => {
   const CP = { cp_enable: "true", address: "192.0.2.1" };
-  const urlOf = (env: Record<string, string>): string | undefined => controlPlaneHealthUrl(loadSettings({ ...BASE, ...CP, ...env }, {}).settings);
+  const urlOf = (env: Record<string, string>): string | undefined => controlPlaneHealthUrl(loadSettings({ env: { ...BASE, ...CP, ...env } }).settings);
 
   test("has kube-vip's names and times", () => {
-    const { settings } = loadSettings(BASE, { healthCaPath: "/ca" });
+    const { settings } = loadSettings({ env: BASE, flags: { controlPlaneHealthCheckCAPath: "/ca" } });
     expect(settings).toMatchObject({ healthAddress: undefined, healthPeriodSeconds: 5, healthTimeoutSeconds: 3, healthFailureThreshold: 3, healthCaPath: "/ca" });
   });
 

@@ -1,0 +1,21 @@
+import { readFileSync } from "node:fs";
+import { ConfigError, flagsOf, type SettingsFile, type SettingsInput } from "../config/load.js";
+import { SETTINGS } from "../config/settings.js";
+import { messageOf } from "../lib/errors.js";
+
+/** What the settings are made of, with the file that flag or environment name. Throws ConfigError where that cannot be read. */
+export function settingsInput(env: SettingsInput["env"], flags: Readonly<Record<string, string | undefined>>): SettingsInput {
+  return { env, flags, file: settingsFile(env, flags) };
+}
+
+function settingsFile(env: SettingsInput["env"], flags: Readonly<Record<string, string | undefined>>): SettingsFile | undefined {
+  const { configFile } = SETTINGS;
+  const fromFlag = flagsOf(configFile).flatMap((name) => flags[name] ?? [])[0];
+  const path = fromFlag ?? configFile.env.flatMap((name) => env[name] ?? [])[0] ?? "";
+  if (path === "") return undefined;
+  try {
+    return { path, text: readFileSync(path, "utf8") };
+  } catch (error) {
+    throw new ConfigError([`${fromFlag === undefined ? configFile.env[0] : `--${configFile.flag}`}="${path}": expected a file that can be read: ${(error as NodeJS.ErrnoException).code ?? messageOf(error)}`]);
+  }
+}

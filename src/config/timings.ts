@@ -1,0 +1,26 @@
+import type { Settings } from "./settings.js";
+
+/** How late the kernel may remove an address whose lifetime is over: its worker runs once a second, and 1.4 s were seen on a busy machine. */
+export const KERNEL_LATENESS_MS = 1600;
+/** How far the rates of two clocks may differ. */
+export const CLOCK_DRIFT = 0.01;
+
+/** Settings that parse but cannot work together, a line for each; those about timings name the inequality with its values. */
+export function contradictions(s: Settings): readonly string[] {
+  const wrong = [...timingsThatCannotWork(s)];
+  if (!s.arp) wrong.push(`vip_arp="false": expected true, ARP is the mode that there is`);
+  if (!s.services && !s.controlPlane) wrong.push(`svc_enable="false", cp_enable="false": expected one of them to be true, or there is nothing to do`);
+  if (s.controlPlane && s.address.length === 0) wrong.push(`address="": expected the address of the control-plane VIP, for cp_enable is true`);
+  return wrong;
+}
+
+function timingsThatCannotWork({ leaseSeconds: lease, renewDeadlineSeconds: renew, retrySeconds: retry }: Settings): readonly string[] {
+  const wrong: string[] = [];
+  const lateness = KERNEL_LATENESS_MS / 1000;
+  const timings = `(vip_leaseduration=${lease}, vip_renewdeadline=${renew}, vip_retryperiod=${retry})`;
+  if (lease - lateness < 2 * retry) wrong.push(`vip_leaseduration - ${lateness} must be at least 2 x vip_retryperiod ${timings}`);
+  const share = 1 - 2 * CLOCK_DRIFT;
+  if (lease * share - lateness < renew) wrong.push(`vip_leaseduration x ${share} - ${lateness} must be at least vip_renewdeadline ${timings}`);
+  if (renew <= 2 * retry) wrong.push(`vip_renewdeadline must be more than 2 x vip_retryperiod ${timings}`);
+  return wrong;
+}

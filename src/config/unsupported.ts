@@ -1,0 +1,105 @@
+/** A setting of kube-vip that this version does not act on. */
+export interface Unsupported {
+  /** Environment variables, with older spellings. */
+  readonly env: readonly string[];
+  /** Long options without dashes. */
+  readonly flags: readonly string[];
+  /** `planned`: `reason` names the feature that brings it. `dropped`: `reason` says why it never comes. `always`: what it asks for is so in any case. */
+  readonly fate: "planned" | "dropped" | "always";
+  readonly reason: string;
+  /** What a start does where it is set: says so and goes on, goes on without a word, or ends, where silence would weaken security or lose traffic. */
+  readonly today: "warn" | "silent" | "refuse";
+  /** Values that ask for nothing, beside the empty one. */
+  readonly harmless: readonly string[];
+  /** The value is not shown. */
+  readonly secret: boolean;
+}
+
+type Rest = Partial<Omit<Unsupported, "env" | "reason" | "fate">>;
+
+const NO = ["0", "f", "F", "false", "FALSE", "False"];
+
+function row(fate: Unsupported["fate"], env: string, reason: string, rest: Rest = {}): Unsupported {
+  const names = env === "" ? [] : env.split(" ");
+  return { env: names, flags: [], fate, reason, today: fate === "always" ? "silent" : "warn", harmless: NO, secret: false, ...rest };
+}
+
+const BGP = "BGP mode";
+const TABLE = "the routing table mode";
+const DHCP = "DHCP";
+const EGRESS = "egress: without its rules the traffic of pods would leave with the address of a node";
+const IPVS = "kube-proxy and an election move the API server's VIP; IPVS on the node beside kube-proxy is what breaks most often";
+const ZEBRA = "routes are announced by BGP; there is no second way into FRR";
+
+/** What of kube-vip's settings is not in SETTINGS: each is planned or dropped, with the reason. */
+export const UNSUPPORTED: readonly Unsupported[] = [
+  // Modes and features to come.
+  row("planned", "bgp_enable", `${BGP}; this version serves ARP only (vip_arp=true)`, { flags: ["bgp"], today: "refuse" }),
+  row("planned", "vip_routingtable", `${TABLE}; this version serves ARP only (vip_arp=true)`, { flags: ["table"], today: "refuse" }),
+  row("planned", "bgp_routerid", BGP, { flags: ["bgpRouterID"] }),
+  row("planned", "bgp_routerinterface", BGP),
+  row("planned", "bgp_as", BGP, { flags: ["localAS"] }),
+  row("planned", "bgp_peers", BGP, { flags: ["bgppeers"], secret: true }),
+  row("planned", "bgp_peeraddress", BGP, { flags: ["peerAddress"] }),
+  row("planned", "bgp_peeras", BGP, { flags: ["peerAS"] }),
+  row("planned", "bgp_peerpass", BGP, { flags: ["peerPass"], secret: true }),
+  row("planned", "bgp_multihop", BGP, { flags: ["multihop"] }),
+  row("planned", "bgp_sourceif", BGP, { flags: ["sourceIF"] }),
+  row("planned", "bgp_sourceip", BGP, { flags: ["sourceIP"] }),
+  row("planned", "bgp_hold_time", BGP, { flags: ["bgpHoldTimer"] }),
+  row("planned", "bgp_keepalive_interval", BGP, { flags: ["bgpKeepAliveInterval"] }),
+  row("planned", "bgp_attach_ip_to_interface", BGP, { flags: ["bgpAttachIPToInterface"] }),
+  row("planned", "mpbgp_nexthop", BGP),
+  row("planned", "mpbgp_ipv4", BGP),
+  row("planned", "mpbgp_ipv6", BGP),
+  row("planned", "annotation annotations", `${BGP}: peers from annotations of the node`, { flags: ["annotations"] }),
+  row("planned", "vip_routingtableid", TABLE, { flags: ["tableID"] }),
+  row("planned", "vip_routingtabletype", TABLE, { flags: ["tableType"] }),
+  row("planned", "vip_routingprotocol", TABLE, { flags: ["routingProtocol"] }),
+  row("planned", "vip_cleanroutingtable", TABLE, { flags: ["cleanRoutingTable"] }),
+  row("planned", "svc_election", "an owner for each Service; until then one node holds the VIPs of all Services", { flags: ["servicesElection"] }),
+  row("planned", "per_service_election_on_demand", "an owner for each Service; until then one node holds the VIPs of all Services", { flags: ["perServiceElectionOnDemand"] }),
+  row("planned", "vip_ddns", `${DHCP}: the address of the control plane from a DHCP server; name it in address`, { flags: ["ddns"], today: "refuse" }),
+  row("planned", "dhcp_mode", `${DHCP}; a Service that asks for 0.0.0.0 or :: is refused with an Event`, { flags: ["dhcpMode"], today: "silent" }),
+  row("planned", "dhcp_backoff_attempts", `${DHCP}; a Service that asks for 0.0.0.0 or :: is refused with an Event`, { flags: ["dhcpBackoffAttempts"] }),
+  row("planned", "enable_upnp enableUPNP", "UPnP; no port is opened on the gateway"),
+  row("planned", "enable_node_labeling", "labels of nodes; none are written", { flags: ["enableNodeLabeling"] }),
+  row("planned", "enable_service_security", "a filter for ports that a Service does not have: without it they would be open", { flags: ["onlyAllowTrafficServicePorts"], today: "refuse" }),
+  row("planned", "disable_service_updates", "leaving statuses alone; until then the status and annotations of Services are written", { flags: ["disableServiceUpdates"] }),
+  row("planned", "egress_podcidr", EGRESS, { today: "refuse" }),
+  row("planned", "egress_servicecidr", EGRESS, { today: "refuse" }),
+  row("planned", "egress_withnftables", EGRESS, { flags: ["egressWithNftables"], today: "refuse", harmless: [] }),
+  row("planned", "egress_enableinternalsnat", EGRESS, { today: "refuse" }),
+  row("planned", "egress_clean EGRESS_CLEAN", EGRESS, { today: "refuse" }),
+  // What never comes.
+  row("dropped", "vip_wireguard", "tunnels are another program's business, and without the tunnel the traffic would go in the clear", { flags: ["wireguard"], today: "refuse" }),
+  row("dropped", "iptables_backend", "nothing here uses iptables; kube-vip does not use the setting either. Rules that somebody counts on would be missing", { today: "refuse" }),
+  row("dropped", "lb_enable", IPVS, { flags: ["enableLoadBalancer"] }),
+  row("dropped", "lb_port", IPVS, { flags: ["lbPort"] }),
+  row("dropped", "lb_fwdmethod", IPVS, { flags: ["lbForwardingMethod"] }),
+  row("dropped", "backend_health_check_interval", IPVS),
+  row("dropped", "zebra_enable", ZEBRA, { flags: ["zebra"] }),
+  row("dropped", "zebra_url", ZEBRA, { flags: ["zebraUrl"] }),
+  row("dropped", "zebra_version", ZEBRA, { flags: ["zebraVersion"] }),
+  row("dropped", "zebra_software_name", ZEBRA, { flags: ["zebraSoftwareName"] }),
+  row("dropped", "mirror_dest_interface", "mirroring of traffic has nothing to do with VIPs: `tc` does it", { flags: ["mirrorDestInterface"] }),
+  row("dropped", "debounce_time", "changes are put together for some milliseconds; there is nothing to wait for", { flags: ["debounceTime"], harmless: ["0s", "0"] }),
+  row("dropped", "enable_endpoints", "EndpointSlices say the same, and more", { flags: ["enableEndpoints"] }),
+  row("dropped", "instance_name INSTANCE_NAME", "it names kube-vip's tables for egress; ours need no name", { flags: ["instanceName"] }),
+  row("dropped", "vip_configmap", "kube-vip does not use it", { flags: ["configMap"] }),
+  row("dropped", "vip_interfaceloglobal", "a VIP has scope host, so that it is never a source address; it answers all the same", { flags: ["loInterfaceGlobalScope"] }),
+  row("dropped", "vip_preserve_on_leadership_loss", "an address that stays after its Lease is one that two nodes have", { flags: ["preserveVipOnLeadershipLoss"] }),
+  row("dropped", "vip_loseleadership_timeout_seconds", "a link without carrier gives its VIPs up after 200 ms", { flags: ["loseLeadershiptTimeoutSeconds", "loseLeadershipTimeoutSeconds"] }),
+  row("dropped", "vip_leaseannotations", "nothing reads them; annotations that are on a Lease are kept"),
+  row("dropped", "cp_detect", "name the API server by kubernetes_addr, for example 127.0.0.1", { flags: ["autodetectcp"] }),
+  row("dropped", "vip_singlenode vip_startleader", "kube-vip does not use it"),
+  row("dropped", "vip_packet vip_packetproject vip_packetprojectid provider_config", "the cloud that it was for is gone"),
+  row("dropped", "", "Leases in the Kubernetes API are the only way to elect", { flags: ["leaderElectionType"], today: "refuse", harmless: ["kubernetes"] }),
+  row("dropped", "", "Leases in the Kubernetes API are the only way to elect", { flags: ["etcdCACert", "etcdCert", "etcdKey", "etcdEndpoints"] }),
+  // Asked for or not, it is so.
+  row("always", "vip_leaderelection", "ARP mode always elects, in kube-vip, too", { flags: ["leaderElection"] }),
+  row("always", "vip_allow_interface_not_up", "a link that is down at the start is waited for", { flags: ["allowInterfaceNotUp"] }),
+  row("always", "vip_loseleadership", "a node whose link is down gives its VIPs up at once, and does not end", { flags: ["loseLeadership"] }),
+  row("always", "vip_skipdad", "IPv6 VIPs are added without the kernel's detection of duplicates, after a probe of our own"),
+  row("always", "enable_endpointslices", "EndpointSlices are what is read"),
+];

@@ -1,0 +1,27 @@
+/** Every environment variable and flag of kube-vip bee5cfe, as its source has them, and older spellings that manifests in the field still use. */
+export const KUBE_VIP_ENV: readonly string[] = `
+  vip_loglevel instance_name INSTANCE_NAME vip_interface vip_interfaceloglobal vip_servicesinterface vip_allow_interface_not_up vip_loseleadership
+  vip_loseleadership_timeout_seconds vip_subnet vip_address address port vip_ddns vip_nodename vip_arp bgp_enable vip_routingtable vip_wireguard vip_arpRate
+  vip_preserve_on_leadership_loss vip_skipdad vip_leaderelection vip_leasename vip_leaseduration vip_renewdeadline vip_retryperiod vip_leaseannotations
+  vip_singlenode vip_startleader cp_enable cp_namespace cp_detect kubernetes_addr k8s_config_file svc_enable svc_election lb_class_only lb_class_name
+  lb_class_legacy_handling svc_namespace svc_leasename per_service_election_on_demand annotation annotations bgp_attach_ip_to_interface bgp_routerid
+  bgp_routerinterface bgp_as bgp_peers bgp_peeraddress bgp_peeras bgp_peerpass bgp_multihop bgp_sourceif bgp_sourceip bgp_hold_time bgp_keepalive_interval
+  mpbgp_nexthop mpbgp_ipv4 mpbgp_ipv6 zebra_enable zebra_url zebra_version zebra_software_name control_plane_health_check_address
+  control_plane_health_check_period_seconds control_plane_health_check_timeout_seconds control_plane_health_check_failure_threshold
+  control_plane_health_check_ca_path vip_routingtableid vip_routingtabletype vip_routingprotocol vip_cleanroutingtable lb_enable lb_port lb_fwdmethod
+  backend_health_check_interval enable_service_security enable_node_labeling prometheus_server health_check_port dns_mode dhcp_mode dhcp_backoff_attempts
+  disable_service_updates enable_endpoints egress_podcidr egress_servicecidr egress_withnftables egress_enableinternalsnat egress_clean EGRESS_CLEAN enable_upnp
+  iptables_backend mirror_dest_interface debounce_time config_file vip_configmap
+  vip_cidr enable_endpointslices enableUPNP LoadBalancerClassName LoadBalancerClassLegacyHandling vip_packet vip_packetproject
+`.trim().split(/\s+/);
+
+export const KUBE_VIP_FLAGS: readonly string[] = `
+  log instanceName interface loInterfaceGlobalScope serviceInterface servicesInterface allowInterfaceNotUp loseLeadership loseLeadershiptTimeoutSeconds vipSubnet vip
+  address port ddns nodeName arp bgp table wireguard preserveVipOnLeadershipLoss leaderElection leaderElectionType etcdCACert etcdCert etcdKey etcdEndpoints leaseName
+  leaseDuration leaseRenewDuration leaseRetry controlplane namespace autodetectcp k8sConfigPath services servicesElection lbClassOnly lbClassName
+  lbClassNameLegacyHandling servicesLeaseName perServiceElectionOnDemand annotations bgpAttachIPToInterface bgpRouterID localAS bgppeers peerAddress peerAS peerPass
+  multihop sourceIF sourceIP bgpHoldTimer bgpKeepAliveInterval zebra zebraUrl zebraVersion zebraSoftwareName controlPlaneHealthCheckAddress
+  controlPlaneHealthCheckPeriodSeconds controlPlaneHealthCheckTimeoutSeconds controlPlaneHealthCheckFailureThreshold controlPlaneHealthCheckCAPath tableID tableType
+  routingProtocol cleanRoutingTable enableLoadBalancer lbPort lbForwardingMethod onlyAllowTrafficServicePorts enableNodeLabeling prometheusHTTPServer healthCheckPort
+  dnsMode dhcpMode dhcpBackoffAttempts disableServiceUpdates enableEndpoints egressWithNftables mirrorDestInterface debounceTime config-file configMap
+`.trim().split(/\s+/);
