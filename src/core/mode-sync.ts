@@ -96,17 +96,23 @@ export class ModeSync<M extends ModeName> implements AsyncDisposable {
   }
 
   async #sweep(): Promise<void> {
-    const { log, clock } = this.deps;
+    const errors: unknown[] = [];
     try {
       for (const { key, describe } of await this.mode.held(this.#closing.signal)) {
         if (this.#wants.has(key)) continue;
-        log.info("leftover removed", { [this.config.noun]: key, was: describe });
-        await this.mode.down(key, "leftover", this.#closing.signal);
+        await this.#removeLeftover(key, describe).catch((error: unknown) => void errors.push(error));
       }
     } catch (error) {
-      if (this.#closing.signal.aborted) return;
-      log.warn("leftovers not removed, tried again", { what: this.config.noun, error: messageOf(error) });
-      this.#sweepAgain = clock.after(BACKOFF.lastRetryMs, () => void this.#sweep());
+      errors.push(error);
     }
+    if (errors.length === 0 || this.#closing.signal.aborted) return;
+    const [first] = errors;
+    this.deps.log.warn("leftovers not removed, tried again", { what: this.config.noun, error: messageOf(first), failed: errors.length });
+    this.#sweepAgain = this.deps.clock.after(BACKOFF.lastRetryMs, () => void this.#sweep());
+  }
+
+  async #removeLeftover(key: KeyOf<M>, describe: string): Promise<void> {
+    await this.mode.down(key, "leftover", this.#closing.signal);
+    this.deps.log.info("leftover removed", { [this.config.noun]: key, was: describe });
   }
 }
