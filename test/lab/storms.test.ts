@@ -1,0 +1,181 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import type { Fault, Filter } from "./api/faults.js";
+import { Cluster, ingressOf, VIP } from "./cluster.js";
+import { loadBalancer } from "./kube-client.js";
+import type { LabProcess } from "./process.js";
+import { hammer, type Hammered } from "./storms.js";
+
+const RENEW_DEADLINE_MS = 3000;
+const OURS: Filter = { userAgent: "vip" };
+/** Everything but Leases. */
+const REST = ["services", "endpointslices", "nodes", "configmaps", "events"];
+/** A prober sends every 5 ms and its machine is busy; a VIP that was away is away for longer. */
+const NO_GAP_MS = 250;
+
+async function serving(): Promise<{ readonly cluster: Cluster; readonly owner: string }> {
+  const cluster = await Cluster.up(2);
+  await cluster.api.client.createService(loadBalancer({ name: "good", ip: VIP }));
+  const owner = await cluster.heldBy(VIP, 2000);
+  await cluster.service("good", 1000, "a status", (one) => ingressOf(one).join() === VIP);
+  return { cluster, owner };
+}
+
+/** Runs `work` while the VIP is probed; the longest silence of any protocol, ms. */
+async function gapDuring(cluster: Cluster, work: () => Promise<void>): Promise<number> {
+  await using probe = await cluster.lab.probe(VIP);
+  await sleep(200);
+  await work();
+  const { udp, icmp, tcp } = await probe.stop();
+  return Math.round(Math.max(...[udp, icmp, tcp].map(({ gapMs, silentAtEndMs }) => Math.max(gapMs, silentAtEndMs))));
+}
+
+/** Creates a Service and waits until it is held and its status says so; how long that took, ms. */
+async function servedIn(cluster: Cluster, { name, ip }: { readonly name: string; readonly ip: string }, ms: number): Promise<number> {
+  const { lab, api } = cluster;
+  const started = lab.now();
+  await api.client.createService(loadBalancer({ name, ip }));
+  await cluster.heldBy(ip, ms);
+  await cluster.service(name, ms, `a status of ${name}`, (one) => ingressOf(one).join() === ip);
+  return Math.round(lab.now() - started);
+}
+
+function warnings(vip: LabProcess): readonly Record<string, unknown>[] {
+  return vip.logs().filter((line) => line["level"] === "warn" || line["level"] === "error");
+}
+
+function figure(what: string, values: Readonly<Record<string, unknown>>): void {
+  console.log(JSON.stringify({ figure: what, ...values }));
+}
+
+/** Memory of a process that is its own, KiB. */
+function rssAnonKiB(vip: LabProcess): number {
+  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${vip.pid}/status`, "utf8"))?.[1]);
+}
+
+describe("while the API fails", () => {
+  test.each([
+    ["429", 429, { resource: REST }, 6000],
+    ["500", 500, { resource: REST }, 6000],
+    ["429, Leases too, for less than the renew deadline", 429, {}, RENEW_DEADLINE_MS - 1200],
+    ["500, Leases too, for less than the renew deadline", 500, {}, RENEW_DEADLINE_MS - 1200],
+  ] as const)("every request with %s, the VIP is never away, and a Service made meanwhile is served soon after", async (what, code, match, ms) => {
+    const { cluster } = await serving();
+    await using _ = cluster;
+    const { admin, lab } = cluster;
+    const effect: Fault["effect"] = { kind: "fail", code, ...(code === 429 ? { retryAfterSeconds: 1 } : {}) };
+    let requests = 0;
+    let after = 0;
+    const gapMs = await gapDuring(cluster, async () => {
+      await admin.resetCounters();
+      await admin.fault({ effect, match: { ...OURS, ...match } });
+      await admin.cutWatches(OURS);
+      await cluster.api.client.createService(loadBalancer({ name: "meanwhile", ip: "10.77.0.201" }));
+      await sleep(ms);
+      requests = (await admin.counters()).requests.filter((one) => one.code === code).reduce((sum, { count }) => sum + count, 0);
+      await admin.clear();
+      const healed = lab.now();
+      await cluster.heldBy("10.77.0.201", 12_000);
+      after = Math.round(lab.now() - healed);
+    });
+    figure(`API answers ${what}`, { gapMs, requests, servedAfterMs: after });
+    expect(gapMs).toBeLessThan(NO_GAP_MS);
+    expect(after).toBeLessThan(code === 429 ? 4000 : 7000); // back-off, and what Retry-After asked for
+    expect(requests).toBeLessThan((ms / 1000) * 2 * 6 * 5); // two nodes with six watches each, five times a second at the worst
+    for (const { name } of lab.nodes) expect(warnings(cluster.vip(name)).length).toBeLessThan(60);
+  });
+
+  test("every watch with 410 for 10 s, the VIP is never away, and a Service made meanwhile is served within 2 s after", async () => {
+    const { cluster } = await serving();
+    await using _ = cluster;
+    const { admin, lab } = cluster;
+    let after = 0;
+    let requests = 0;
+    const gapMs = await gapDuring(cluster, async () => {
+      await admin.resetCounters();
+      await admin.fault({ effect: { kind: "fail", code: 410, reason: "Expired" }, match: { ...OURS, verb: "watch" } });
+      await admin.cutWatches(OURS);
+      await sleep(8000);
+      await cluster.api.client.createService(loadBalancer({ name: "meanwhile", ip: "10.77.0.201" }));
+      await sleep(2000);
+      requests = (await admin.counters()).requests.filter(({ verb }) => verb === "watch" || verb === "list").reduce((sum, { count }) => sum + count, 0);
+      await admin.clear();
+      const healed = lab.now();
+      await cluster.heldBy("10.77.0.201", 2000);
+      after = Math.round(lab.now() - healed);
+    });
+    figure("watches answered by 410 for 10 s", { gapMs, listsAndWatches: requests, servedAfterMs: after });
+    expect(gapMs).toBeLessThan(NO_GAP_MS);
+    expect(requests).toBeLessThan(400);
+  });
+});
+
+describe("a flood", () => {
+  test("of updates of one Service for 10 s: others are served within a second meanwhile, its own status is right soon after, requests and memory stay bounded", async () => {
+    const { cluster, owner } = await serving();
+    await using _ = cluster;
+    const { admin, lab, api } = cluster;
+    await servedIn(cluster, { name: "busy", ip: "10.77.0.202" }, 2000);
+    const nodes = new Set(lab.nodes.map(({ index }) => `10.78.0.${10 + index}`));
+    const before = rssAnonKiB(cluster.vip(owner));
+    let peak = before;
+    const others: number[] = [];
+    let hammered: Hammered = { updates: 0, ms: 1 };
+    let writes = 0;
+    let requests = 0;
+    const gapMs = await gapDuring(cluster, async () => {
+      await admin.resetCounters();
+      await using storm = await hammer(lab, { service: "busy", kubeconfig: api.adminConf });
+      const end = lab.now() + 10_000;
+      for (let at = 0; lab.now() < end; at += 1) {
+        others.push(await servedIn(cluster, { name: `other-${at}`, ip: `10.77.0.${210 + at}` }, 5000));
+        peak = Math.max(peak, rssAnonKiB(cluster.vip(owner)));
+        await sleep(1000);
+      }
+      const counted = await admin.counters();
+      const ofVip = counted.requests.filter(({ remote }) => nodes.has(remote));
+      requests = ofVip.reduce((sum, { count }) => sum + count, 0);
+      writes = ofVip.filter(({ resource, verb }) => resource === "services" && verb === "patch").reduce((sum, { count }) => sum + count, 0);
+      hammered = await storm.stop();
+      const stopped = lab.now();
+      const wanted = "10.77.0.203";
+      await api.client.patchService("busy", { metadata: { annotations: { "kube-vip.io/loadbalancerIPs": wanted } } });
+      await cluster.service("busy", 2000, "its new status", (one) => ingressOf(one).join() === wanted);
+      figure("status after the storm", { ms: Math.round(lab.now() - stopped) });
+    });
+    const updatesPerSecond = Math.round((hammered.updates / hammered.ms) * 1000);
+    figure("one Service updated as fast as it can be for 10 s", { updatesPerSecond, othersServedMs: others, requests, statusWrites: writes, rssBeforeKiB: before, rssPeakKiB: peak, gapMs });
+    expect(hammered.updates).toBeGreaterThan(2000);
+    expect(Math.max(...others)).toBeLessThan(1000);
+    expect(others.length).toBeGreaterThanOrEqual(5);
+    expect(requests).toBeLessThan(250);
+    expect(peak - before).toBeLessThan(60 * 1024);
+    expect(gapMs).toBeLessThan(NO_GAP_MS);
+    for (const { name } of lab.nodes) expect(warnings(cluster.vip(name)).length).toBeLessThan(10);
+  });
+
+  test("of 500 broken Services: ten good ones are served within 2 s, each broken one gets one Event, and the log is not flooded", async () => {
+    const { cluster } = await serving();
+    await using _ = cluster;
+    const { admin, lab, api } = cluster;
+    const broken = ["192.0.2.300", "10.77.0.0/24", "127.0.0.1", "224.0.0.5", "fe80::1", "not a name", "a..b", "10.77.0.1,10.77.0.1,x", "0.0.0.0", "10.77.0.255x"];
+    const perKind = 50;
+    const gapMs = await gapDuring(cluster, async () => {
+      for (const [kind, ip] of broken.entries()) await admin.bulkServices({ count: perKind, prefix: `broken-${kind}`, annotations: { "kube-vip.io/loadbalancerIPs": ip } });
+      const started = lab.now();
+      const good = Array.from({ length: 10 }, (_unused, at) => ({ name: `fine-${at}`, ip: `10.77.0.${210 + at}` }));
+      await Promise.all(good.map(async (one) => await servedIn(cluster, one, 2000)));
+      figure("10 good Services among 500 broken ones", { servedMs: Math.round(lab.now() - started) });
+    });
+    const warned = async () => (await api.client.events()).filter(({ type, involvedObject }) => type === "Warning" && involvedObject?.name?.startsWith("broken-"));
+    await lab.waitFor(async () => (await warned()).length >= broken.length * perKind, 10_000, "an Event for each");
+    await sleep(1000);
+    const events = await warned();
+    expect(events).toHaveLength(broken.length * perKind);
+    expect(new Set(events.map(({ involvedObject }) => involvedObject?.name)).size).toBe(broken.length * perKind);
+    expect(events.filter((one) => (one as { readonly count?: number }).count !== 1)).toEqual([]);
+    expect(gapMs).toBeLessThan(NO_GAP_MS);
+    for (const { name } of lab.nodes) expect(warnings(cluster.vip(name)).length).toBeLessThan(10);
+  });
+});
