@@ -61,9 +61,9 @@ describe("spec.externalIPs, step by step", () => {
   test("a change is for the very version that was looked at", () => {
     const before = service([U]);
     const step = externalIPsStep({ ...before, annotations: { [EXTERNAL_IPS]: A } }, [ip(A)]);
-    expect(step).toEqual({ type: "change", operations: [{ op: "test", path: "/metadata/resourceVersion", value: "1" }, { op: "add", path: "/spec/externalIPs/-", value: A }] });
-    const newer = { ...before, resourceVersion: "2", externalIPs: [] };
-    expect(() => patched(newer, step.type === "change" ? step.operations : [])).toThrow("testing value /metadata/resourceVersion failed");
+    expect(step).toEqual({ type: "change", operations: [{ op: "replace", path: "/metadata/resourceVersion", value: "1" }, { op: "add", path: "/spec/externalIPs/-", value: A }] });
+    const newer = { ...before, resourceVersion: "2", externalIPs: [U, "203.0.113.2"] };
+    expect(() => patched(newer, step.type === "change" ? step.operations : [])).toThrow("conflict");
   });
 
   test("whether an address is there does not depend on how it is spelled", () => {
