@@ -1,0 +1,175 @@
+import type { MacAddress } from "../lib/mac.js";
+import {
+  bootstrapKernelDeadline,
+  bootstrapStart,
+  bootstrapStep,
+  bootstrapUntil,
+  type BootstrapAction,
+  type BootstrapConfig,
+  type BootstrapEvent,
+  type BootstrapState,
+} from "../machine/bootstrap.js";
+import { Drive } from "../machine/drive.js";
+import type { Stance } from "../machine/election-state.js";
+import type { Clock } from "../ports/clock.js";
+import type { Log } from "../ports/log.js";
+import type { Random } from "../ports/random.js";
+import type { Fence } from "./mode.js";
+import type { OwnershipKey } from "./model.js";
+import type { OwnershipState } from "./world.js";
+
+const KEY = "control-plane";
+/** Who claims the address is heard within this time on the socket of the bootstrap, too, ms. */
+const HEAR_MS = 50;
+
+/** Ownership by Leases, as far as it is needed here. */
+export interface LeaseOwnership extends Fence {
+  states(): ReadonlyMap<OwnershipKey, OwnershipState>;
+  campaign(stances: ReadonlyMap<OwnershipKey, Stance>): void;
+}
+
+export interface BootstrapDeps {
+  readonly ownership: LeaseOwnership;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Sends the question for the addresses, or tells the link that they are here. May throw. */
+  send(action: BootstrapAction["type"]): void;
+  /** What `states` returns has changed. */
+  changed(): void;
+}
+
+type Input = BootstrapEvent extends infer E ? (E extends unknown ? Omit<E, "random"> : never) : never;
+
+/**
+ * Ownership, and before it the rule by which the control-plane VIP is held while the API has never been reached (machine/bootstrap.ts). It stands in
+ * the place of the Leases for everybody who asks what this node may hold.
+ */
+export class Bootstrap implements LeaseOwnership, AsyncDisposable {
+  readonly #machine: Drive<BootstrapState, BootstrapEvent, BootstrapAction>;
+  readonly #listeners = new Set<(ownership: OwnershipKey) => void>();
+  #shown: BootstrapState = bootstrapStart();
+  #leaving = false;
+
+  constructor(
+    private readonly config: BootstrapConfig,
+    private readonly deps: BootstrapDeps,
+  ) {
+    this.#machine = new Drive<BootstrapState, BootstrapEvent, BootstrapAction>(
+      {
+        start: this.#shown,
+        step: (state, event, now) => bootstrapStep(state, event, now, config),
+        tick: () => ({ type: "tick", random: deps.random.float() }),
+        act: (action) => this.#act(action),
+        moved: (state) => this.#moved(state),
+      },
+      deps.clock,
+    );
+  }
+
+  /** What the Leases say has changed. */
+  learn(): void {
+    const state = this.deps.ownership.states().get(KEY);
+    if (state !== undefined) this.#send({ type: "lease", view: state.view, held: state.held });
+  }
+
+  /** Another host says that it has the address, or asks for it. */
+  claimed(mac: MacAddress, own: MacAddress, asking: boolean): void {
+    this.#send({ type: "claimed", mac, own, asking });
+  }
+
+  /** This machine seems to have stood still. */
+  suspect(): void {
+    this.#send({ type: "lapse" });
+  }
+
+  /** Holds nothing by its own rule from now on. */
+  leave(): void {
+    this.#leaving = true;
+    this.#send({ type: "able", able: false });
+  }
+
+  states(): ReadonlyMap<OwnershipKey, OwnershipState> {
+    const states = this.deps.ownership.states();
+    const state = states.get(KEY);
+    if (state === undefined) return states;
+    const held = state.held || this.#holds();
+    // Where somebody was found on the address before, it may be one who holds it without the Lease: it gives way to an announcement, not to a question.
+    const created = state.held && state.created && this.#machine.state.heard === undefined;
+    return new Map([...states, [KEY, { ...state, held, created }]]);
+  }
+
+  campaign(stances: ReadonlyMap<OwnershipKey, Stance>): void {
+    const stance = stances.get(KEY);
+    // The health of the API server is no reason against it: at a bootstrap there is none yet.
+    const able = stance !== undefined && stance !== "drop" && stance !== "leave" && !this.#leaving;
+    if (able !== (this.#machine.state.phase.name !== "barred")) this.#send({ type: "able", able });
+    this.deps.ownership.campaign(stances);
+  }
+
+  heldUntil(key: OwnershipKey): number {
+    return Math.max(this.deps.ownership.heldUntil(key), key === KEY ? bootstrapUntil(this.#machine.state, this.config) : 0);
+  }
+
+  kernelDeadline(key: OwnershipKey): number {
+    const byLease = this.deps.ownership.kernelDeadline(key);
+    return byLease === 0 && key === KEY && this.#holds() ? bootstrapKernelDeadline(this.#machine.state, this.config) : byLease;
+  }
+
+  mayAnnounce(key: OwnershipKey): boolean {
+    return this.deps.ownership.mayAnnounce(key) || (key === KEY && this.#holds());
+  }
+
+  async confirm(key: OwnershipKey): Promise<boolean> {
+    if (key !== KEY || !this.#holds()) return this.deps.ownership.confirm(key);
+    await new Promise<void>((resolve) => this.deps.clock.after(HEAR_MS, resolve));
+    return this.#holds() || this.deps.ownership.mayAnnounce(key);
+  }
+
+  onMoved(listener: (ownership: OwnershipKey) => void): () => void {
+    const end = this.deps.ownership.onMoved(listener);
+    this.#listeners.add(listener);
+    return () => {
+      end();
+      this.#listeners.delete(listener);
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#machine.stop();
+  }
+
+  #holds(): boolean {
+    return this.deps.clock.now() < bootstrapUntil(this.#machine.state, this.config);
+  }
+
+  #send(event: Input): void {
+    this.#machine.send({ ...event, random: this.deps.random.float() });
+  }
+
+  #act({ type }: BootstrapAction): void {
+    try {
+      this.deps.send(type);
+    } catch (error) {
+      this.deps.log.debug("question for the control-plane vip not sent", { error: String(error) });
+    }
+  }
+
+  #moved(state: BootstrapState): void {
+    const before = this.#shown;
+    this.#shown = state;
+    const [was, is] = [before.phase.name === "holding", state.phase.name === "holding"];
+    if (was !== is) this.#told(is, state);
+    else if (before.heard !== state.heard && !is) this.deps.log.info("control-plane vip is held by another host, the api was not reached yet", { mac: state.heard });
+    if (state.phase.name === "over" && before.phase.name !== "over") this.deps.log.info("the api tells of the control-plane lease: it alone decides from now on");
+    const renewed = is && (before.phase.name !== "holding" || state.phase.name !== "holding" || before.phase.askedAt !== state.phase.askedAt);
+    if (renewed) for (const listener of this.#listeners) listener(KEY);
+    if (was !== is) this.deps.changed();
+  }
+
+  #told(holding: boolean, state: BootstrapState): void {
+    const { log } = this.deps;
+    if (holding) log.warn("control-plane vip taken without a lease: the api was not reached since the start, and nobody answers for it");
+    else if (state.phase.name !== "over") log.info("control-plane vip let go: it was held without a lease", { phase: state.phase.name, heard: state.heard });
+  }
+}
