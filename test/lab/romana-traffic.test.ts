@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Cluster, ingressOf } from "./cluster.js";
+import { eventsOf, externalIpsOf, makeApp, messageOf, nodesWithRules, reaches } from "./romana.js";
+
+const CLIENT = "10.77.0.100";
+const EXTERNAL_IPS = "vip.internal/external-ips";
+
+let cluster: Cluster;
+
+beforeAll(async () => {
+  cluster = await Cluster.up(3);
+  await cluster.lab.startProxies(cluster.api);
+});
+
+// Where it never came up, there is nothing to end.
+afterAll(async () => await (cluster as Cluster | undefined)?.[Symbol.asyncDispose]());
+
+/** The pod of `name` moves from n2 to n3: the VIP follows it, and n2 has nothing left. */
+async function moveAndExpectNothingLeft(name: string, ip: string): Promise<void> {
+  await cluster.admin.movePod(`${name}-n2`, "n3");
+  await cluster.heldBy(ip, 3000, "n3");
+  expect(await reaches(cluster, ip, "n3", { ms: 3000 })).toBe(CLIENT);
+  await cluster.lab.waitFor(async () => (await nodesWithRules(cluster)).join() === "n3", 1000, "rules on n3 only");
+  await cluster.api.client.deleteService(name);
+  await cluster.free(ip, 3000);
+  await cluster.lab.waitFor(async () => (await nodesWithRules(cluster)).length === 0, 1000, "no rules");
+}
+
+describe("how traffic reaches the pods", () => {
+  test("of type LoadBalancer: by the status; externalIPs stays empty", async () => {
+    const ip = "10.77.0.220";
+    await makeApp(cluster, { name: "balanced", ip, spec: { type: "LoadBalancer" } }, ["n2"]);
+    await cluster.service("balanced", 2000, "a status", (service) => ingressOf(service).join() === ip);
+    await reaches(cluster, ip, "n2");
+    expect(await messageOf(cluster, "balanced", "VipHeld")).toContain("traffic is led to its pods by its status");
+    expect(externalIpsOf(await cluster.api.client.service("balanced"))).toEqual([]);
+    expect(await nodesWithRules(cluster)).toEqual([]);
+    await cluster.api.client.patchService("balanced", { metadata: { annotations: { romanaip: "no JSON" } } });
+    await cluster.service("balanced", 2000, "no status", (service) => ingressOf(service).length === 0);
+    await cluster.free(ip, 3000);
+    await cluster.api.client.deleteService("balanced");
+  });
+
+  test("where admission refuses externalIPs: by nftables on the holder, with the client's address; the Event says why, and a move leaves nothing behind", async () => {
+    const ip = "10.77.0.221";
+    await cluster.admin.denyExternalIps(true);
+    await makeApp(cluster, { name: "denied", ip }, ["n2"]);
+    await cluster.heldBy(ip, 2000, "n2");
+    expect(await reaches(cluster, ip, "n2")).toBe(CLIENT);
+    const events = async () => (await eventsOf(cluster, "denied", "Normal")).filter(({ message }) => message?.includes("by nftables") === true);
+    const [event] = await cluster.lab.waitFor(events, 2000, "an Event that says nftables");
+    expect(event?.message).toContain("spec.externalIPs was refused");
+    expect(event?.message).toContain("Use of external IPs is denied by admission control");
+    expect(await nodesWithRules(cluster)).toEqual(["n2"]);
+    const service = await cluster.service("denied", 2000, "no record of entries", ({ metadata }) => metadata.annotations?.[EXTERNAL_IPS] === undefined);
+    expect(externalIpsOf(service)).toEqual([]);
+    await moveAndExpectNothingLeft("denied", ip);
+    await cluster.admin.denyExternalIps(false);
+  });
+
+  test("headless: by nftables, TCP and UDP, with the client's address; a move leaves nothing behind", async () => {
+    const ip = "10.77.0.222";
+    await makeApp(cluster, { name: "headless", ip, spec: { clusterIP: "None" } }, ["n2"]);
+    await cluster.heldBy(ip, 2000, "n2");
+    expect(await reaches(cluster, ip, "n2")).toBe(CLIENT);
+    expect(await reaches(cluster, ip, "n2", { udp: true })).toBe(CLIENT);
+    expect(await messageOf(cluster, "headless", "VipHeld")).toContain("by nftables (the Service is headless)");
+    expect(externalIpsOf(await cluster.api.client.service("headless"))).toEqual([]);
+    await moveAndExpectNothingLeft("headless", ip);
+  });
+
+  test("an endpoint that comes and goes on the holder is in the rules and out of them", async () => {
+    const ip = "10.77.0.223";
+    const { lab, admin } = cluster;
+    await using second = await lab.startPod("n2", { name: "second", ipv4: "10.244.2.9" });
+    await makeApp(cluster, { name: "pair", ip, spec: { clusterIP: "None" } }, ["n2"]);
+    await reaches(cluster, ip, "n2");
+    await admin.podAddresses([{ node: "n2", ipv4: [second.ipv4 ?? ""], ipv6: [] }]);
+    await cluster.api.client.create("/api/v1/namespaces/default/pods", { apiVersion: "v1", kind: "Pod", metadata: { name: "pair-more", labels: { app: "pair" } }, spec: { nodeName: "n2", containers: [{ name: "pod", image: "lab/pod" }] } });
+    await reaches(cluster, ip, "second");
+    await admin.podReady("pair-more", false);
+    await lab.waitFor(async () => !(await lab.exec("n2", ["nft", "list", "table", "inet", "vip"])).stdout.includes("10.244.2.9"), 2000, "rules without it");
+    expect(await lab.holders(ip)).toEqual(["n2"]);
+    await admin.podAddresses([{ node: "n2", ipv4: [lab.node("n2").podIpv4], ipv6: [lab.node("n2").podIpv6] }]);
+    await cluster.api.client.deleteService("pair");
+    await cluster.free(ip, 3000);
+  });
+
+  test("with romana_datapath=nft, set on a running cluster: by nftables, with the client's address, and our entry in externalIPs goes", async () => {
+    const ip = "10.77.0.224";
+    await makeApp(cluster, { name: "switched", ip, spec: { externalIPs: ["192.0.2.77"] } }, ["n2"]);
+    await cluster.service("switched", 3000, "both entries", (service) => externalIpsOf(service).join() === `192.0.2.77,${ip}`);
+    expect(await reaches(cluster, ip, "n2")).not.toBe(CLIENT);
+    for (const { name } of cluster.lab.nodes) await cluster.vip(name).stop("SIGTERM");
+    for (const { name } of cluster.lab.nodes) await cluster.startVip(name, { env: { romana_datapath: "nft" } });
+    await cluster.heldBy(ip, 5000, "n2");
+    const service = await cluster.service("switched", 3000, "the user's entry only", (one) => externalIpsOf(one).join() === "192.0.2.77" && one.metadata.annotations?.[EXTERNAL_IPS] === undefined);
+    expect(externalIpsOf(service)).toEqual(["192.0.2.77"]);
+    await cluster.lab.waitFor(async () => (await reaches(cluster, ip, "n2")) === CLIENT, 2000, "the client's own address");
+    expect(await nodesWithRules(cluster)).toEqual(["n2"]);
+    await moveAndExpectNothingLeft("switched", ip);
+  });
+});
