@@ -162,7 +162,7 @@ class ArpMode implements VipMode<"arp"> {
     if (link === undefined || claim.mac === link.mac) return;
     this.#probes.claimed(linkIndex, claim);
     const held = this.#held.get(vipKey(link.name, claim.address));
-    if (held === undefined || held.doubted || !this.config.duplicateCheck) return;
+    if (held === undefined || held.doubted || claim.asking || !this.config.duplicateCheck) return;
     const { ownership } = held.vip;
     const leaving = this.deps.fence.heldUntil(ownership) > this.deps.clock.now() && !this.deps.fence.mayAnnounce(ownership);
     if (!leaving && this.deps.clock.now() < held.defendedAt + DEFEND_INTERVAL_MS) return;

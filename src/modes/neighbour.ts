@@ -5,10 +5,12 @@ import { ARP_REPLY, ARP_REQUEST, decodeArp, encodeArp } from "../wire/arp.js";
 import { decodeNd, encodeNa, encodeNs, ndProbe, ND_NEIGHBOR_ADVERT, unsolicitedNa, UNSPECIFIED_IPV6 } from "../wire/ndp.js";
 import { DecodeError } from "../wire/reader.js";
 
-/** Somebody says by this frame that an address is theirs. */
+/** Somebody says by this frame that an address is theirs, or is about to be. */
 export interface Claim {
   readonly address: IpAddress;
   readonly mac: MacAddress;
+  /** It only asks whether somebody has it: no conflict for who does (RFC 5227 2.1.1, RFC 4862 5.4.3), the kernel answers. */
+  readonly asking: boolean;
 }
 
 /** What ARP (RFC 826, 5227) and Neighbor Discovery (RFC 4861, 4862) have in common for a host that moves addresses. */
@@ -51,9 +53,9 @@ const ARP: NeighbourProtocol = {
   claim: (frame) =>
     readable(() => {
       const { senderIp, senderMac, targetIp, operation } = decodeArp(frame);
-      if (senderIp !== NO_IP) return { address: senderIp, mac: senderMac };
+      if (senderIp !== NO_IP) return { address: senderIp, mac: senderMac, asking: false };
       // Another one asks the same question at the same time (RFC 5227 2.1.1).
-      return operation === ARP_REQUEST ? { address: targetIp, mac: senderMac } : undefined;
+      return operation === ARP_REQUEST ? { address: targetIp, mac: senderMac, asking: true } : undefined;
     }),
   impossible: "192.0.2.254" as IpAddress,
 };
@@ -65,8 +67,8 @@ const ND: NeighbourProtocol = {
   claim: (frame) =>
     readable(() => {
       const nd = decodeNd(frame);
-      if (nd.type === ND_NEIGHBOR_ADVERT) return { address: nd.target, mac: nd.targetMac ?? nd.source };
-      return nd.sourceIp === UNSPECIFIED_IPV6 ? { address: nd.target, mac: nd.source } : undefined;
+      if (nd.type === ND_NEIGHBOR_ADVERT) return { address: nd.target, mac: nd.targetMac ?? nd.source, asking: false };
+      return nd.sourceIp === UNSPECIFIED_IPV6 ? { address: nd.target, mac: nd.source, asking: true } : undefined;
     }),
   impossible: "2001:db8::fffe" as IpAddress,
 };

@@ -87,6 +87,15 @@ describe("before an address is claimed for the first time", () => {
 });
 
 describe("a stranger that announces an address which is held", () => {
+  test("and one that only asks whether somebody has it: the address stays, the kernel answers", async () => {
+    await using bench = new ArpBench();
+    await bench.mode.up(bench.wantOf("192.0.2.1"), signal);
+    const probe = { destination: BROADCAST_MAC, source: STRANGER, operation: ARP_REQUEST, senderMac: STRANGER, senderIp: "0.0.0.0" as IpAddress, targetMac: STRANGER, targetIp: "192.0.2.1" as IpAddress };
+    bench.kernel.deliver(ETH0, "arp", encodeArp(probe));
+    await bench.clock.advance(10);
+    expect([bench.kernel.shown(), bench.fence.asked, bench.reports]).toEqual([HELD, 0, []]);
+  });
+
   test("takes it off until the API has confirmed it; then it is put back, told and defended", async () => {
     await using bench = new ArpBench();
     const want = bench.wantOf("192.0.2.1");
