@@ -27,6 +27,7 @@ import type { Log } from "../ports/log.js";
 import { createReports, momentOf } from "./control-reports.js";
 import { CONTROL_DIRECTORY, serveControl } from "./control-socket.js";
 import { followKernel } from "./follow-kernel.js";
+import { Monitor } from "./monitor.js";
 import { electionConfig, engineConfig, HAND_OVER_MS, leaseIds, MARKS, romanaLease } from "./plan-config.js";
 import { watchApi } from "./watch-api.js";
 import { watchHealth } from "./watch-health.js";
@@ -51,18 +52,19 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   const leases = leaseIds(settings);
   const clock = createClock();
   const random = createRandom();
-  const kernel = cleanup.use(createKernel({ log, clock }));
+  const monitor = new Monitor({ settings, node, version }, { clock, log });
+  const kernel = monitor.tap(cleanup.use(createKernel({ log, clock })));
   const kube = cleanup.use(
     createKube(
       { connection: { kubeconfigPath: settings.kubeconfig, kubernetesAddr: settings.kubernetesAddress }, nodeName: node },
-      { clock, log, random },
+      { clock, log, random, onRequest: (seen) => monitor.requested(seen) },
     ),
   );
   const watching = new AbortController();
   const leaseOf = (key: RomanaKey): LeaseId => romanaLease(key, settings);
-  const ownership = cleanup.use(new Ownership(electionConfig(settings, node), { leases: kube.leases, leaseOf, clock, log, changed: () => engine.wake() }));
+  const ownership = cleanup.use(new Ownership(electionConfig(settings, node), { leases: monitor.tapLeases(kube.leases), leaseOf, clock, log, changed: () => engine.wake() }));
   const serves = new Set([...leases.keys()].map(partOf));
-  const nft = cleanup.use(createNft());
+  const nft = monitor.tap(cleanup.use(createNft()));
   const history = new History();
   const names = cleanup.use(new Names(NAME_DEFAULTS, { clock, dns: createDns(), log, random, changed: () => engine.learn({ names: names.results() }) }));
   const dataplane = cleanup.use(
@@ -84,13 +86,16 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
       },
       link: () => createLinkMode({ serves }, { kernel, log }),
       dnat: () => createDnatMode({ nft }),
+      passed: (ms) => monitor.passed(ms),
       planned: (after, before) => {
+        monitor.planned(after, before);
         names.follow(after.plan.names);
         dataplane.watch(after.plan.checks);
         recordPass(history, { before, after }, momentOf(clock));
       },
     }),
   );
+  const monitoring = cleanup.use(monitor.serve({ engine, fence: ownership }));
   const reports = createReports({ plan: config.plan, version }, { clock, kernel, history, newest: () => engine.newest });
   cleanup.use(await serveControl({ directory: settings.controlDirectory ?? CONTROL_DIRECTORY, pid: process.pid }, { reports, log }));
   const following = cleanup.use(followKernel({ wantsDefaultLink: settings.iface === undefined }, { kernel, engine, clock, log }));
@@ -114,6 +119,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   await Promise.race([aborted(signal), engine.failed, ownership.failed(), services]);
 
   log.info("stopping");
+  monitoring.stopping();
   ownership.leave();
   await Promise.race([ownership.left(), delay(clock, HAND_OVER_MS + STOP_MS)]);
   await Promise.race([engine.settle(), delay(clock, STOP_MS)]);

@@ -45,6 +45,8 @@ export interface EngineDeps {
   dnat(): VipMode<"dnat">;
   /** Called after every pass with what it knew and decided, and with what the one before it did. */
   planned(after: Pass, before: Pass | undefined): void;
+  /** Called at the end of every pass with how long it took. */
+  passed?(ms: number): void;
 }
 
 const COALESCE_MS = 2;
@@ -201,7 +203,8 @@ export class Engine implements AsyncDisposable {
   }
 
   #pass(): void {
-    const { ownership } = this.deps;
+    const { ownership, clock } = this.deps;
+    const started = clock.now();
     const observed = { observed: this.#vips.observed(), observedLinks: this.#links.observed(), observedDnat: this.#dnat.observed() };
     this.#world = { ...this.#world, ...observed, ownership: ownership.states() };
     const next = plan(this.#world, this.config.plan, this.#memo);
@@ -218,6 +221,7 @@ export class Engine implements AsyncDisposable {
     ownership.campaign(next.campaigns);
     this.#remember(next.wants.arp);
     if (next.settled) for (const mode of [this.#vips, this.#dnat, this.#links]) mode.sweep();
+    this.deps.passed?.(clock.now() - started);
   }
 
   /** What is let go is no longer in the plan, but its fence says why. */

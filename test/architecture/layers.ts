@@ -66,7 +66,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   cli: {
     imports: "all",
-    packages: { pino: "JSON log lines on stdout", "js-yaml": "manifests, as text" },
+    packages: { pino: "JSON log lines on stdout", "js-yaml": "manifests, as text", "prom-client": "metrics as Prometheus reads them" },
     effects: ["node", "process", "buffer", "turn"],
     reason: "commands build things and wire them together; this is the only place that knows all of them",
   },

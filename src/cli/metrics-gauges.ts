@@ -1,0 +1,179 @@
+import { Gauge, type Registry } from "prom-client";
+import { heldVips } from "../core/metrics.js";
+import type { OwnershipKey, Vip } from "../core/model.js";
+import type { Plan } from "../core/plan.js";
+import type { World } from "../core/world.js";
+import { familyOf } from "../lib/ip.js";
+import type { Check } from "./readiness.js";
+
+/** Where the figures come from that are read off when somebody asks. */
+export interface GaugeSources {
+  readonly version: string;
+  readonly node: string;
+  newest(): { readonly world: World; readonly plan: Plan } | undefined;
+  /** The name of the Lease of a key that stays for good; undefined for others. */
+  leaseOf(key: OwnershipKey): string | undefined;
+  /** Since the start of the renew that is in force, ms; undefined where nothing is held. */
+  leaseAgeMs(key: OwnershipKey): number | undefined;
+  /** Since the last pass of the planning loop, ms. */
+  beatAgeMs(): number;
+  /** Of the request that has waited longest for the kernel, ms; 0 without one. */
+  netlinkWaitMs(): number;
+  /** Since the API was last heard, ms; undefined where it never was. */
+  apiSilentMs(): number | undefined;
+  checks(): { readonly livez: readonly Check[]; readonly readyz: readonly Check[] };
+}
+
+type Labels = Readonly<Record<string, string>>;
+type Sample = readonly [labels: Labels, value: number];
+
+interface GaugeRow {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  readonly samples: (sources: GaugeSources) => Iterable<Sample>;
+}
+
+/** Costs nothing until the registry is read. */
+export function registerGauges(registry: Registry, sources: GaugeSources): void {
+  for (const { name, help, labels, samples } of ROWS) {
+    registry.registerMetric(
+      new Gauge({
+        name,
+        help,
+        labelNames: labels,
+        registers: [],
+        collect() {
+          this.reset();
+          for (const [values, value] of samples(sources)) this.set(values, value);
+        },
+      }),
+    );
+  }
+}
+
+const ROWS: readonly GaugeRow[] = [
+  { name: "vip_build_info", help: "1; the version of this program.", labels: ["version"], samples: ({ version }) => [[{ version }, 1]] },
+  { name: "vip_vips", help: "VIPs that this node should hold, by how far they are.", labels: ["mode", "family", "state"], samples: vipsByState },
+  { name: "vip_held", help: "1 for each VIP that this node holds.", labels: ["address", "interface", "mode", "key"], samples: held },
+  { name: "vip_is_owner", help: "1 where this node holds the ownership; of Romana VIPs only those held here.", labels: ["key"], samples: owners },
+  { name: "vip_owner_info", help: "1 for the node that owns a key, as this node knows it.", labels: ["key", "holder"], samples: holders },
+  { name: "vip_lease_age_seconds", help: "Since the start of the renew that is in force, of Leases held here.", labels: ["key"], samples: leaseAges },
+  { name: "vip_services", help: "Services that this node knows of.", labels: [], samples: (sources) => one(sources.newest()?.world.services?.size) },
+  { name: "vip_services_served", help: "Services with a VIP held here.", labels: [], samples: (sources) => one(servedServices(heldHere(sources)).size) },
+  { name: "vip_services_skipped", help: "Services that this node does not serve, by reason.", labels: ["reason"], samples: skipped },
+  { name: "vip_links", help: "Links other than loopback, by state.", labels: ["state"], samples: links },
+  { name: "vip_conflicts", help: "VIPs held here that another host announced, too.", labels: [], samples: (sources) => one(sources.newest()?.world.conflicts.size) },
+  { name: "vip_names", help: "DNS names that are followed, by state.", labels: ["state"], samples: names },
+  { name: "vip_dataplane_ports", help: "Health ports of the data plane that are asked, by state.", labels: ["state"], samples: dataplane },
+  { name: "vip_api_silent_seconds", help: "Since the API was last heard.", labels: [], samples: (sources) => one(inSeconds(sources.apiSilentMs())) },
+  { name: "vip_netlink_wait_seconds", help: "How long the request that has waited longest for the kernel has waited.", labels: [], samples: (sources) => one(inSeconds(sources.netlinkWaitMs())) },
+  { name: "vip_loop_beat_age_seconds", help: "Since the last pass of the planning loop.", labels: [], samples: (sources) => one(inSeconds(sources.beatAgeMs())) },
+  { name: "vip_healthcheck", help: "1 for each check of /livez and /readyz that is well.", labels: ["endpoint", "name"], samples: checks },
+  // Names of kube-vip and MetalLB, where they say exactly the same.
+  { name: "kube_vip_build_info", help: "As in kube-vip.", labels: ["version", "node"], samples: ({ version, node }) => [[{ version, node }, 1]] },
+  { name: "kube_vip_is_leader", help: "As in kube-vip.", labels: ["node", "lease_name"], samples: leaders },
+  { name: "kube_vip_active_services", help: "As in kube-vip: Services served, by namespace.", labels: ["namespace"], samples: activeServices },
+  { name: "metallb_speaker_announced", help: "As in MetalLB: addresses announced from this node.", labels: ["service", "protocol", "node", "ip"], samples: announced },
+];
+
+function heldHere(sources: GaugeSources): readonly Vip[] {
+  const newest = sources.newest();
+  return newest === undefined ? [] : heldVips(newest);
+}
+
+function one(value: number | undefined): readonly Sample[] {
+  return value === undefined ? [] : [[{}, value]];
+}
+
+function inSeconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : ms / 1000;
+}
+
+/** One sample for each of `all`, also where there is none of it: a series that comes and goes cannot be alerted on. */
+function counted(label: string, all: readonly string[], found: Iterable<string>): readonly Sample[] {
+  const counts = new Map(all.map((value) => [value, 0]));
+  for (const value of found) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].map(([value, count]) => [{ [label]: value }, count]);
+}
+
+function vipsByState(sources: GaugeSources): readonly Sample[] {
+  const newest = sources.newest();
+  const vips = newest === undefined ? [] : [...newest.plan.wants.arp.values()];
+  return ([4, 6] as const).flatMap((family) => {
+    const states = vips.filter(({ address }) => familyOf(address) === family).map(({ key }) => newest?.world.observed.get(key)?.state ?? "pending");
+    return counted("state", ["up", "pending", "failed"], states).map(([labels, value]): Sample => [{ mode: "arp", family: `ipv${family}`, ...labels }, value]);
+  });
+}
+
+function held(sources: GaugeSources): readonly Sample[] {
+  return heldHere(sources).map(({ address, iface, ownership }) => [{ address, interface: iface, mode: "arp", key: ownership }, 1]);
+}
+
+function owners(sources: GaugeSources): readonly Sample[] {
+  const states = [...(sources.newest()?.world.ownership ?? [])];
+  return states.filter(([key, state]) => state.held || sources.leaseOf(key) !== undefined).map(([key, state]) => [{ key }, state.held ? 1 : 0]);
+}
+
+function holders(sources: GaugeSources): readonly Sample[] {
+  const states = [...(sources.newest()?.world.ownership ?? [])];
+  return states.filter(([key, { holder }]) => holder !== "" && sources.leaseOf(key) !== undefined).map(([key, { holder }]) => [{ key, holder }, 1]);
+}
+
+function* leaseAges(sources: GaugeSources): Generator<Sample> {
+  for (const key of sources.newest()?.world.ownership.keys() ?? []) {
+    const age = sources.leaseAgeMs(key);
+    if (age !== undefined) yield [{ key }, age / 1000];
+  }
+}
+
+function servedServices(vips: readonly Vip[]): ReadonlySet<string> {
+  return new Set(vips.flatMap(({ owners: services }) => services));
+}
+
+function skipped(sources: GaugeSources): readonly Sample[] {
+  return counted("reason", [], [...(sources.newest()?.plan.skipped.values() ?? [])].map(({ code }) => code));
+}
+
+function links(sources: GaugeSources): readonly Sample[] {
+  const all = [...(sources.newest()?.world.links.values() ?? [])].filter(({ loopback }) => !loopback);
+  return counted("state", ["up", "noCarrier", "down"], all.map(({ up, carrier }) => (!up ? "down" : carrier ? "up" : "noCarrier")));
+}
+
+function names(sources: GaugeSources): readonly Sample[] {
+  const newest = sources.newest();
+  const states = [...(newest?.plan.names ?? [])].map((name) => {
+    const result = newest?.world.names.get(name);
+    if (result === undefined) return "pending";
+    if (result.error !== undefined) return "failed";
+    return result.addresses.length > 0 ? "resolved" : "gone";
+  });
+  return counted("state", ["resolved", "pending", "failed", "gone"], states);
+}
+
+function dataplane(sources: GaugeSources): readonly Sample[] {
+  return counted("state", ["ready", "notReady", "unknown"], sources.newest()?.world.dataplane.values() ?? []);
+}
+
+function* checks(sources: GaugeSources): Generator<Sample> {
+  for (const [endpoint, list] of Object.entries(sources.checks())) {
+    for (const { name, problem } of list) yield [{ endpoint, name }, problem === undefined ? 1 : 0];
+  }
+}
+
+function* leaders(sources: GaugeSources): Generator<Sample> {
+  for (const [key, state] of sources.newest()?.world.ownership ?? []) {
+    const lease = sources.leaseOf(key);
+    if (lease !== undefined) yield [{ node: sources.node, lease_name: lease }, state.held ? 1 : 0];
+  }
+}
+
+function activeServices(sources: GaugeSources): readonly Sample[] {
+  return counted("namespace", [], [...servedServices(heldHere(sources))].map((service) => service.split("/")[0] ?? ""));
+}
+
+function* announced(sources: GaugeSources): Generator<Sample> {
+  for (const { address, owners: services } of heldHere(sources)) {
+    for (const service of services) yield [{ service, protocol: "layer2", node: sources.node, ip: address }, 1];
+  }
+}
