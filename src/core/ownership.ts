@@ -103,7 +103,7 @@ export class Ownership implements Fence, AsyncDisposable {
    */
   campaign(stances: ReadonlyMap<OwnershipKey, Stance>): void {
     for (const key of stances.keys()) {
-      if (isPassing(key) && !this.#seats.has(key) && !this.#leaving) this.#open(key, this.deps.leaseOf(key), true);
+      if (isPassing(key) && !this.#seats.has(key) && !this.#leaving && !this.#closed) this.#open(key, this.deps.leaseOf(key), true);
     }
     for (const [key, seat] of this.#seats) {
       const stance = stances.get(key) ?? "out";
