@@ -23,10 +23,11 @@ import { READINESS_DEFAULTS } from "../machine/readiness.js";
 import { createArpMode, createDnatMode, createLinkMode } from "../modes/index.js";
 import type { Clock } from "../ports/clock.js";
 import type { LeaseId } from "../ports/kube.js";
-import type { Log } from "../ports/log.js";
+import { createBootstrap } from "./bootstrap.js";
 import { createReports, momentOf } from "./control-reports.js";
 import { CONTROL_DIRECTORY, serveControl } from "./control-socket.js";
 import { followKernel } from "./follow-kernel.js";
+import { debugBySignal, type SwitchableLog } from "./log.js";
 import { Monitor } from "./monitor.js";
 import { electionConfig, engineConfig, HAND_OVER_MS, leaseIds, MARKS, romanaLease } from "./plan-config.js";
 import { watchApi } from "./watch-api.js";
@@ -40,7 +41,7 @@ const STOP_MS = 2000;
 
 export interface StartDeps {
   readonly version: string;
-  readonly log: Log;
+  readonly log: SwitchableLog;
 }
 
 /** Runs the daemon until `signal` aborts, then lets go of everything in order: VIPs handed over or removed, Leases released, sockets closed. */
@@ -49,6 +50,8 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   const { problems } = parsePools(undefined, settings.addresses);
   if (problems.length > 0) throw new ConfigError(problems);
   await using cleanup = new Cleanup();
+  const debug = debugBySignal(log);
+  cleanup.defer(() => debug[Symbol.dispose]());
   const leases = leaseIds(settings);
   const clock = createClock();
   const random = createRandom();
@@ -62,7 +65,14 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   );
   const watching = new AbortController();
   const leaseOf = (key: RomanaKey): LeaseId => romanaLease(key, settings);
-  const ownership = cleanup.use(new Ownership(electionConfig(settings, node), { leases: monitor.tapLeases(kube.leases), leaseOf, clock, log, changed: () => engine.wake() }));
+  const ownership = cleanup.use(new Ownership(electionConfig(settings, node), { leases: monitor.tapLeases(kube.leases), leaseOf, clock, log, changed: () => ownershipChanged() }));
+  const bootstrap = createBootstrap(settings, { ownership, kernel, clock, random, log, world: () => engine.world, changed: () => engine.wake() });
+  if (bootstrap !== undefined) cleanup.use(bootstrap);
+  const fence = bootstrap ?? ownership;
+  const ownershipChanged = (): void => {
+    bootstrap?.learn();
+    engine.wake();
+  };
   const serves = new Set([...leases.keys()].map(partOf));
   const nft = monitor.tap(cleanup.use(createNft()));
   const history = new History();
@@ -78,11 +88,11 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
       random,
       services: kube.services,
       events: kube.events,
-      ownership,
+      ownership: fence,
       arp: (report) => {
         const announce = { burstMs: BURST_MS, refreshMs: settings.arpRateMs, packetsPerSecond: settings.arpPacketsPerSecond };
         const links = () => engine.world.links.values();
-        return createArpMode({ announce, marks: MARKS, serves, duplicateCheck: settings.duplicateCheck }, { kernel, fence: ownership, clock, log, links, report });
+        return createArpMode({ announce, marks: MARKS, serves, duplicateCheck: settings.duplicateCheck }, { kernel, fence, clock, log, links, report });
       },
       link: () => createLinkMode({ serves }, { kernel, log }),
       dnat: () => createDnatMode({ nft }),
@@ -95,7 +105,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
       },
     }),
   );
-  const monitoring = cleanup.use(monitor.serve({ engine, fence: ownership }));
+  const monitoring = cleanup.use(monitor.serve({ engine, fence }));
   const reports = createReports({ plan: config.plan, version }, { clock, kernel, history, newest: () => engine.newest });
   cleanup.use(await serveControl({ directory: settings.controlDirectory ?? CONTROL_DIRECTORY, pid: process.pid }, { reports, log }));
   const following = cleanup.use(followKernel({ wantsDefaultLink: settings.iface === undefined }, { kernel, engine, clock, log }));
@@ -105,6 +115,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
     paused: (ms) => {
       log.warn("real time jumped ahead: nothing is held until the API has confirmed it", { ms: Math.round(ms) });
       ownership.suspect();
+      bootstrap?.suspect();
     },
   });
   cleanup.defer(() => pause[Symbol.dispose]());
@@ -120,6 +131,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
 
   log.info("stopping");
   monitoring.stopping();
+  bootstrap?.leave();
   ownership.leave();
   await Promise.race([ownership.left(), delay(clock, HAND_OVER_MS + STOP_MS)]);
   await Promise.race([engine.settle(), delay(clock, STOP_MS)]);
