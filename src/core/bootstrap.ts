@@ -1,3 +1,4 @@
+import { messageOf } from "../lib/errors.js";
 import type { MacAddress } from "../lib/mac.js";
 import {
   bootstrapKernelDeadline,
@@ -37,6 +38,8 @@ export interface BootstrapDeps {
   send(action: BootstrapAction["type"]): void;
   /** What `states` returns has changed. */
   changed(): void;
+  /** Called once, when nothing is sent or heard any more: the API was reached, or this is disposed of. */
+  over(): Promise<void>;
 }
 
 type Input = BootstrapEvent extends infer E ? (E extends unknown ? Omit<E, "random"> : never) : never;
@@ -50,6 +53,9 @@ export class Bootstrap implements LeaseOwnership, AsyncDisposable {
   readonly #listeners = new Set<(ownership: OwnershipKey) => void>();
   #shown: BootstrapState = bootstrapStart();
   #leaving = false;
+  #ending: Promise<void> | undefined;
+  /** The newest state shown for the control plane, and what it was made of: it stays the same object while nothing changes. */
+  #state: { readonly by: OwnershipState; readonly shown: OwnershipState } | undefined;
 
   constructor(
     private readonly config: BootstrapConfig,
@@ -96,7 +102,8 @@ export class Bootstrap implements LeaseOwnership, AsyncDisposable {
     const held = state.held || this.#holds();
     // Where somebody was found on the address before, it may be one who holds it without the Lease: it gives way to an announcement, not to a question.
     const created = state.held && state.created && this.#machine.state.heard === undefined;
-    return new Map([...states, [KEY, { ...state, held, created }]]);
+    if (held === state.held && created === state.created) return states;
+    return new Map([...states, [KEY, this.#show(state, held, created)]]);
   }
 
   campaign(stances: ReadonlyMap<OwnershipKey, Stance>): void {
@@ -137,6 +144,7 @@ export class Bootstrap implements LeaseOwnership, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#machine.stop();
+    await this.#end();
   }
 
   #holds(): boolean {
@@ -147,11 +155,24 @@ export class Bootstrap implements LeaseOwnership, AsyncDisposable {
     this.#machine.send({ ...event, random: this.deps.random.float() });
   }
 
+  #show(by: OwnershipState, held: boolean, created: boolean): OwnershipState {
+    const newest = this.#state;
+    if (newest?.by === by && newest.shown.held === held && newest.shown.created === created) return newest.shown;
+    const shown = { ...by, held, created };
+    this.#state = { by, shown };
+    return shown;
+  }
+
+  async #end(): Promise<void> {
+    this.#ending ??= this.deps.over();
+    await this.#ending;
+  }
+
   #act({ type }: BootstrapAction): void {
     try {
       this.deps.send(type);
     } catch (error) {
-      this.deps.log.debug("question for the control-plane vip not sent", { error: String(error) });
+      this.deps.log.debug("question for the control-plane vip not sent", { error: messageOf(error) });
     }
   }
 
@@ -161,10 +182,15 @@ export class Bootstrap implements LeaseOwnership, AsyncDisposable {
     const [was, is] = [before.phase.name === "holding", state.phase.name === "holding"];
     if (was !== is) this.#told(is, state);
     else if (before.heard !== state.heard && !is) this.deps.log.info("control-plane vip is held by another host, the api was not reached yet", { mac: state.heard });
-    if (state.phase.name === "over" && before.phase.name !== "over") this.deps.log.info("the api tells of the control-plane lease: it alone decides from now on");
+    if (state.phase.name === "over" && before.phase.name !== "over") this.#over();
     const renewed = is && (before.phase.name !== "holding" || state.phase.name !== "holding" || before.phase.askedAt !== state.phase.askedAt);
     if (renewed) for (const listener of this.#listeners) listener(KEY);
     if (was !== is) this.deps.changed();
+  }
+
+  #over(): void {
+    this.deps.log.info("the api tells of the control-plane lease: it alone decides from now on");
+    this.#end().catch((error: unknown) => this.deps.log.warn("sockets of the bootstrap not closed", { error: messageOf(error) }));
   }
 
   #told(holding: boolean, state: BootstrapState): void {
