@@ -19,7 +19,7 @@ export function driftOf(
   if (want === undefined || address.prefix !== want.prefix) return undefined;
   if (event.gone) return want.key;
   // The kernel gives every IPv6 address the scope that its bits have.
-  const scoped = familyOf(want.address) === 6 || address.scope === "host";
+  const scoped = familyOf(want.address) === 6 || address.scope === (want.scope ?? "host");
   const asWanted = address.mark === marks[partOf(want.ownership)] && scoped && address.validSeconds !== Infinity;
   return asWanted ? undefined : want.key;
 }

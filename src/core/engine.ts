@@ -52,6 +52,8 @@ export interface EngineDeps {
 const COALESCE_MS = 2;
 /** A link without carrier for so long makes this node ineligible for what stands on it. */
 const BAD_LINK_MS = 200;
+/** Long enough for the next event to have come and to have been planned with. */
+const SECONDARY_MS = 20;
 /** The allocator leaves an address at which a stranger answered alone for so long. */
 const IN_USE_MS = 600_000;
 
@@ -62,6 +64,7 @@ export class Engine implements AsyncDisposable {
   readonly #memo = new PlanMemo();
   readonly #suspended = new Set<VipKey>();
   readonly #inUse = new Map<IpAddress, Timer>();
+  readonly #later = new Map<VipKey, Timer>();
   readonly #loop: Loop;
   readonly #kernel: KernelView;
   readonly #endpoints: EndpointIndex;
@@ -142,7 +145,8 @@ export class Engine implements AsyncDisposable {
     if (event.type === "link") this.#refreshLink(event.link, event.gone);
     if (drifted === undefined || this.#suspended.has(drifted)) return;
     this.deps.log.info("vip not as wanted, repaired", { vip: drifted, gone });
-    this.#vips.refresh(drifted);
+    if (gone && wants?.get(drifted)?.scope === "global") this.#refreshLater(drifted);
+    else this.#vips.refresh(drifted);
   }
 
   /** What the kernel has now, at the start and after events were lost: then everything that is wanted is put again. */
@@ -164,9 +168,22 @@ export class Engine implements AsyncDisposable {
     this.#loop.stop();
     this.#endpointsLoop.stop();
     this.#kernel[Symbol.dispose]();
-    for (const timer of this.#inUse.values()) timer.cancel();
+    for (const timer of [...this.#inUse.values(), ...this.#later.values()]) timer.cancel();
     this.#writers.stop();
     for (const mode of [this.#vips, this.#dnat, this.#links]) await mode[Symbol.asyncDispose]();
+  }
+
+  /**
+   * Linux removes secondary addresses with the first one of their subnet, and tells of them before it tells of that one. Put again at once, the VIP
+   * would be the first of the subnet itself, and take the node's own address with it when it goes.
+   */
+  #refreshLater(key: VipKey): void {
+    this.#later.get(key)?.cancel();
+    const refresh = (): void => {
+      this.#later.delete(key);
+      this.#vips.refresh(key);
+    };
+    this.#later.set(key, this.deps.clock.after(SECONDARY_MS, refresh));
   }
 
   #learnEndpoints(): void {
@@ -263,7 +280,7 @@ export class Engine implements AsyncDisposable {
 
 /** Owners and ports may differ: what is held is the same. */
 function sameVip(a: Vip, b: Vip): boolean {
-  return a.key === b.key && a.prefix === b.prefix && a.ownership === b.ownership;
+  return a.key === b.key && a.prefix === b.prefix && a.scope === b.scope && a.ownership === b.ownership;
 }
 
 function sameLink(a: LinkWant, b: LinkWant): boolean {

@@ -45,6 +45,8 @@ export interface Want {
 export interface Vip extends Want {
   readonly address: IpAddress;
   readonly prefix: number;
+  /** IPv4: `global` beside an address of the node with the same subnet, since Linux takes one scope for a subnet only; default `host`. */
+  readonly scope?: "global" | undefined;
   readonly ports: readonly Port[];
   /** Whose fence this address stands behind. */
   readonly ownership: OwnershipKey;

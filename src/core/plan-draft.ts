@@ -8,7 +8,7 @@ import { recordedExternalIPs } from "./external-ips.js";
 import { AddressInUse } from "./mode.js";
 import { romanaKey, serviceKey, vipKey, type Dnat, type LinkKey, type LinkWant, type OwnershipKey, type Port, type ServiceKey, type Vip, type VipKey } from "./model.js";
 import type { Plan, PlanConfig } from "./plan-model.js";
-import { configured, mainLink, poolLink, serviceLink, subnetPrefix, type LinkChoice, type VlanAsked } from "./plan-links.js";
+import { configured, mainLink, poolLink, serviceLink, subnetOf, type LinkChoice, type VlanAsked } from "./plan-links.js";
 import { reservedFor } from "./plan-reserved.js";
 import { dnatOf, romanaStance, trafficOf, type RomanaTraffic } from "./plan-romana.js";
 import { GRANTED, TELLING, type SkipReason } from "./plan-service.js";
@@ -187,17 +187,12 @@ export class Draft {
       owners: [...(before?.owners ?? []), ...(owner === undefined ? [] : [owner])],
       iface,
       address,
-      prefix: this.#prefix(iface, address),
+      ...subnetOf(this.world, { iface, address, asked: this.config.prefixes[familyOf(address)] }),
       ports: merged,
       ownership,
       fresh: fresh && before?.fresh !== false,
     });
     return key;
-  }
-
-  #prefix(iface: string, address: IpAddress): number {
-    const prefix = this.config.prefixes[familyOf(address)];
-    return prefix === "auto" ? (subnetPrefix(this.world, iface, address) ?? hostPrefix(address)) : prefix;
   }
 
   /** What the status of a Service should say whose addresses are this node's to announce. */

@@ -1,7 +1,7 @@
 import { inRanges, ipToNumber } from "../lib/ip-range.js";
-import { familyOf, ipToBytes, type IpAddress } from "../lib/ip.js";
+import { familyOf, hostPrefix, ipToBytes, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
-import type { LinkKey, LinkWant } from "./model.js";
+import type { LinkKey, LinkWant, Vip } from "./model.js";
 import { ifaceOf, poolOf } from "./pools.js";
 import type { World } from "./world.js";
 
@@ -64,9 +64,25 @@ export function configured(world: World, address: IpAddress): { readonly link: s
 }
 
 /** Prefix length of the subnet of this link that holds the address. */
-export function subnetPrefix(world: World, link: string, address: IpAddress): number | undefined {
+function subnetPrefix(world: World, link: string, address: IpAddress): number | undefined {
   const holding = (world.subnets.get(link) ?? []).filter((subnet) => holds(subnet.address, subnet.prefix, address));
   return holding.length === 0 ? undefined : Math.max(...holding.map(({ prefix }) => prefix));
+}
+
+/** How a VIP stands on its link. */
+export type OnLink = Pick<Vip, "prefix" | "scope">;
+
+/**
+ * The prefix that is asked for, or with `auto` that of the subnet. IPv4 takes a subnet only where the node has an address of it: there the VIP is a
+ * secondary address, of the same scope. As the first address of a subnet it would make the node's own, when that comes, a secondary one,
+ * which Linux removes with the VIP.
+ */
+export function subnetOf(world: World, { iface, address, asked }: { readonly iface: string; readonly address: IpAddress; readonly asked: number | "auto" }): OnLink {
+  const host = hostPrefix(address);
+  const prefix = asked === "auto" ? (subnetPrefix(world, iface, address) ?? host) : asked;
+  if (prefix === host || familyOf(address) === 6) return { prefix };
+  const beside = (world.subnets.get(iface) ?? []).some((subnet) => subnet.prefix === prefix && holds(subnet.address, prefix, address));
+  return beside ? { prefix, scope: "global" } : { prefix: host };
 }
 
 /** `eth0.200`: parent and tag, as kube-vip reads it. */

@@ -1,8 +1,9 @@
-import { familyOf } from "../lib/ip.js";
+import { familyOf, hostPrefix } from "../lib/ip.js";
 import type { AddressPut, AddressScope, KernelEvent, Link, LinkAddress, Route } from "../ports/kernel.js";
 import {
   decodeAddress,
   IFA_F_NODAD,
+  IFA_F_NOPREFIXROUTE,
   RT_SCOPE_HOST,
   RT_SCOPE_LINK,
   RT_SCOPE_NOWHERE,
@@ -51,14 +52,22 @@ export function addressMessage(address: AddressPut, validSeconds: number, { mark
     peer: undefined,
     prefix,
     scope: SCOPES[address.scope],
-    // We probe for duplicates ourselves; the kernel's own detection would keep the address unusable for a second or more.
-    flags: familyOf(address.address) === 6 ? IFA_F_NODAD : 0,
+    flags: flagsOf(address),
     mark,
     validSeconds,
     // Deprecated from the start: never a source address (RFC 4862 5.5.4).
     preferredSeconds: 0,
     label,
   };
+}
+
+/**
+ * We probe for duplicates ourselves; the kernel's own detection would keep an IPv6 address unusable for a second or more. And no VIP brings a route to
+ * its subnet: that route would have the VIP as its source (IPv4), or change the lifetime of the node's own (IPv6).
+ */
+function flagsOf({ address, prefix }: AddressPut): number {
+  const route = prefix === hostPrefix(address) ? 0 : IFA_F_NOPREFIXROUTE;
+  return (familyOf(address) === 6 ? IFA_F_NODAD : 0) | route;
 }
 
 /** One Route for each next hop. Only unicast: the local table's own entries, blackholes and the like lead nowhere. */

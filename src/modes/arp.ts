@@ -52,6 +52,8 @@ export function createArpMode(config: ArpConfig, deps: ArpDeps): VipMode<"arp"> 
 class ArpMode implements VipMode<"arp"> {
   readonly name = "arp";
   readonly #held = new Map<VipKey, HeldVip>();
+  /** With which prefixes an earlier life left an address: the kernel removes one only by address and prefix. */
+  readonly #leftovers = new Map<VipKey, readonly number[]>();
   readonly #closing = new AbortController();
   readonly #lifetimes: Lifetimes<VipKey>;
   readonly #announcer: Announcer<VipKey>;
@@ -90,6 +92,7 @@ class ArpMode implements VipMode<"arp"> {
     this.#held.set(vip.key, held);
     this.#lifetimes.keep(vip.key, vip.ownership, endsAt);
     this.#announcer.begin(vip.key);
+    await this.#removeOthers(held, known, signal);
   }
 
   async down(key: VipKey, _reason: DownReason, signal: AbortSignal): Promise<void> {
@@ -99,7 +102,11 @@ class ArpMode implements VipMode<"arp"> {
     const { iface, address } = splitVipKey(key);
     const linkIndex = held?.linkIndex ?? [...this.deps.links()].find(({ name }) => name === iface)?.index;
     if (linkIndex === undefined) await this.#lifetimes.forget(key);
-    else await this.#remove(key, { linkIndex, address, prefix: held?.vip.prefix ?? hostPrefix(address) }, signal);
+    else {
+      const prefixes = new Set([held?.vip.prefix ?? hostPrefix(address), ...(this.#leftovers.get(key) ?? [])]);
+      for (const prefix of prefixes) await this.#remove(key, { linkIndex, address, prefix }, signal);
+    }
+    this.#leftovers.delete(key);
   }
 
   async held(signal: AbortSignal): Promise<readonly Held<"arp">[]> {
@@ -109,7 +116,9 @@ class ArpMode implements VipMode<"arp"> {
     return addresses.flatMap(({ mark, linkIndex, address, prefix, validSeconds }) => {
       const name = names.get(linkIndex);
       if (!marks.has(mark) || name === undefined) return [];
-      return [{ key: vipKey(name, address), describe: `${address}/${prefix} on ${name}, ${validSeconds} s left` }];
+      const key = vipKey(name, address);
+      this.#leftovers.set(key, [...(this.#leftovers.get(key) ?? []), prefix]);
+      return [{ key, describe: `${address}/${prefix} on ${name}, ${validSeconds} s left` }];
     });
   }
 
@@ -128,6 +137,14 @@ class ArpMode implements VipMode<"arp"> {
     if (outcome.type === "inUse") throw new AddressInUse(vip.address, vip.iface, outcome.mac, outcome.proxy);
   }
 
+  /** The same address with another prefix, from before a change or from an earlier life. */
+  async #removeOthers({ vip, linkIndex }: HeldVip, known: HeldVip | undefined, signal: AbortSignal): Promise<void> {
+    const prefixes = new Set([...(known === undefined ? [] : [known.vip.prefix]), ...(this.#leftovers.get(vip.key) ?? [])]);
+    this.#leftovers.delete(vip.key);
+    prefixes.delete(vip.prefix);
+    for (const prefix of prefixes) await this.deps.kernel.removeAddress({ linkIndex, address: vip.address, prefix }, signal);
+  }
+
   async #prolong(key: VipKey, validUntil: number): Promise<number> {
     const held = this.#held.get(key);
     if (held === undefined) throw new Error(`prolong ${key}: not held`);
@@ -135,11 +152,11 @@ class ArpMode implements VipMode<"arp"> {
   }
 
   /**
-   * IPv4: scope host keeps an address out of source selection and is still answered for; preferred_lft 0 alone is ignored by the kernel. IPv6:
-   * preferred_lft 0 is enough, and the kernel gives the scope.
+   * IPv4: scope host keeps an address out of source selection and is still answered for; preferred_lft 0 alone is ignored by the kernel. So does being
+   * a secondary address of the node's subnet. IPv6: preferred_lft 0 is enough, and the kernel gives the scope.
    */
   #address({ vip, linkIndex }: HeldVip, validUntil: number): AddressPut {
-    const scope = familyOf(vip.address) === 4 ? "host" : "global";
+    const scope = familyOf(vip.address) === 4 ? (vip.scope ?? "host") : "global";
     return { linkIndex, address: vip.address, prefix: vip.prefix, scope, mark: this.config.marks[partOf(vip.ownership)], validUntil };
   }
 

@@ -25,6 +25,7 @@ const IFA_PROTO = 11;
 export const IFA_F_NODAD = 0x02;
 export const IFA_F_DADFAILED = 0x08;
 export const IFA_F_TENTATIVE = 0x40;
+export const IFA_F_NOPREFIXROUTE = 0x200;
 
 // linux/rtnetlink.h
 export const RT_SCOPE_UNIVERSE = 0;
