@@ -3,6 +3,7 @@ import { settingsInput } from "./cli/config-file.js";
 import { CONTROL_DIRECTORY } from "./cli/control-socket.js";
 import { processIo, writeAll } from "./cli/io.js";
 import { createLog } from "./cli/log.js";
+import { IMAGE, MANIFEST_KINDS, runManifest, type ManifestKind, type ManifestOptions } from "./cli/manifest/manifest.js";
 import { start } from "./cli/start.js";
 import { runStatus, type StatusOptions } from "./cli/status.js";
 import { runWhy, type WhyOptions } from "./cli/why.js";
@@ -21,9 +22,35 @@ function program(): Command {
   const command = new Command("vip").description("Virtual IP addresses for Kubernetes Services and the control plane").version(version);
   const run = command.command("start").alias("manager").description("run the daemon");
   addSettings(run).action(async (flags: Flags) => runStart(flags));
+  addManifests(command);
   addQuestions(command);
   command.command("version").description("print the version").action(() => IO.out(version));
   return command;
+}
+
+const ABOUT: Readonly<Record<ManifestKind, string>> = {
+  pod: "a static pod, for a control-plane node",
+  daemonset: "a DaemonSet",
+  rbac: "a ServiceAccount, and the rights that these settings need",
+  systemd: "a unit for systemd, for a node without containers",
+};
+
+/** `vip manifest`, with the settings of the daemon as flags and from the environment. */
+function addManifests(command: Command): void {
+  const manifest = command.command("manifest").description("print a manifest that runs the daemon with the given settings");
+  for (const kind of MANIFEST_KINDS) {
+    const one = addSettings(manifest.command(kind).description(ABOUT[kind]))
+      .option("--inCluster", "daemonset: use a ServiceAccount instead of a kubeconfig of the node", false)
+      .option("--image <name>", `image of the container; default ${IMAGE}:${version}`)
+      .option("--taint", "run on control-plane nodes only", false)
+      .option("--role", "rbac: a Role for the namespace svc_namespace instead of a ClusterRole", false)
+      .addOption(new Option("--rolebinding", "as --role").hideHelp())
+      .option("--romana", "rbac: with what Romana VIPs by spec.externalIPs need", false);
+    one.action((flags: Flags & Omit<ManifestOptions, "input" | "version">) => {
+      const input = settingsInput(process.env, settingFlags(flags));
+      process.exitCode = runManifest(kind, { ...flags, role: flags.role === true || flags["rolebinding"] !== undefined, input, version }, IO);
+    });
+  }
 }
 
 /** The commands that ask a running daemon, or the API. */

@@ -28,7 +28,7 @@ const BGP = "BGP mode";
 const TABLE = "the routing table mode";
 const DHCP = "DHCP";
 const EGRESS = "egress: without its rules the traffic of pods would leave with the address of a node";
-const IPVS = "kube-proxy and an election move the API server's VIP; IPVS on the node beside kube-proxy is what breaks most often";
+const IPVS = "the VIP leads to the API server of the node that holds it; IPVS of our own would be in the way of kube-proxy's";
 const ZEBRA = "routes are announced by BGP; there is no second way into FRR";
 
 /** What of kube-vip's settings is not in SETTINGS: each is planned or dropped, with the reason. */

@@ -9,7 +9,7 @@ function examine(env: Readonly<Record<string, string>>, more: Partial<SettingsIn
 
 describe("a setting of kube-vip that this version does not act on", () => {
   test.each<readonly [string, Record<string, string>, string]>([
-    ["lb_enable", { lb_enable: "true" }, 'lb_enable="true" has no effect: kube-proxy and an election move'],
+    ["lb_enable", { lb_enable: "true" }, 'lb_enable="true" has no effect: the VIP leads to the API server of the node'],
     ["svc_election", { svc_election: "true" }, 'svc_election="true" has no effect in this version; planned: an owner for each Service'],
     ["zebra_url", { zebra_url: "unix:/z" }, 'zebra_url="unix:/z" has no effect: routes are announced by BGP'],
     ["enableUPNP", { enableUPNP: "true" }, 'enableUPNP="true" has no effect in this version; planned: UPnP'],
