@@ -10,16 +10,15 @@ export const KUBE_PROXY_HEALTH_PORT = 10_256;
 /** Whether this node could serve a Service as far as its endpoints go. */
 export type Fitness =
   | { readonly type: "fit" }
-  /** What it has here is about to end: another node should take over, and until then this one is better than none. */
-  | { readonly type: "leaving" }
+  /** What it has here is about to end: another node should take over, and until then this one is better than none. `heir`: another has one that is ready. */
+  | { readonly type: "leaving"; readonly heir: boolean }
   | { readonly type: "unfit"; readonly reason: SkipReason };
 
 const FIT: Fitness = { type: "fit" };
-const LEAVING: Fitness = { type: "leaving" };
 
 /** Policy Cluster: some endpoint serves. Policy Local, and Romana VIPs: one on this node does. */
 export function fitness({ service, facts, romana }: Pick<Placed, "service" | "facts" | "romana">, world: World): Fitness {
-  const { serving, onNodes, local } = world.endpoints?.get(facts.key) ?? NO_ENDPOINTS;
+  const { serving, onNodes, local, readyElsewhere } = world.endpoints?.get(facts.key) ?? NO_ENDPOINTS;
   if (!romana && service.externalTrafficPolicy === "Cluster") {
     const anyway = service.annotations[WITHOUT_ENDPOINTS]?.toLowerCase() === "true";
     return serving || anyway ? FIT : unfit("noEndpoints", "no endpoint of it serves");
@@ -28,7 +27,7 @@ export function fitness({ service, facts, romana }: Pick<Placed, "service" | "fa
   // Endpoints that are on no node are as far from every node.
   if (romana && !onNodes) return FIT;
   if (local === "none") return unfit("holderHasNoEndpoint", holderMessage({ service, romana }, world.node));
-  if (local === "terminating") return LEAVING;
+  if (local === "terminating") return { type: "leaving", heir: readyElsewhere };
   const port = service.healthCheckNodePort;
   if (port !== undefined && world.dataplane.get(port) === "notReady") {
     return unfit("dataplaneNotReady", `port ${port} of this node (healthCheckNodePort) says that traffic would not reach its endpoints`);

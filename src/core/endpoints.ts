@@ -2,7 +2,7 @@ import { parseIp, type IpAddress } from "../lib/ip.js";
 import type { EndpointSlice } from "../ports/kube.js";
 import type { Port, ServiceKey } from "./model.js";
 
-/** A ready endpoint on this node, by the port of the Service that leads to it. */
+/** An endpoint on this node that takes traffic, by the port of the Service that leads to it. */
 export interface LocalTarget extends Port {
   /** Name of the Service's port. */
   readonly name: string;
@@ -17,10 +17,13 @@ export interface ServiceEndpoints {
   readonly onNodes: boolean;
   /** The best of those on this node. */
   readonly local: "ready" | "terminating" | "none";
+  /** Some endpoint on another node is ready. */
+  readonly readyElsewhere: boolean;
+  /** The ready ones on this node; where none is ready, those that serve to their end, as kube-proxy does it (KEP-1669). */
   readonly targets: readonly LocalTarget[];
 }
 
-export const NO_ENDPOINTS: ServiceEndpoints = { serving: false, onNodes: false, local: "none", targets: [] };
+export const NO_ENDPOINTS: ServiceEndpoints = { serving: false, onNodes: false, local: "none", readyElsewhere: false, targets: [] };
 
 interface Known {
   readonly slices: Map<string, EndpointSlice>;
@@ -93,25 +96,31 @@ export class EndpointIndex {
 
 /** All slices of one Service, seen from one node. */
 export function mergeSlices(slices: readonly EndpointSlice[], node: string): ServiceEndpoints {
-  let [serving, onNodes] = [false, false];
-  let local: ServiceEndpoints["local"] = "none";
-  const targets: LocalTarget[] = [];
+  let [serving, onNodes, readyElsewhere] = [false, false, false];
+  const ready: Local = { some: false, targets: [] };
+  const ending: Local = { some: false, targets: [] };
   for (const { endpoints, ports } of slices) {
     for (const endpoint of endpoints) {
       if (!endpoint.ready && !endpoint.serving) continue;
       serving = true;
       onNodes ||= endpoint.nodeName !== undefined;
-      if (endpoint.nodeName?.toLowerCase() !== node) continue;
-      if (!endpoint.ready) {
-        if (local === "none") local = "terminating";
+      if (endpoint.nodeName?.toLowerCase() !== node) {
+        readyElsewhere ||= endpoint.ready && endpoint.nodeName !== undefined;
         continue;
       }
-      local = "ready";
+      const local = endpoint.ready ? ready : ending;
+      local.some = true;
       const address = parseIp(endpoint.address);
-      if (address !== undefined) targets.push(...ports.map(({ name, protocol, port }) => ({ name, protocol, port, address })));
+      if (address !== undefined) local.targets.push(...ports.map(({ name, protocol, port }) => ({ name, protocol, port, address })));
     }
   }
-  return { serving, onNodes, local, targets };
+  const local = ready.some ? "ready" : ending.some ? "terminating" : "none";
+  return { serving, onNodes, local, readyElsewhere, targets: (ready.some ? ready : ending).targets };
+}
+
+interface Local {
+  some: boolean;
+  readonly targets: LocalTarget[];
 }
 
 function serviceOf({ namespace, service }: EndpointSlice): ServiceKey {
@@ -119,7 +128,7 @@ function serviceOf({ namespace, service }: EndpointSlice): ServiceKey {
 }
 
 function sameEndpoints(a: ServiceEndpoints, b: ServiceEndpoints): boolean {
-  if (a.serving !== b.serving || a.onNodes !== b.onNodes || a.local !== b.local || a.targets.length !== b.targets.length) return false;
+  if (a.serving !== b.serving || a.onNodes !== b.onNodes || a.local !== b.local || a.readyElsewhere !== b.readyElsewhere || a.targets.length !== b.targets.length) return false;
   return a.targets.every((target, i) => {
     const other = b.targets[i];
     return other !== undefined && target.address === other.address && target.port === other.port && target.name === other.name && target.protocol === other.protocol;

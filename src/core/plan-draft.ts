@@ -134,7 +134,7 @@ export class Draft {
     const key = romanaKey(placed.facts.key);
     const proxied = trafficOf(placed, this.world, this.config).type !== "nft";
     const sick = proxied && this.world.dataplane.get(KUBE_PROXY_HEALTH_PORT) === "notReady";
-    const stance = romanaStance({ fit, usable, sick, held: this.#held(key) });
+    const stance = romanaStance({ fit, usable, sick });
     // With several addresses, the one that cannot be served decides.
     if (this.romana.get(key) !== "drop") this.romana.set(key, stance);
   }

@@ -2,6 +2,7 @@ import type { IpAddress } from "../lib/ip.js";
 import type { Stance } from "../machine/election-state.js";
 import type { Fitness } from "./eligible.js";
 import { NO_ENDPOINTS, type ServiceEndpoints } from "./endpoints.js";
+import { EXTERNAL_IPS_REFUSED } from "./external-ips.js";
 import type { Placed } from "./layout.js";
 import type { Dnat, VipKey } from "./model.js";
 import type { World } from "./world.js";
@@ -18,15 +19,16 @@ export function trafficOf({ service }: Pick<Placed, "service">, world: World, co
   if (config.romanaByNft) return byNft("romana_datapath is nft");
   if (service.type === "LoadBalancer") return { type: "status", says: "traffic is led to its pods by its status" };
   if (service.clusterIP === "None") return byNft("the Service is headless");
-  const refused = world.externalIPsRefused.get(service.uid);
+  const refused = world.externalIPsRefused.get(service.uid) ?? service.annotations[EXTERNAL_IPS_REFUSED];
   if (refused !== undefined) return byNft(`spec.externalIPs was refused: ${refused}`);
   return { type: "externalIPs", says: "traffic is led to its pods by spec.externalIPs" };
 }
 
 /** A Romana VIP is taken where a pod is, stays there, and is handed over make-before-break when that pod goes. */
-export function romanaStance(of: { readonly fit: Fitness; readonly usable: boolean; readonly sick: boolean; readonly held: boolean }): Stance {
+export function romanaStance(of: { readonly fit: Fitness; readonly usable: boolean; readonly sick: boolean }): Stance {
   if (!of.usable) return "drop";
-  if (of.fit.type === "leaving") return of.held ? "yield" : "out";
+  // A pod that serves to its end while the one after it is still to come (a StatefulSet's) keeps its VIP: nobody would take it.
+  if (of.fit.type === "leaving") return of.fit.heir ? "yield" : "run";
   if (of.fit.type === "fit") return of.sick ? "yield" : "run";
   return of.fit.reason.code === "noEndpoints" ? "drop" : "out";
 }

@@ -8,9 +8,10 @@ import { fakeService } from "../fakes/service.js";
 import { ELSEWHERE, READY, worldWith } from "./given.js";
 
 const TERMINATING: ServiceEndpoints = { ...READY, local: "terminating" };
-const NONE: ServiceEndpoints = { serving: false, onNodes: false, local: "none", targets: [] };
+const NONE: ServiceEndpoints = { serving: false, onNodes: false, local: "none", readyElsewhere: false, targets: [] };
 /** Made by hand: on no node. */
-const NOWHERE: ServiceEndpoints = { serving: true, onNodes: false, local: "none", targets: [] };
+const NOWHERE: ServiceEndpoints = { ...NONE, serving: true };
+const LAST: ServiceEndpoints = { ...TERMINATING, readyElsewhere: false };
 const ANYWAY = { "kube-vip.io/allow-reconcile-without-endpoints": "True" };
 const CHECKED = 30_000;
 
@@ -27,7 +28,7 @@ function placed(kind: Kind, part: Partial<Service> = {}): Parameters<typeof fitn
   return { service, facts: { key: serviceKey(service), asked: { type: "any", romana: false }, recorded: undefined }, romana: kind.startsWith("Romana") };
 }
 
-/** `fit`, `leaving`, or the code of why not. */
+/** `fit`, `leaving` (to an heir), or the code of why not. */
 function fit(kind: Kind, { service, endpoints, port }: Given): string {
   const of = placed(kind, service);
   const world = worldWith([of.service], {
@@ -35,6 +36,7 @@ function fit(kind: Kind, { service, endpoints, port }: Given): string {
     dataplane: port === undefined ? new Map() : new Map([[CHECKED, port]]),
   });
   const found = fitness(of, world);
+  if (found.type === "leaving") return found.heir ? "leaving to an heir" : "leaving";
   return found.type === "unfit" ? found.reason.code : found.type;
 }
 
@@ -53,17 +55,18 @@ describe("whether this node could serve a Service, as far as its endpoints go", 
     ["Local", "here", { endpoints: READY }, "fit"],
     ["Local", "elsewhere", { endpoints: ELSEWHERE }, "holderHasNoEndpoint"],
     ["Local", "made by hand", { endpoints: NOWHERE }, "holderHasNoEndpoint"],
-    ["Local", "about to end", { endpoints: TERMINATING }, "leaving"],
+    ["Local", "about to end", { endpoints: TERMINATING }, "leaving to an heir"],
     ["Local", "none", { endpoints: NONE }, "noEndpoints"],
     ["Local", "none, and the annotation is for policy Cluster only", { endpoints: NONE, service: { annotations: ANYWAY } }, "noEndpoints"],
     ["Local", "here, and the data plane is not ready", { endpoints: READY, service: health, port: "notReady" }, "dataplaneNotReady"],
     ["Local", "here, and the data plane is ready", { endpoints: READY, service: health, port: "ready" }, "fit"],
     ["Local", "here, and nobody has asked the data plane yet", { endpoints: READY, service: health }, "fit"],
-    ["Local", "about to end, which says more than the data plane", { endpoints: TERMINATING, service: health, port: "notReady" }, "leaving"],
+    ["Local", "about to end, which says more than the data plane", { endpoints: TERMINATING, service: health, port: "notReady" }, "leaving to an heir"],
     ["Romana", "here", { endpoints: READY }, "fit"],
     ["Romana", "elsewhere", { endpoints: ELSEWHERE }, "holderHasNoEndpoint"],
     ["Romana", "made by hand", { endpoints: NOWHERE }, "fit"],
-    ["Romana", "about to end", { endpoints: TERMINATING }, "leaving"],
+    ["Romana", "about to end", { endpoints: TERMINATING }, "leaving to an heir"],
+    ["Romana", "about to end, the last of all", { endpoints: LAST }, "leaving"],
     ["Romana", "none", { endpoints: NONE }, "noEndpoints"],
     ["Romana", "none, and the annotation is kube-vip's", { endpoints: NONE, service: { annotations: ANYWAY } }, "noEndpoints"],
     ["Romana, Local", "here", { endpoints: READY }, "fit"],

@@ -11,9 +11,9 @@ function slices(...all: readonly EndpointSlice[]): ReadonlyMap<string, EndpointS
   return new Map(all.map((slice) => [`${slice.namespace}/${slice.name}`, slice]));
 }
 
-/** `serving onNodes local targets`, in short. */
-function shown({ serving, onNodes, local, targets }: ServiceEndpoints): string {
-  return [serving ? "serving" : "none serves", ...(onNodes ? ["on nodes"] : []), `here: ${local}`, ...targets.map(({ name, address, port }) => `${name} ${address}:${port}`)].join(", ");
+/** What counts, in short. */
+function shown({ serving, onNodes, local, readyElsewhere, targets }: ServiceEndpoints): string {
+  return [serving ? "serving" : "none serves", ...(onNodes ? ["on nodes"] : []), `here: ${local}`, ...(readyElsewhere ? ["ready elsewhere"] : []), ...targets.map(({ name, address, port }) => `${name} ${address}:${port}`)].join(", ");
 }
 
 describe("what counts of the endpoints, seen from n1", () => {
@@ -23,15 +23,16 @@ describe("what counts of the endpoints, seen from n1", () => {
     ["none at all", [], "none serves, here: none"],
     ["one here", ["n1"], `serving, on nodes, here: ready, ${here}`],
     ["one here, the node's name in capitals", ["N1"], `serving, on nodes, here: ready, ${here}`],
-    ["one elsewhere", ["n2"], "serving, on nodes, here: none"],
+    ["one elsewhere", ["n2"], "serving, on nodes, here: none, ready elsewhere"],
     ["one here that is not ready", ["n1 unready"], "none serves, here: none"],
-    ["one here that is about to end, and serves to the end", ["n1 terminating"], "serving, on nodes, here: terminating"],
+    ["one here that is about to end, and serves to the end", ["n1 terminating"], `serving, on nodes, here: terminating, ${here}`],
+    ["one elsewhere that is about to end", ["n2 terminating"], "serving, on nodes, here: none"],
     ["one here that is about to end, one here that is ready", ["n1 terminating", "n1"], "serving, on nodes, here: ready, http 10.0.0.2:8080"],
     ["one here that is ready, one here that is about to end", ["n1", "n1 terminating"], `serving, on nodes, here: ready, ${here}`],
-    ["one here that is about to end, one elsewhere that is ready", ["n1 terminating", "n2"], "serving, on nodes, here: terminating"],
-    ["one here that is not ready, one elsewhere that is", ["n1 unready", "n2"], "serving, on nodes, here: none"],
+    ["one here that is about to end, one elsewhere that is ready", ["n1 terminating", "n2"], `serving, on nodes, here: terminating, ready elsewhere, ${here}`],
+    ["one here that is not ready, one elsewhere that is", ["n1 unready", "n2"], "serving, on nodes, here: none, ready elsewhere"],
     ["one on no node", [""], "serving, here: none"],
-    ["one on no node, one elsewhere", ["", "n2"], "serving, on nodes, here: none"],
+    ["one on no node, one elsewhere", ["", "n2"], "serving, on nodes, here: none, ready elsewhere"],
     ["one elsewhere that is not ready, one on no node", ["n2 unready", ""], "serving, here: none"],
   ])("%s", (_name, endpoints, expected) => {
     expect(shown(mergeSlices([fakeSlice("a", endpoints)], "n1"))).toBe(expected);
@@ -42,8 +43,8 @@ describe("what counts of the endpoints, seen from n1", () => {
     const last = fakeSlice("last", ["n1"], { ports: [{ name: "a", protocol: "TCP", port: 1 }, { name: "b", protocol: "UDP", port: 2 }] });
     const six = fakeSlice("six", [], { family: "IPv6", endpoints: [{ address: "2001:DB8::1", nodeName: "n1", ready: true, serving: true, terminating: false }] });
     const before = new EndpointIndex("n1").update(slices(...big)).get(KEY);
-    expect(before === undefined ? "" : shown(before)).toBe("serving, on nodes, here: none");
-    expect(shown(mergeSlices([...big, last, six], "n1"))).toBe("serving, on nodes, here: ready, a 10.0.0.1:1, b 10.0.0.1:2, http 2001:db8::1:8080");
+    expect(before === undefined ? "" : shown(before)).toBe("serving, on nodes, here: none, ready elsewhere");
+    expect(shown(mergeSlices([...big, last, six], "n1"))).toBe("serving, on nodes, here: ready, ready elsewhere, a 10.0.0.1:1, b 10.0.0.1:2, http 2001:db8::1:8080");
   });
 
   test("an address that is none is no target, and harms no other", () => {
@@ -57,8 +58,8 @@ describe("as slices come and go", () => {
     const index = new EndpointIndex("n1");
     const of = (...all: readonly EndpointSlice[]): string => shown(index.update(slices(...all)).get(KEY) ?? NO_ENDPOINTS);
     const [near, far] = [fakeSlice("near", ["n1"]), fakeSlice("far", ["n2"])];
-    expect(of(near, far)).toBe("serving, on nodes, here: ready, http 10.0.0.1:8080");
-    expect(of(far)).toBe("serving, on nodes, here: none");
+    expect(of(near, far)).toBe("serving, on nodes, here: ready, ready elsewhere, http 10.0.0.1:8080");
+    expect(of(far)).toBe("serving, on nodes, here: none, ready elsewhere");
     expect(of(fakeSlice("far", []))).toBe("none serves, here: none");
     expect(index.update(slices()).has(KEY)).toBe(false);
     expect(of(near)).toBe("serving, on nodes, here: ready, http 10.0.0.1:8080");
@@ -78,17 +79,18 @@ describe("as slices come and go", () => {
   const near = fakeSlice("near", ["n1"]);
   const also = fakeSlice("also", ["n1"], { ports: [{ name: "admin", protocol: "TCP", port: 9090 }] });
   const far = fakeSlice("far", ["n2"]);
+  const farther = fakeSlice("farther", ["n3"]);
   test.each<readonly [string, readonly EndpointSlice[]]>([
     ["the same slices", [near, also, far]],
     ["a slice anew, with the same in it", [near, also, fakeSlice("far", ["n2"])]],
     ["one more endpoint elsewhere", [near, also, fakeSlice("far", ["n2", "n3"])]],
     ["an endpoint elsewhere that comes, not ready yet", [near, also, fakeSlice("far", ["n2", "n2 unready"])]],
-    ["an endpoint elsewhere in a slice that has one here, too", [fakeSlice("near", ["n1", "n3"]), also, far]],
+    ["an endpoint elsewhere in a slice that has one here, too", [fakeSlice("near", ["n1", "n3"]), also, far, farther]],
     ["a slice with nothing in it", [near, also, far, fakeSlice("empty", [])]],
-    ["a slice that is not needed goes", [near, also]],
+    ["a slice that is not needed goes", [near, also, farther]],
   ])("the map is the very same where nothing that counts changes: %s", (_name, after) => {
     const index = new EndpointIndex("n1");
-    const before = index.update(slices(near, also, far));
+    const before = index.update(slices(near, also, far, farther));
     expect(index.update(slices(...after))).toBe(before);
   });
 

@@ -44,7 +44,7 @@ export function worldOf(services: readonly Service[], part: Partial<World> = {})
     ...emptyWorld("n1"),
     links: new Map(["lo", "eth0"].map((name, i) => [name, fakeLink(i + 1, name)])),
     services: new Map(services.map((service): [ServiceKey, Service] => [serviceKey(service), service])),
-    endpoints: new Map(services.map((service) => [serviceKey(service), { serving: true, onNodes: true, local: "ready", targets: [] }])),
+    endpoints: new Map(services.map((service) => [serviceKey(service), { serving: true, onNodes: true, local: "ready", readyElsewhere: true, targets: [] }])),
     ownership: new Map<OwnershipKey, OwnershipState>([["services", MINE]]),
     ...part,
   };

@@ -28,7 +28,7 @@ export const PLAN_CONFIG: PlanConfig = {
 export const NO_POOLS = parsePools(undefined, undefined).pools;
 
 /** A ready endpoint on this node, and on others. */
-export const READY: ServiceEndpoints = { serving: true, onNodes: true, local: "ready", targets: [] };
+export const READY: ServiceEndpoints = { serving: true, onNodes: true, local: "ready", readyElsewhere: true, targets: [] };
 
 /** Ready endpoints everywhere, for each of these Services. */
 export function readyEndpoints(services: Iterable<Service>, of: ServiceEndpoints = READY): ReadonlyMap<ServiceKey, ServiceEndpoints> {
@@ -36,7 +36,7 @@ export function readyEndpoints(services: Iterable<Service>, of: ServiceEndpoints
 }
 
 /** Ready endpoints, all on other nodes. */
-export const ELSEWHERE: ServiceEndpoints = { serving: true, onNodes: true, local: "none", targets: [] };
+export const ELSEWHERE: ServiceEndpoints = { serving: true, onNodes: true, local: "none", readyElsewhere: true, targets: [] };
 
 export const MINE: OwnershipState = { held: true, view: "mine", holder: "n1", created: false };
 export const THEIRS: OwnershipState = { held: false, view: "other", holder: "n2", created: false };

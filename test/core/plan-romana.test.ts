@@ -15,7 +15,8 @@ const web = fakeService({ type: "ClusterIP", annotations: { romanaip: `{"ip":"${
 const LB: Service = { ...web, type: "LoadBalancer" };
 const HEADLESS: Service = { ...web, clusterIP: "None" };
 const TERMINATING = { ...READY, local: "terminating" } as const;
-const NONE = { serving: false, onNodes: false, local: "none", targets: [] } as const;
+const LAST = { ...TERMINATING, readyElsewhere: false } as const;
+const NONE = { serving: false, onNodes: false, local: "none", readyElsewhere: false, targets: [] } as const;
 /** This node holds the VIP, another the Services: the common case. */
 const HERE = owning({ services: THEIRS, [KEY]: MINE });
 const THERE = owning({ services: MINE, [KEY]: THEIRS });
@@ -35,7 +36,8 @@ describe("how a node stands towards a Romana VIP", () => {
     ["pods are elsewhere", web, { endpoints: readyEndpoints([web], ELSEWHERE) }, {}, "out"],
     ["pods are elsewhere, and it is held here: handed over by plan", web, { ...HERE, endpoints: readyEndpoints([web], ELSEWHERE) }, {}, "out"],
     ["the last pod here is about to end: handed over by plan", web, { ...HERE, endpoints: readyEndpoints([web], TERMINATING) }, {}, "yield"],
-    ["the last pod here is about to end, and it is not held here", web, { ...THERE, endpoints: readyEndpoints([web], TERMINATING) }, {}, "out"],
+    ["the last pod here is about to end, and it is not held here: better than nobody", web, { ...THERE, endpoints: readyEndpoints([web], TERMINATING) }, {}, "yield"],
+    ["the last pod of all is about to end: kept to its end", web, { ...HERE, endpoints: readyEndpoints([web], LAST) }, {}, "run"],
     ["no pod anywhere: let go at once", web, { ...HERE, endpoints: readyEndpoints([web], NONE) }, {}, "drop"],
     ["endpoints made by hand are as far from every node", web, { endpoints: readyEndpoints([web], { ...NONE, serving: true }) }, {}, "run"],
     ["kube-proxy is not well: another node would be better", web, sick, {}, "yield"],
