@@ -4,6 +4,9 @@ import type { JsonPatchOperation, Service } from "../ports/kube.js";
 /** Our entries of spec.externalIPs, written before they are added there, so that after a crash only ours are ever removed: a comma list. */
 export const EXTERNAL_IPS = "vip.internal/external-ips";
 
+/** Why the API refused an entry of ours. It is not tried again while this is there. */
+export const EXTERNAL_IPS_REFUSED = "vip.internal/external-ips-refused";
+
 /** The next thing to do about spec.externalIPs; one at a time, each seen in the watch before the next. */
 export type ExternalIPsStep =
   | { readonly type: "none" }

@@ -88,6 +88,7 @@ export class Draft {
       const granted = placed.facts.asked.type === "any" && romana ? addresses.map(({ address }) => address).join(",") : undefined;
       if (granted !== undefined && granted !== "") this.#writes.annotate(service, { [GRANTED]: granted });
       if (!romana) this.#writes.clearRomana(service);
+      else if (placed.facts.asked.type === "entries" && placed.facts.asked.from !== GRANTED) this.#writes.forgetGrant(service);
     }
     if (!this.config.dataplaneCheck) return;
     const port = readinessPort(placed);
@@ -157,6 +158,8 @@ export class Draft {
     const { service, facts, addresses } = placed;
     const mine = this.#held(romanaKey(facts.key));
     if (!mine && !this.#held("services")) return;
+    const refused = this.world.externalIPsRefused.get(service.uid);
+    if (mine && refused !== undefined) this.#writes.rememberRefusal(service, refused);
     const recorded = recordedExternalIPs(service);
     const wanted = addresses.filter(({ address }) => !lost.includes(address) && ((mine && up.includes(address)) || recorded.includes(address)));
     const byProxy = !mine || trafficOf(placed, this.world, this.config).type === "externalIPs";

@@ -1,6 +1,6 @@
 import type { IpAddress } from "../lib/ip.js";
 import type { EventDraft, JsonPatchOperation, Service } from "../ports/kube.js";
-import { EXTERNAL_IPS, externalIPsStep } from "./external-ips.js";
+import { EXTERNAL_IPS, EXTERNAL_IPS_REFUSED, externalIPsStep } from "./external-ips.js";
 import { GRANTED } from "./plan-service.js";
 import { serviceKey, type ServiceKey } from "./model.js";
 import { clearStatus, type StatusDecision, type StatusPatch } from "./status.js";
@@ -36,7 +36,18 @@ export class Writes {
   /** Takes back what only a Romana VIP needs. */
   clearRomana(service: Service): void {
     this.externalIPs(service, []);
+    this.forgetGrant(service);
+    if (service.annotations[EXTERNAL_IPS_REFUSED] !== undefined) this.annotate(service, { [EXTERNAL_IPS_REFUSED]: null });
+  }
+
+  /** The address that the allocator gave goes back to the pool. */
+  forgetGrant(service: Service): void {
     if (service.annotations[GRANTED] !== undefined) this.annotate(service, { [GRANTED]: null });
+  }
+
+  /** Spares the next holder the try: until its answer came, packets would be refused, and UDP flows would stay so. */
+  rememberRefusal(service: Service, why: string): void {
+    if (service.annotations[EXTERNAL_IPS_REFUSED] === undefined) this.annotate(service, { [EXTERNAL_IPS_REFUSED]: why });
   }
 
   annotate(service: Service, annotations: Readonly<Record<string, string | null>>): void {
