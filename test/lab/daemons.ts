@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { KubeClient } from "./kube-client.js";
 import type { LabContext } from "./context.js";
@@ -28,6 +28,8 @@ export interface VipOptions {
   readonly binary?: string;
   /** Default `start`. */
   readonly args?: readonly string[];
+  /** Its /etc/resolv.conf. Default: that of the machine. */
+  readonly resolvConf?: string;
 }
 
 /** Starts the API server in its namespace, or again after it was killed (what it stores is up to the server). */
@@ -42,13 +44,13 @@ export async function startApi(lab: LabContext): Promise<LabApi> {
 }
 
 // Each node has a /run/vip of its own, which outlives the process as on a real node. The shell becomes the program, so the pid stays.
-const OWN_RUN = 'mkdir -p /run/vip && mount --bind "$0" /run/vip && exec "$@"';
+const OWN_RUN = 'mkdir -p /run/vip && mount --bind "$0/run-vip" /run/vip && { [ ! -e "$0/resolv.conf" ] || mount --bind "$0/resolv.conf" /etc/resolv.conf; } && exec "$@"';
 
 // What the process is before it is the program.
 const STARTERS = /\/(nsenter|unshare|sh|dash|bash|mount)$/;
 
 /** Starts the binary under test on a node, with short lease times. */
-export async function startVip(lab: LabContext, node: LabNode, { env, binary, args = ["start"] }: VipOptions): Promise<LabProcess> {
+export async function startVip(lab: LabContext, node: LabNode, { env, binary, args = ["start"], resolvConf }: VipOptions): Promise<LabProcess> {
   const defaults = {
     vip_arp: "true",
     svc_enable: "true",
@@ -59,10 +61,11 @@ export async function startVip(lab: LabContext, node: LabNode, { env, binary, ar
     vip_renewdeadline: "3",
     vip_retryperiod: "1",
   };
-  const runDir = join(lab.dir, node.name, "run-vip");
-  mkdirSync(runDir, { recursive: true });
+  const nodeDir = join(lab.dir, node.name);
+  mkdirSync(join(nodeDir, "run-vip"), { recursive: true });
+  if (resolvConf !== undefined) writeFileSync(join(nodeDir, "resolv.conf"), resolvConf);
   const settings = Object.fromEntries(Object.entries({ ...defaults, ...env }).filter(([, value]) => value !== ""));
-  const argv = ["unshare", "--mount", "sh", "-c", OWN_RUN, runDir, binary ?? lab.built("vip"), ...args];
+  const argv = ["unshare", "--mount", "sh", "-c", OWN_RUN, nodeDir, binary ?? lab.built("vip"), ...args];
   const started = await lab.spawn(node.name, argv, { name: `vip-${node.name}`, env: settings });
   await waitFor(() => started.ended !== undefined || !STARTERS.test(readlinkSync(`/proc/${started.pid}/exe`)), 5_000, `${node.name} to run vip`);
   return started;
