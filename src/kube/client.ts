@@ -81,7 +81,7 @@ export class Client implements AsyncDisposable {
     }
   }
 
-  /** The JSON values of a newline-delimited stream, all that one chunk holds at a time. Ends when the server ends it. */
+  /** The JSON values of a newline-delimited stream: none as soon as it is open, then all that one chunk holds at a time. Ends when the server ends it. */
   async *stream(call: Call, signal: AbortSignal): AsyncGenerator<readonly unknown[], void, void> {
     const started = this.#deps.clock.now();
     const deadline = this.#deadline(call, signal);
@@ -90,6 +90,7 @@ export class Client implements AsyncDisposable {
       response = await this.#answer(call, deadline.signal);
       deadline.stopTimer();
       this.#seen(call, started, String(response.statusCode));
+      yield [];
       yield* valuesOf(call, response);
     } catch (error) {
       const reason: unknown = deadline.signal.aborted ? deadline.signal.reason : error;
@@ -117,9 +118,12 @@ export class Client implements AsyncDisposable {
   async #answer(call: Call, signal: AbortSignal): Promise<IncomingMessage> {
     signal.throwIfAborted();
     const target = await orAborted(this.#deps.connector.target(), signal);
-    const response = await this.#send(call, target, signal);
+    const response = await this.#sendTo(call, target, signal);
     const status = response.statusCode ?? 0;
-    if (status >= 200 && status <= 299) return response;
+    if (status >= 200 && status <= 299) {
+      this.#deps.connector.answered();
+      return response;
+    }
     throw errorOfResponse({
       method: METHODS[call.verb],
       path: call.path,
@@ -128,6 +132,16 @@ export class Client implements AsyncDisposable {
       retryAfter: response.headers["retry-after"],
       body: (await readBody(call, response, ERROR_BODY_LIMIT)).toString("utf8"),
     });
+  }
+
+  async #sendTo(call: Call, target: Target, signal: AbortSignal): Promise<IncomingMessage> {
+    try {
+      return await this.#send(call, target, signal);
+    } catch (error) {
+      // Whoever gave up waiting for other reasons than time says nothing of the server.
+      if (!signal.aborted || signal.reason instanceof KubeError) this.#deps.connector.unanswered(target);
+      throw error;
+    }
   }
 
   async #send(call: Call, target: Target, signal: AbortSignal): Promise<IncomingMessage> {
@@ -176,14 +190,13 @@ export class Client implements AsyncDisposable {
   #failed(call: Call, started: number, error: unknown): unknown {
     const failure = error instanceof KubeError || isBug(error) ? error : networkError(call, error);
     if (!(failure instanceof KubeError)) return failure;
-    if (failure.code === "unauthorized") this.#deps.connector.refused();
-    if (failure.code === "network" || failure.code === "timeout") this.#unreachable();
+    this.#deps.connector.failed(failure);
+    if (failure.code === "network" || failure.code === "timeout") this.#dropIdle();
     this.#seen(call, started, failure.status === 0 ? failure.code : String(failure.status));
     return failure;
   }
 
-  #unreachable(): void {
-    this.#deps.connector.unreachable();
+  #dropIdle(): void {
     // Connections that are idle now lead to the same silent peer: the next request shall open one of its own.
     for (const agent of this.#agents.values()) {
       for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();

@@ -1,6 +1,6 @@
 import { accessSync, readFileSync } from "node:fs";
-import { isIPv6 } from "node:net";
-import { dirname, join } from "node:path";
+import { isIP, isIPv6 } from "node:net";
+import { basename, dirname, join } from "node:path";
 import { KubeConfig, makeAbsolutePath } from "@kubernetes/client-node/dist/config.js";
 import { load } from "js-yaml";
 import { messageOf } from "../lib/errors.js";
@@ -20,6 +20,15 @@ export interface ConnectionConfig {
   readonly standardFiles?: readonly string[] | undefined;
   /** Put before the paths of the service account. Default: none. */
   readonly inClusterRoot?: string | undefined;
+  /** The control-plane VIP that this process serves, and the port of the API server: whoever provides an address cannot rely on it. */
+  readonly controlPlane?: { readonly addresses: readonly string[]; readonly port: number } | undefined;
+}
+
+/** There is no kubeconfig yet, anywhere; a broken one is a plain KubeError. */
+export class NoKubeconfig extends KubeError {
+  constructor(tried: readonly string[]) {
+    super("config", `find a kubeconfig: ${tried.join(", ")}`);
+  }
 }
 
 /** A kubeconfig that was read and has a usable context. */
@@ -29,27 +38,42 @@ export interface LoadedConfig {
   /** Changes whenever a reload could give something else. */
   readonly fingerprint: string;
   readonly kubeConfig: KubeConfig;
-  /** Where requests go, `kubernetesAddr` included. */
+  /** The server of the kubeconfig, or `kubernetesAddr`. */
   readonly url: URL;
+  /** Where requests go, the next one where one does not answer: `url`, and the API server of this machine where that is an address which this process serves. */
+  readonly routes: readonly [URL, ...URL[]];
   /** Host name of the server in the kubeconfig: its certificate may also be made out to this one. */
   readonly originalHost: string;
 }
 
+const ADMIN_NAME = "admin.conf";
+const SUPER_ADMIN_NAME = "super-admin.conf";
+
 /**
  * Reads the first kubeconfig there is: `kubeconfigPath`, /etc/kubernetes/admin.conf, ~/.kube/config, the service account of the pod. A file that is
  * absent or empty (a hostPath that does not exist yet is mounted as one) is passed over; a broken one is an error, since the next could belong to
- * another cluster. Throws a KubeError `config` that names every place.
+ * another cluster. With `superAdmin`, a super-admin.conf beside an admin.conf comes before it: kubeadm >= 1.29 writes it on the first node, and only it has
+ * rights until `kubeadm init` has bound those of admin.conf, through the VIP. Throws a KubeError `config`; where there is no kubeconfig at all, NoKubeconfig.
  */
-export function loadConnection(config: ConnectionConfig): LoadedConfig {
+export function loadConnection(config: ConnectionConfig, superAdmin = false): LoadedConfig {
   const tried: string[] = [];
-  for (const path of placesOf(config)) {
+  for (const path of placesOf(config).flatMap((place) => (superAdmin ? withSuperAdmin(place) : [place]))) {
     const text = readIfPresent(path);
     if (typeof text === "string") return finish(config, path, { fingerprint: `${path}\n${text}`, kubeConfig: parse(path, text) });
     tried.push(`${path} (${text.absent})`);
   }
   const inCluster = loadInCluster(config.inClusterRoot ?? "");
   if (inCluster instanceof KubeConfig) return finish(config, "in-cluster", { fingerprint: "in-cluster", kubeConfig: inCluster });
-  throw new KubeError("config", `find a kubeconfig: ${[...tried, `in-cluster (${inCluster.absent})`].join(", ")}`);
+  throw new NoKubeconfig([...tried, `in-cluster (${inCluster.absent})`]);
+}
+
+/** Whether `superAdmin` can give something else than this file. */
+export function hasSuperAdmin(source: string): boolean {
+  return basename(source) === ADMIN_NAME;
+}
+
+function withSuperAdmin(place: string): readonly string[] {
+  return hasSuperAdmin(place) ? [join(dirname(place), SUPER_ADMIN_NAME), place] : [place];
 }
 
 function placesOf(config: ConnectionConfig): readonly string[] {
@@ -120,7 +144,21 @@ function finish(config: ConnectionConfig, source: string, loaded: Pick<LoadedCon
   if (!URL.canParse(server)) throw new KubeError("config", `read ${source}: server ${server} is no URL`);
   const original = new URL(server);
   const url = overridden(original, config.kubernetesAddr ?? "");
-  return { ...loaded, source, url, originalHost: hostOf(original) };
+  return { ...loaded, source, url, routes: routesOf(config, url), originalHost: hostOf(original) };
+}
+
+/**
+ * The VIP stands nowhere until this process, or one like it, holds it. A name may stand for it or not: then the machine's own server comes second. Its
+ * certificate has to be made out to the host of the kubeconfig all the same, for kubeadm's names no loopback address.
+ */
+function routesOf({ controlPlane, kubernetesAddr = "" }: ConnectionConfig, url: URL): LoadedConfig["routes"] {
+  if (controlPlane === undefined || kubernetesAddr !== "" || url.protocol !== "https:") return [url];
+  const local = new URL(url);
+  local.hostname = "127.0.0.1";
+  local.port = String(controlPlane.port);
+  const host = hostOf(url);
+  if (controlPlane.addresses.includes(host)) return [local, url];
+  return isIP(host) === 0 && host !== "localhost" ? [url, local] : [url];
 }
 
 function overridden(original: URL, address: string): URL {

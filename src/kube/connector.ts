@@ -1,14 +1,19 @@
 import type { Agent } from "node:http";
 import type { RequestOptions } from "node:https";
+import { isIP } from "node:net";
 import { messageOf } from "../lib/errors.js";
 import type { Clock } from "../ports/clock.js";
 import type { Log } from "../ports/log.js";
-import { hostOf, loadConnection } from "./config.js";
+import { hasSuperAdmin, hostOf, loadConnection } from "./config.js";
 import type { ConnectionConfig, LoadedConfig } from "./config.js";
 import { KubeError } from "./errors.js";
+import { StandingLog, standingOf } from "./standing.js";
 
 /** Certificates, keys and tokens on disk may be up to this old, ms. */
 const CREDENTIALS_MS = 10_000;
+
+/** For so long super-admin.conf is used where admin.conf has no rights; then these are looked at again, ms. */
+const SUPER_ADMIN_MS = 30_000;
 
 /** Everything about a request that comes from the kubeconfig. */
 export interface Target {
@@ -30,11 +35,20 @@ export class Connector {
   #loaded: LoadedConfig | undefined;
   #doubt: "none" | "unchanged file is fine" | "all of it" = "none";
   #memo: { readonly until: number; readonly target: Promise<Target> } | undefined;
+  readonly #standing: StandingLog;
+  /** Kubeconfigs with which something was allowed. */
+  readonly #allowed = new Set<string>();
+  #superAdminUntil = -Infinity;
+  #readAsSuperAdmin = false;
+  /** Which of the routes is in use, counted on over all of them. */
+  #route = 0;
+  #newest: Target | undefined;
 
   constructor(config: ConnectionConfig, deps: { readonly clock: Clock; readonly log: Log }) {
     this.#config = config;
     this.#clock = deps.clock;
     this.#log = deps.log;
+    this.#standing = new StandingLog(deps.log);
   }
 
   /** Throws a KubeError `config` where there is no usable kubeconfig or credential yet; the next call looks again. */
@@ -56,15 +70,42 @@ export class Connector {
     return this.#loaded === undefined ? undefined : hostOf(this.#loaded.url);
   }
 
-  /** The server refused these credentials: nothing of them is kept (an exec plugin runs again). */
-  refused(): void {
-    this.#doubt = "all of it";
+  /** An answer came that is none of the errors: these credentials are good for something. */
+  answered(): void {
+    if (this.#loaded === undefined) return;
+    this.#allowed.add(this.#loaded.source);
+    this.#standing.reached(this.#loaded.source, (this.#routeOf(this.#loaded)).host);
+  }
+
+  /** Nobody answered a request to this target: the next one goes another way, where there is one. */
+  unanswered(target: Target): void {
+    // Many requests fail together; only the first of them changes the way.
+    if (target !== this.#newest) return;
+    this.#newest = undefined;
+    this.#route += 1;
     this.#memo = undefined;
   }
 
-  /** The server could not be reached: perhaps the kubeconfig was replaced. */
-  unreachable(): void {
-    if (this.#doubt === "none") this.#doubt = "unchanged file is fine";
+  /** A call failed: perhaps the kubeconfig was replaced, or another has more rights. */
+  failed(error: KubeError): void {
+    this.#standing.failed(error, this.#loaded?.source);
+    if (standingOf(error) === "reached") this.answered();
+    if (error.code === "network" || error.code === "timeout") this.#readAgain("unchanged file is fine");
+    // Of a refusal nothing is kept (an exec plugin runs again).
+    if (error.code === "unauthorized") this.#readAgain("all of it");
+    if (error.code === "forbidden" || error.code === "unauthorized") this.#standIn();
+  }
+
+  /** Rights that admin.conf once had are not replaced when they are taken away: that was meant. */
+  #standIn(): void {
+    const source = this.#loaded?.source;
+    if (source === undefined || !hasSuperAdmin(source) || this.#allowed.has(source)) return;
+    this.#superAdminUntil = this.#clock.now() + SUPER_ADMIN_MS;
+    this.#memo = undefined;
+  }
+
+  #readAgain(doubt: "unchanged file is fine" | "all of it"): void {
+    if (this.#doubt !== "all of it") this.#doubt = doubt;
     this.#memo = undefined;
   }
 
@@ -77,24 +118,33 @@ export class Connector {
       // A token file or a certificate is missing, an exec plugin failed.
       throw new KubeError("config", `get credentials of ${loaded.source}`, { cause: error });
     }
-    return targetOf(loaded, options);
+    const target = targetOf(loaded, this.#routeOf(loaded), options);
+    this.#newest = target;
+    return target;
+  }
+
+  #routeOf({ routes }: LoadedConfig): URL {
+    return routes[this.#route % routes.length] ?? routes[0];
   }
 
   #current(): LoadedConfig {
     const before = this.#loaded;
-    if (before !== undefined && this.#doubt === "none") return before;
-    const read = this.#read(before);
+    const superAdmin = this.#clock.now() < this.#superAdminUntil;
+    if (before !== undefined && this.#doubt === "none" && superAdmin === this.#readAsSuperAdmin) return before;
+    const read = this.#read(before, superAdmin);
     this.#doubt = "none";
+    this.#readAsSuperAdmin = superAdmin;
     if (before !== undefined && read.fingerprint !== before.fingerprint) this.#log.info("kubeconfig changed", { source: read.source, server: read.url.host });
     if (before === undefined) this.#log.info("kubeconfig read", { source: read.source, server: read.url.host });
+    if (before !== undefined && read.url.href !== before.url.href) this.#route = 0;
     this.#loaded = read;
     return read;
   }
 
-  #read(before: LoadedConfig | undefined): LoadedConfig {
-    if (before === undefined || this.#doubt === "all of it") return loadConnection(this.#config);
+  #read(before: LoadedConfig | undefined, superAdmin: boolean): LoadedConfig {
+    if (before === undefined || this.#doubt === "all of it") return loadConnection(this.#config, superAdmin);
     try {
-      const read = loadConnection(this.#config);
+      const read = loadConnection(this.#config, superAdmin);
       // The same object keeps what an exec plugin said: an API server that is down does not start the plugin for every attempt.
       return read.fingerprint === before.fingerprint ? before : read;
     } catch (error) {
@@ -104,15 +154,18 @@ export class Connector {
   }
 }
 
-function targetOf(loaded: LoadedConfig, applied: RequestOptions): Target {
+function targetOf(loaded: LoadedConfig, url: URL, applied: RequestOptions): Target {
   const { agent, ...options } = applied;
-  const { url, originalHost } = loaded;
+  const { originalHost } = loaded;
+  // A server that has more than one certificate chooses by the name that it is asked for.
+  const named = url !== loaded.url && isIP(originalHost) === 0 && applied.servername === undefined;
   return {
     protocol: url.protocol === "http:" ? "http:" : "https:",
     originalHost,
     prefix: url.pathname.replace(/\/+$/, ""),
     options: {
       ...withoutUndefined(options),
+      ...(named ? { servername: originalHost } : {}),
       host: hostOf(url),
       port: url.port === "" ? undefined : Number(url.port),
     },

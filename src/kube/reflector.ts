@@ -174,6 +174,10 @@ class Reflector<T extends object> {
     try {
       for await (const events of client.stream(call, quiet.signal)) {
         quiet.touch();
+        if (events.length === 0) {
+          this.#retry.opened();
+          continue;
+        }
         this.#apply(events);
         quietSoFar = false;
         this.#retry.succeeded();

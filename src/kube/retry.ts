@@ -7,6 +7,10 @@ import type { KubeError } from "./errors.js";
 const FIRST_MS = 100;
 /** A kubeconfig that is not there yet costs one look at a few files. */
 const CONFIG_MS = 1000;
+/** A server that says that a version is too old works: the next list is not put off for long. */
+const GONE_MS = 1500;
+/** Nor does a server that opens a watch need to be spared for long where that breaks: the next wait is that of the failure after so many, 0.8 s at most. */
+const OPENED_FAILURES = 3;
 const RETRY_AFTER_LIMIT_MS = 120_000;
 /** The same failure again is logged at counts 1, 2, 4, 8 … and at least this often; but `forbidden` only once ... */
 const SAY_AGAIN_MS = 60_000;
@@ -31,6 +35,8 @@ export class Retry {
   readonly #deps: RetryDeps;
   readonly #config: RetryConfig;
   #failures = 0;
+  /** Failures since the last success that count for the delay. */
+  #weight = 0;
   #same = 0;
   #last = "";
   #saidAt = 0;
@@ -49,6 +55,7 @@ export class Retry {
   failed(error: KubeError, verb: "list" | "watch"): number {
     const delay = this.#delay(error);
     this.#failures += 1;
+    this.#weight += 1;
     const reason = messageOf(error);
     this.#same = reason === this.#last ? this.#same + 1 : 1;
     this.#last = reason;
@@ -59,10 +66,16 @@ export class Retry {
     return delay;
   }
 
+  /** A watch is open, which is not yet to say that it works. */
+  opened(): void {
+    this.#weight = Math.min(this.#weight, OPENED_FAILURES);
+  }
+
   /** It works: the next failure starts at the shortest delay again. */
   succeeded(): void {
     if (this.#failures > 0) this.#deps.log.info("list and watch work again", { failures: this.#failures });
     this.#failures = 0;
+    this.#weight = 0;
     this.#same = 0;
     this.#last = "";
   }
@@ -74,8 +87,8 @@ export class Retry {
   }
 
   #delay(error: KubeError): number {
-    const limit = error.code === "config" ? Math.min(CONFIG_MS, this.#config.maxMs) : this.#config.maxMs;
-    const full = Math.min(limit, FIRST_MS * 2 ** Math.min(this.#failures, 30));
+    const limit = Math.min(limitOf(error), this.#config.maxMs);
+    const full = Math.min(limit, FIRST_MS * 2 ** Math.min(this.#weight, 30));
     const asked = Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_LIMIT_MS);
     // The random part comes on top of Retry-After, so that all who were sent away do not come back together.
     return asked > 0 ? asked + (full / 2) * this.#deps.random.float() : full / 2 + (full / 2) * this.#deps.random.float();
@@ -88,4 +101,9 @@ export class Retry {
     const power = (this.#same & (this.#same - 1)) === 0;
     return power || since >= SAY_AGAIN_MS;
   }
+}
+
+function limitOf({ code }: KubeError): number {
+  if (code === "config") return CONFIG_MS;
+  return code === "gone" ? GONE_MS : Infinity;
 }
