@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { settingsInput } from "./cli/config-file.js";
 import { CONTROL_DIRECTORY } from "./cli/control-socket.js";
+import { runExplain } from "./cli/explain.js";
 import { processIo, writeAll } from "./cli/io.js";
 import { createLog } from "./cli/log.js";
 import { IMAGE, MANIFEST_KINDS, runManifest, type ManifestKind, type ManifestOptions } from "./cli/manifest/manifest.js";
@@ -24,6 +25,12 @@ function program(): Command {
   addSettings(run).action(async (flags: Flags) => runStart(flags));
   addManifests(command);
   addQuestions(command);
+  command
+    .command("explain [name]")
+    .description("what a setting or an annotation means; without a name: all of them")
+    .action((name: string | undefined) => {
+      process.exitCode = runExplain(name, IO);
+    });
   command.command("version").description("print the version").action(() => IO.out(version));
   return command;
 }

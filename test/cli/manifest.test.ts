@@ -72,7 +72,7 @@ describe("a manifest, read back, gives the settings that were given", () => {
         // What kubectl reads: YAML 1.1, where `off` and `12:30:45` are no texts.
         expect(environmentOf(text, { schema: YAML11_SCHEMA })).toEqual(environmentOf(text));
       }),
-      { numRuns: 300 },
+      { numRuns: 120 },
     );
   });
 
@@ -82,7 +82,7 @@ describe("a manifest, read back, gives the settings that were given", () => {
         const text = manifestOf("systemd", loadSettings({ env }), { input: { env }, version: "1" });
         expect(settingsOf(environmentOfUnit(text))).toEqual(settingsOf({ kubernetes_addr: text.includes("kubernetes_addr") ? `127.0.0.1:${env["port"] ?? "6443"}` : "", ...env }));
       }),
-      { numRuns: 300 },
+      { numRuns: 120 },
     );
   });
 

@@ -1,24 +1,35 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { SETTINGS, type Setting } from "../../src/config/settings.js";
+import { ANNOTATIONS } from "../../src/config/annotations.js";
+import { SETTING_ROWS } from "../../src/config/settings.js";
+import { annotationsPage, readmeTable, settingsPage } from "./pages.js";
 
-const FILE = new URL("../../README.md", import.meta.url);
+const README = new URL("../../README.md", import.meta.url);
 const BETWEEN = /(?<=<!-- settings -->\n)[\s\S]*?(?=\n<!-- \/settings -->)/;
-
-function row(setting: Setting<unknown>): string {
-  const names = setting.env.map((name) => `\`${name}\``).join(", ");
-  const flag = setting.flag === undefined ? "" : `\`--${setting.flag}\``;
-  const fallback = setting.fallback === "" ? "" : `\`${setting.fallback}\`${setting.unit === undefined ? "" : ` ${setting.unit}`}`;
-  return `| ${names} | ${flag} | ${setting.type.name} | ${fallback} | ${setting.doc} |`;
-}
-
-function table(): string {
-  return ["| environment | flag | value | default | |", "|---|---|---|---|---|", ...Object.values(SETTINGS as Readonly<Record<string, Setting<unknown>>>).map(row)].join("\n");
-}
+const HINT = "WRITE_DOCS=1 npx vitest run --project unit test/config/readme.test.ts";
+// The older name of the variable still works.
+const write = process.env["WRITE_DOCS"] === "1" || process.env["WRITE_README"] === "1";
 
 test("the README lists every setting as the program has it", () => {
-  if (process.env["WRITE_README"] === "1") writeFileSync(FILE, readFileSync(FILE, "utf8").replace(BETWEEN, () => table()));
-  const written = BETWEEN.exec(readFileSync(FILE, "utf8"))?.[0];
-  expect(written, "WRITE_README=1 npx vitest run --project unit test/config/readme.test.ts").toBe(table());
-  expect(table().split("\n").length).toBeGreaterThan(15);
+  if (write) writeFileSync(README, readFileSync(README, "utf8").replace(BETWEEN, () => readmeTable()));
+  const written = BETWEEN.exec(readFileSync(README, "utf8"))?.[0];
+  expect(written, HINT).toBe(readmeTable());
+  expect(readmeTable().split("\n").length).toBe(SETTING_ROWS.length + 2);
+});
+
+test.each([
+  ["docs/settings.md", settingsPage],
+  ["docs/annotations.md", annotationsPage],
+])("%s says what the program does", (path, page) => {
+  const file = new URL(`../../${path}`, import.meta.url);
+  if (write) writeFileSync(file, page());
+  expect(readFileSync(file, "utf8"), HINT).toBe(page());
+});
+
+test("every annotation that the core reads or writes is in the table, and no other is called supported", () => {
+  const core = new URL("../../src/core/", import.meta.url);
+  const texts = readdirSync(core).map((name) => readFileSync(new URL(name, core), "utf8"));
+  const used = new Set(texts.flatMap((text) => [...text.matchAll(/"((?:(?:[a-z.]*kube-vip\.io|vip\.internal|metallb\.io)\/[A-Za-z-]*[A-Za-z]|romana(?:ip|vip)))"/g)].map(([, name]) => name)));
+  expect(new Set(ANNOTATIONS.filter(({ fate }) => fate === "supported").map(({ name }) => name))).toEqual(used);
+  expect(used.size).toBeGreaterThan(8);
 });

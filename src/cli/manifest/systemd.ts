@@ -58,6 +58,7 @@ const HARDENING: readonly string[] = [
   "SystemCallArchitectures=native",
   "SystemCallFilter=@system-service",
   "SystemCallErrorNumber=EPERM",
+  "UMask=0077",
 ];
 
 /** systemd.syntax(7), "Quoting"; systemd.unit(5), "Specifiers". */

@@ -1,0 +1,78 @@
+/** An annotation or label of a Service or node. */
+export interface Annotation {
+  readonly name: string;
+  readonly on: "Service" | "Node";
+  readonly fate: "supported" | "planned" | "dropped";
+  /** What it means and how it is written; for the others what brings it, or why it never comes. */
+  readonly doc: string;
+  /** Written by the program itself. */
+  readonly written: boolean;
+}
+
+type Rest = Partial<Pick<Annotation, "on" | "written">>;
+
+const WRITTEN: Rest = { written: true };
+const NODE: Rest = { on: "Node" };
+const EGRESS = "egress; a Service that has it is served without";
+const DHCP = "DHCP; a Service that asks for 0.0.0.0 or :: is refused with an Event";
+const BGP = "BGP mode";
+
+function row(fate: Annotation["fate"], name: string, doc: string, rest: Rest = {}): Annotation {
+  return { name, on: "Service", fate, doc, written: false, ...rest };
+}
+
+const ours = (name: string, doc: string, rest?: Rest): Annotation => row("supported", `vip.internal/${name}`, doc, rest);
+const supported = (name: string, doc: string, rest?: Rest): Annotation => row("supported", `kube-vip.io/${name}`, doc, rest);
+const planned = (name: string, doc: string, rest?: Rest): Annotation => row("planned", `kube-vip.io/${name}`, doc, rest);
+const dropped = (name: string, doc: string, rest?: Rest): Annotation => row("dropped", `kube-vip.io/${name}`, doc, rest);
+
+/** Every annotation and label that we or kube-vip read or write; annotations of kube-vip's nodes with `<prefix>` for the setting `annotation`. */
+export const ANNOTATIONS: readonly Annotation[] = [
+  supported("loadbalancerIPs", "The addresses of the Service: IP addresses and DNS names, comma separated. Comes before `spec.loadBalancerIP`. `0.0.0.0` and `::` (DHCP) are refused for now."),
+  supported("ignore", "`\"true\"`: the Service is left alone; what it has is taken back."),
+  supported("serviceInterface", "Link for the addresses of the Service, or `auto`: the link whose subnet holds the address."),
+  supported("serviceVLAN", "A VLAN such as `eth0.200` for the addresses of the Service: the link is made where it is missing, and removed with the last Service that asks for it."),
+  supported("allow-reconcile-without-endpoints", "`\"true\"`: held although no endpoint serves; policy Cluster only."),
+  supported("vipHost", "The node that holds the addresses.", WRITTEN),
+  row("supported", "metallb.io/loadBalancerIPs", "MetalLB's spelling of `kube-vip.io/loadbalancerIPs`."),
+  row("supported", "romanaip", "Romana's way to ask for an address: `{\"auto\": false, \"ip\": \"192.0.2.10\"}` or `{\"auto\": true}`; on Services of any type."),
+  row("supported", "romanavip", "The same, as Romana v2.0.2 spells it."),
+  ours("announced", "What was written to the status, so that only that is ever changed.", WRITTEN),
+  ours("granted", "The address that the Service was given from a pool, so that it keeps it.", WRITTEN),
+  ours("external-ips", "Which of `spec.externalIPs` are ours, so that only these are ever removed.", WRITTEN),
+  ours("external-ips-refused", "Which of `spec.externalIPs` the API did not take, so that the next holder does not ask again.", WRITTEN),
+  planned("loadbalancerHostname", DHCP),
+  planned("hwaddr", DHCP, WRITTEN),
+  planned("requestedIP", DHCP, WRITTEN),
+  planned("macvlanName", DHCP),
+  planned("dhcp-broadcast", DHCP),
+  planned("rp_filter", DHCP),
+  planned("ddns", DHCP),
+  planned("leaseName", "an owner for each Service; until then one node holds the VIPs of all Services, so that those with one Lease are together in any case"),
+  planned("forcePerServiceElection", "an owner for each Service; until then one node holds the VIPs of all Services"),
+  planned("ignore-service-security", "a filter for ports that a Service does not have"),
+  planned("forwardUPNP", "UPnP; no port is opened on the gateway"),
+  planned("upnp-lease-duration", "UPnP; no port is opened on the gateway"),
+  planned("egress", EGRESS),
+  planned("egress-internal", EGRESS),
+  planned("egress-ipv6", EGRESS),
+  planned("egress-destination-ports", EGRESS),
+  planned("egress-source-ports", EGRESS),
+  planned("egress-allowed-networks", EGRESS),
+  planned("egress-denied-networks", EGRESS),
+  planned("egress-no-internal-traffic", EGRESS),
+  planned("egress-detect-api-server", EGRESS),
+  planned("active-endpoint", EGRESS, WRITTEN),
+  planned("active-endpoint-ipv6", EGRESS, WRITTEN),
+  planned("egress-nftables-table", EGRESS, WRITTEN),
+  dropped("flush-conntrack", "a VIP that moves meets a node that knows none of its connections, and one that stays loses none"),
+  row("dropped", "development.kube-vip.io/synthetic-api-server-error-on-update", "a hook for tests"),
+  row("planned", "<prefix>/[bgp-peers-0-]node-asn", BGP, NODE),
+  row("planned", "<prefix>/[bgp-peers-0-]peer-asn", BGP, NODE),
+  row("planned", "<prefix>/[bgp-peers-0-]src-ip", BGP, NODE),
+  row("planned", "<prefix>/[bgp-peers-0-]bgp-pass", BGP, NODE),
+  row("planned", "<prefix>/[bgp-peers-0-]peer-multi-hop", BGP, NODE),
+  row("planned", "<prefix>/[bgp-peers-N-]peer-ip", BGP, NODE),
+  planned("has-ip", "labels of nodes (`enable_node_labeling`)", { on: "Node", written: true }),
+  row("planned", "service-provided.kube-vip.io/<service>.<namespace>", "labels of nodes (`enable_node_labeling`)", { on: "Node", written: true }),
+];
