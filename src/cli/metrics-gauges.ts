@@ -36,19 +36,21 @@ interface GaugeRow {
 
 /** Costs nothing until the registry is read. */
 export function registerGauges(registry: Registry, sources: GaugeSources): void {
-  for (const { name, help, labels, samples } of ROWS) {
-    registry.registerMetric(
-      new Gauge({
-        name,
-        help,
-        labelNames: labels,
-        registers: [],
-        collect() {
-          this.reset();
-          for (const [values, value] of samples(sources)) this.set(values, value);
-        },
-      }),
-    );
+  for (const row of ROWS) registry.registerMetric(new ReadGauge(row, sources));
+}
+
+/** A gauge that is read off, not kept: prom-client's own would look each of a thousand series up by its labels, for each scrape anew. */
+class ReadGauge extends Gauge {
+  constructor(
+    private readonly row: GaugeRow,
+    private readonly sources: GaugeSources,
+  ) {
+    super({ name: row.name, help: row.help, labelNames: row.labels, registers: [] });
+  }
+
+  override async get(): ReturnType<Gauge["get"]> {
+    const values = Array.from(this.row.samples(this.sources), ([labels, value]) => ({ labels, value }));
+    return { ...(await super.get()), values };
   }
 }
 
@@ -70,11 +72,10 @@ const ROWS: readonly GaugeRow[] = [
   { name: "vip_netlink_wait_seconds", help: "How long the request that has waited longest for the kernel has waited.", labels: [], samples: (sources) => one(inSeconds(sources.netlinkWaitMs())) },
   { name: "vip_loop_beat_age_seconds", help: "Since the last pass of the planning loop.", labels: [], samples: (sources) => one(inSeconds(sources.beatAgeMs())) },
   { name: "vip_healthcheck", help: "1 for each check of /livez and /readyz that is well.", labels: ["endpoint", "name"], samples: checks },
-  // Names of kube-vip and MetalLB, where they say exactly the same.
+  // kube-vip's names, where they say exactly the same.
   { name: "kube_vip_build_info", help: "As in kube-vip.", labels: ["version", "node"], samples: ({ version, node }) => [[{ version, node }, 1]] },
   { name: "kube_vip_is_leader", help: "As in kube-vip.", labels: ["node", "lease_name"], samples: leaders },
   { name: "kube_vip_active_services", help: "As in kube-vip: Services served, by namespace.", labels: ["namespace"], samples: activeServices },
-  { name: "metallb_speaker_announced", help: "As in MetalLB: addresses announced from this node.", labels: ["service", "protocol", "node", "ip"], samples: announced },
 ];
 
 function heldHere(sources: GaugeSources): readonly Vip[] {
@@ -170,10 +171,4 @@ function* leaders(sources: GaugeSources): Generator<Sample> {
 
 function activeServices(sources: GaugeSources): readonly Sample[] {
   return counted("namespace", [], [...servedServices(heldHere(sources))].map((service) => service.split("/")[0] ?? ""));
-}
-
-function* announced(sources: GaugeSources): Generator<Sample> {
-  for (const { address, owners: services } of heldHere(sources)) {
-    for (const service of services) yield [{ service, protocol: "layer2", node: sources.node, ip: address }, 1];
-  }
 }
