@@ -7,7 +7,8 @@ import { fakeLink } from "../fakes/kernel.js";
 
 const MARKS = { services: 118, "control-plane": 119 };
 const LINKS = new Map([fakeLink(1, "lo"), fakeLink(2, "eth0"), fakeLink(3, "eth1")].map((link) => [link.name, link]));
-const WANTS = new Map([want("192.0.2.10"), want("192.0.2.11", "control-plane"), want("2001:db8::10")].map((vip) => [vip.key, vip]));
+const BESIDE: Vip = { ...want("192.0.2.12"), prefix: 24, scope: "global" };
+const WANTS = new Map([want("192.0.2.10"), want("192.0.2.11", "control-plane"), want("2001:db8::10"), BESIDE].map((vip) => [vip.key, vip]));
 
 function want(text: string, ownership: Vip["ownership"] = "services"): Vip {
   const address = text as IpAddress;
@@ -32,6 +33,8 @@ test.each<readonly [string, KernelEvent, string | undefined]>([
   ["for ever", seen({ validSeconds: Infinity }), VIP],
   ["for ever, IPv6", seen({ ...V6, validSeconds: Infinity }), "eth0/2001:db8::10"],
   ["of scope global, so that it may become a source address", seen({ scope: "global" }), VIP],
+  ["of scope global, as wanted beside an address of the node", seen({ address: BESIDE.address, prefix: 24, scope: "global" }), undefined],
+  ["of scope host where global is wanted", seen({ address: BESIDE.address, prefix: 24 }), "eth0/192.0.2.12"],
   ["of no mark", seen({ mark: 0 }), VIP],
   ["with the mark of the control plane on a VIP of Services", seen({ mark: 119 }), VIP],
   ["with the mark of the control plane on its VIP", seen({ address: "192.0.2.11" as IpAddress, mark: 119 }), undefined],

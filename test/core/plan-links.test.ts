@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { canServe, mainLink, serviceLink, type LinkPlanConfig } from "../../src/core/plan-links.js";
+import { canServe, mainLink, serviceLink, subnetOf, type LinkPlanConfig } from "../../src/core/plan-links.js";
 import { emptyWorld, type Subnet, type World } from "../../src/core/world.js";
 import { parseIp, type IpAddress } from "../../src/lib/ip.js";
 import { fakeLink } from "../fakes/kernel.js";
@@ -98,6 +98,24 @@ describe("link of a Service's address", () => {
 
   test("auto: a link that is bad is said to be so", () => {
     expect(serviceLink(world({ subnets, bad: ["eth1"] }), AUTO, asked("192.0.2.140"))).toMatchObject({ code: "linkDown", message: "eth1 is down or has no carrier" });
+  });
+});
+
+describe("the prefix of a VIP on its link", () => {
+  const subnets = { eth0: ["192.0.2.1/24", "2001:db8::1/64"] };
+  test.each<readonly [string, string, number | "auto", object]>([
+    ["auto: that of the node's address, beside which it stands", "192.0.2.10", "auto", { prefix: 24, scope: "global" }],
+    ["auto: a host's where no subnet holds it", "203.0.113.1", "auto", { prefix: 32 }],
+    ["auto, IPv6: that of the subnet", "2001:db8::10", "auto", { prefix: 64 }],
+    ["auto, IPv6: a host's where no subnet holds it", "2001:db8:1::10", "auto", { prefix: 128 }],
+    ["the node's prefix, asked for", "192.0.2.10", 24, { prefix: 24, scope: "global" }],
+    ["another than the node's: as the first of its subnet it would be a danger, so a host's", "192.0.2.10", 25, { prefix: 32 }],
+    ["the node's prefix, of another subnet", "198.51.100.1", 24, { prefix: 32 }],
+    ["a host's", "192.0.2.10", 32, { prefix: 32 }],
+    ["IPv6: as asked for, whatever the node has", "2001:db8:1::10", 56, { prefix: 56 }],
+  ])("%s", (_name, text, prefix, expected) => {
+    const { address } = asked(text);
+    expect(subnetOf(world({ subnets }), { iface: "eth0", address, asked: prefix })).toEqual(expected);
   });
 });
 

@@ -18,6 +18,31 @@ describe("arp", () => {
     expect(await bench.kernel.addresses()).toMatchObject([{ mark: 118, validSeconds: 3 }]);
   });
 
+  test("with the prefix of its subnet it stands beside the node's address; changed, the old one goes after the new one is there", async () => {
+    await using bench = new ArpBench();
+    const beside = { ...bench.want(1), prefix: 24, scope: "global" } as const;
+    await bench.mode.up(beside, signal);
+    expect(bench.kernel.shown()).toEqual(["192.0.2.1/24 dev eth0 scope global"]);
+    await bench.mode.up(bench.want(1), signal);
+    expect(bench.kernel.shown()).toEqual(["192.0.2.1/32 dev eth0 scope host"]);
+    await bench.mode.up(beside, signal);
+    await bench.mode.down(beside.key, "unwanted", signal);
+    expect(bench.kernel.shown()).toEqual([]);
+  });
+
+  test.each([
+    ["removed where nobody wants it", false, []],
+    ["replaced where it is wanted with another", true, ["192.0.2.1/32 dev eth0 scope host"]],
+  ])("an address that an earlier life left with the prefix of a subnet is %s", async (_name, wanted, left) => {
+    await using bench = new ArpBench();
+    const put = { linkIndex: 2, address: "192.0.2.1" as IpAddress, prefix: 24, scope: "global", mark: 118, validUntil: bench.clock.now() + 60_000 } as const;
+    await bench.kernel.putAddress(put, signal);
+    const [held] = await bench.mode.held(signal);
+    expect(held?.describe).toBe("192.0.2.1/24 on eth0, 60 s left");
+    await (wanted ? bench.mode.up(bench.want(1), signal) : bench.mode.down(bench.want(1).key, "leftover", signal));
+    expect(bench.kernel.shown()).toEqual(left);
+  });
+
   test("take-over is announced at once, by request and reply in turn", async () => {
     await using bench = new ArpBench();
     await bench.mode.up(bench.want(1), signal);
