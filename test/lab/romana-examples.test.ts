@@ -48,7 +48,7 @@ afterEach(async () => {
 /** Runs what a StatefulSet's pod runs, at the address and on the node that it has now. */
 async function runPod(name: string): Promise<{ readonly node: string; readonly ip: string }> {
   const { lab, api } = cluster;
-  const { spec, status } = await lab.waitFor(async () => (await api.client.pods()).find(({ metadata, status }) => metadata.name === name && status?.podIP !== undefined), 2000, `pod ${name}`);
+  const { spec, status } = await lab.waitFor(async () => (await api.client.pods()).find((pod) => pod.metadata.name === name && pod.status?.podIP !== undefined), 2000, `pod ${name}`);
   const [node, ip] = [spec?.nodeName ?? "", status?.podIP ?? ""];
   await lab.exec(node, ["ip", "addr", "replace", `${ip}/32`, "dev", "lo"]);
   const server = await lab.spawn(node, [process.execPath, "-e", SERVER, name, String(CQL), ip], { name: `cql-${name}` });
