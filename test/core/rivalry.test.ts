@@ -8,7 +8,7 @@ interface Bench {
   /** What was told, in order. */
   readonly told: (readonly string[])[];
   /** Tries to write; says whether it was done. */
-  write(uid: string, what?: string): boolean;
+  readonly write: (uid: string, what?: string) => boolean;
 }
 
 function bench(): Bench {

@@ -55,7 +55,7 @@ describe("a Romana VIP is read from an annotation", () => {
     ["both keys, the first broken", { romanaip: "{", romanavip: `{"ip":"${A}"}` }, 'romanaip has "{"'],
   ])("or told to be wrong: %s", (_name, annotations, message) => {
     const found = romanaOf(annotations);
-    expect(found).toMatchObject({ type: "invalid", message: expect.stringContaining(message) });
+    expect(found).toMatchObject({ type: "invalid", message: expect.stringContaining(message) as unknown });
   });
 
   test("whatever it says, nothing is thrown, and an address has one spelling", () => {
