@@ -43,6 +43,8 @@ export class Connector {
   /** Which of the routes is in use, counted on over all of them. */
   #route = 0;
   #newest: Target | undefined;
+  /** The failure that is told next is one of a server that did not answer. */
+  #silent = false;
 
   constructor(config: ConnectionConfig, deps: { readonly clock: Clock; readonly log: Log }) {
     this.#config = config;
@@ -74,11 +76,12 @@ export class Connector {
   answered(): void {
     if (this.#loaded === undefined) return;
     this.#allowed.add(this.#loaded.source);
-    this.#standing.reached(this.#loaded.source, (this.#routeOf(this.#loaded)).host);
+    this.#standing.reached(this.#loaded.source, this.#routeOf(this.#loaded).host);
   }
 
   /** Nobody answered a request to this target: the next one goes another way, where there is one. */
   unanswered(target: Target): void {
+    this.#silent = true;
     // Many requests fail together; only the first of them changes the way.
     if (target !== this.#newest) return;
     this.#newest = undefined;
@@ -88,9 +91,12 @@ export class Connector {
 
   /** A call failed: perhaps the kubeconfig was replaced, or another has more rights. */
   failed(error: KubeError): void {
-    this.#standing.failed(error, this.#loaded?.source);
+    const lost = error.code === "network" || error.code === "timeout";
+    // An answer that breaks off is no server that is away.
+    if (!lost || this.#silent) this.#standing.failed(error, this.#loaded?.source);
+    this.#silent = false;
     if (standingOf(error) === "reached") this.answered();
-    if (error.code === "network" || error.code === "timeout") this.#readAgain("unchanged file is fine");
+    if (lost) this.#readAgain("unchanged file is fine");
     // Of a refusal nothing is kept (an exec plugin runs again).
     if (error.code === "unauthorized") this.#readAgain("all of it");
     if (error.code === "forbidden" || error.code === "unauthorized") this.#standIn();
