@@ -134,9 +134,9 @@ function announcedAddresses(service: Service): readonly IpAddress[] {
 
 /** Somebody else serves it, and nobody asks for an address of ours. */
 function othersStatus({ ingress, statusManager }: Service): Asked | undefined {
-  const entries = ingress.map(({ ip, hostname }) => ip ?? hostname ?? "").join(", ");
-  if (entries === "") return undefined;
-  return skip("foreignController", `the status holds ${entries}, written by ${statusManager ?? "another controller"}, and no address is asked for: left alone`);
+  const others = ingress.map(({ ip, hostname }) => ip ?? hostname ?? "").join(", ");
+  if (others === "") return undefined;
+  return skip("foreignController", `the status holds ${others}, written by ${statusManager ?? "another controller"}, and no address is asked for: left alone`);
 }
 
 function granted(service: Service): Asked | undefined {

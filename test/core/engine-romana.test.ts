@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { EXTERNAL_IPS } from "../../src/core/external-ips.js";
-import type { Service } from "../../src/ports/kube.js";
+import type { Leases, Service } from "../../src/ports/kube.js";
 import type { IpAddress } from "../../src/lib/ip.js";
 import { FakeClock } from "../fakes/clock.js";
 import { FakeKernel } from "../fakes/kernel.js";
@@ -198,13 +198,14 @@ test("a leftover of a Romana VIP is removed once it is known that another node o
   kube.putSlice(fakeSlice("web-1", ["n1", "n2"]));
   await using _two = new Node("n2", clock, kube, new FakeKernel(clock), false);
   await clock.advance(500);
-  const leases = kube.leases.watch;
+  const { leases } = kube;
   const late: (() => void)[] = [];
   // The Lease of the VIP is seen late.
-  Object.assign(kube.leases, { watch: async (...[id, seen, signal]: Parameters<typeof leases>) => {
+  const watch: Leases["watch"] = async (id, seen, signal) => {
     if (id.name.startsWith("romana")) await new Promise<void>((resolve) => late.push(resolve));
-    await leases(id, seen, signal);
-  } });
+    await leases.watch(id, seen, signal);
+  };
+  Object.assign(kube, { leases: { ...leases, watch } });
   await using one = new Node("n1", clock, kube, kernel, false);
   await clock.advance(5000);
   expect(one.kernel.shown()).toHaveLength(1);

@@ -22,6 +22,12 @@ function after(before: Service, step: ExternalIPsStep): Service {
   return { ...before, resourceVersion, annotations };
 }
 
+/** The user adds or removes an entry. */
+function edited(before: Service, { user, address }: { readonly user: "add" | "remove"; readonly address: string }): Service {
+  const others = before.externalIPs.filter((other) => other !== address);
+  return { ...before, resourceVersion: String(Number(before.resourceVersion) + 1), externalIPs: user === "add" ? [...others, address] : others };
+}
+
 /** Every Service on the way to where nothing is left to do. */
 function way(from: Service, wanted: readonly string[]): readonly Service[] {
   const seen = [from];
@@ -91,9 +97,7 @@ describe("whatever is wanted in whatever order", () => {
         for (const one of acts) {
           if ("want" in one) wanted = one.want;
           else if ("user" in one) {
-            users = one.user === "remove" ? users.filter((address) => address !== one.address) : [...new Set([...users, one.address])];
-            const kept = now.externalIPs.filter((address) => OURS.includes(address) || users.includes(address));
-            now = { ...now, resourceVersion: `${now.resourceVersion}1`, externalIPs: [...kept, ...users.filter((address) => !kept.includes(address))] };
+            now = edited(now, one);
             users = now.externalIPs.filter((address) => !OURS.includes(address));
           } else {
             for (let i = 0; i < one.steps; i += 1, steps += 1) {
