@@ -1,8 +1,10 @@
 import { Command, Option } from "commander";
 import { settingsInput } from "./cli/config-file.js";
 import { CONTROL_DIRECTORY } from "./cli/control-socket.js";
+import { runCheck } from "./cli/check.js";
 import { runExplain } from "./cli/explain.js";
-import { processIo, writeAll } from "./cli/io.js";
+import { processIo, writeAll, type OutputFormat } from "./cli/io.js";
+import { kernelFacts } from "./cli/kernel-facts.js";
 import { createLog } from "./cli/log.js";
 import { IMAGE, MANIFEST_KINDS, runManifest, type ManifestKind, type ManifestOptions } from "./cli/manifest/manifest.js";
 import { start } from "./cli/start.js";
@@ -25,6 +27,11 @@ function program(): Command {
   addSettings(run).action(async (flags: Flags) => runStart(flags));
   addManifests(command);
   addQuestions(command);
+  addSettings(command.command("check").description("show every setting with its source, what is wrong, and what this node's kernel can do"))
+    .addOption(outputOption())
+    .action(async (flags: Flags & { readonly output: OutputFormat }) => {
+      process.exitCode = await runCheck({ env: process.env, flags: settingFlags(flags), output: flags.output }, kernelFacts, IO);
+    });
   command
     .command("explain [name]")
     .description("what a setting or an annotation means; without a name: all of them")
@@ -60,15 +67,18 @@ function addManifests(command: Command): void {
   }
 }
 
+function outputOption(): Option {
+  return new Option("-o, --output <format>", "text or json").choices(["text", "json"]).default("text");
+}
+
 /** The commands that ask a running daemon, or the API. */
 function addQuestions(command: Command): void {
-  const output = (): Option => new Option("-o, --output <format>", "text or json").choices(["text", "json"]).default("text");
   const socket = (): Option => new Option("--socket <path>", "one socket, instead of all of the directory");
   const directory = (): Option => new Option("--directory <path>", "where the daemons of this node have their sockets").env("vip_control_dir").default(CONTROL_DIRECTORY);
   command
     .command("status")
     .description("what this node holds, and who owns what")
-    .addOption(output())
+    .addOption(outputOption())
     .addOption(socket())
     .addOption(directory())
     .option("--cluster", "ask the API instead of the daemon of this node", false)
@@ -80,7 +90,7 @@ function addQuestions(command: Command): void {
   command
     .command("why <namespace/service>")
     .description("why a Service is served, and where, or why it is not")
-    .addOption(output())
+    .addOption(outputOption())
     .addOption(socket())
     .addOption(directory())
     .action(async (service: string, options: WhyOptions) => {

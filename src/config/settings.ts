@@ -17,7 +17,7 @@ export const SETTINGS = {
   kubernetesAddress: { env: ["kubernetes_addr"], flag: undefined, type: text, fallback: "", doc: "Host or URL of the API server, instead of the kubeconfig's." },
   controlPlaneNamespace: { env: ["cp_namespace"], flag: "namespace", short: "n", type: text, fallback: "kube-system", doc: "Namespace of the Leases." },
   controlPlaneLease: { env: ["vip_leasename"], flag: "leaseName", type: text, fallback: "plndr-cp-lock", doc: "Lease of the control-plane VIP." },
-  bootstrap: { env: ["cp_bootstrap"], flag: undefined, type: bool, fallback: "false", doc: "For the first node of a kubeadm cluster: while the API has never been reached and nobody else answers for the control-plane VIP, hold it without a Lease." },
+  bootstrap: { env: ["cp_bootstrap"], flag: "bootstrap", type: bool, fallback: "false", doc: "For the first node of a kubeadm cluster: while the API has never been reached and nobody else answers for the control-plane VIP, hold it without a Lease." },
   healthAddress: { env: ["control_plane_health_check_address"], flag: "controlPlaneHealthCheckAddress", type: healthAddress, fallback: "", doc: "Where this node's API server tells its health; unset: /livez at 127.0.0.1 and `port`, by HTTPS; `off`: never asked." },
   healthPeriodSeconds: { env: ["control_plane_health_check_period_seconds"], flag: "controlPlaneHealthCheckPeriodSeconds", type: int(1, 3600), fallback: "5", unit: "s", doc: "Time from one health check of the API server to the next." },
   healthTimeoutSeconds: { env: ["control_plane_health_check_timeout_seconds"], flag: "controlPlaneHealthCheckTimeoutSeconds", type: int(1, 3600), fallback: "3", unit: "s", doc: "A health check without an answer for so long has failed." },

@@ -21,6 +21,7 @@ const SERVICES = { arp: "true", services: "true", ...PROBED };
 /** What lies in manifests/, each as `vip manifest` prints it with these flags. */
 const COPIES: readonly Copy[] = [
   { file: "control-plane-pod.yaml", kind: "pod", flags: CONTROL_PLANE },
+  { file: "control-plane-first-node-pod.yaml", kind: "pod", flags: { ...CONTROL_PLANE, bootstrap: "true" } },
   { file: "services-daemonset.yaml", kind: "daemonset", flags: SERVICES, more: { inCluster: true } },
   { file: "rbac.yaml", kind: "rbac", flags: SERVICES },
   { file: "vip.service", kind: "systemd", flags: { ...SERVICES, k8sConfigPath: "/etc/vip/kubeconfig" } },
@@ -81,7 +82,7 @@ describe("what is printed", () => {
       const { volumes, containers } = spec as { readonly volumes: readonly { readonly name: string }[]; readonly containers: readonly { readonly volumeMounts: readonly { readonly name: string }[] }[] };
       expect(containers.flatMap(({ volumeMounts }) => volumeMounts.map(({ name }) => name))).toEqual(volumes.map(({ name }) => name));
     }
-    expect(objects.map(({ kind }) => kind)).toEqual(["Pod", "DaemonSet", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Role", "RoleBinding"]);
+    expect(objects.map(({ kind }) => kind)).toEqual(["Pod", "Pod", "DaemonSet", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Role", "RoleBinding"]);
   });
 
   // A real API server has the last word, where one is given.
