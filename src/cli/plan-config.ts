@@ -3,6 +3,7 @@ import type { Settings } from "../config/settings.js";
 import type { EngineConfig } from "../core/engine.js";
 import type { Marks, OwnershipKey, RomanaKey } from "../core/model.js";
 import type { ElectionConfig } from "../machine/election-state.js";
+import type { ConnectionConfig } from "../kube/config.js";
 import type { LeaseId } from "../ports/kube.js";
 
 /** IFA_PROTO of the addresses that we make. */
@@ -28,6 +29,11 @@ export function electionConfig(settings: Settings, node: string): ElectionConfig
     patienceMs: PATIENCE_MS,
     offerAgainMs: OFFER_AGAIN_MS,
   };
+}
+
+/** How the API is found; not by way of the VIP alone that this process provides. */
+export function connection({ kubeconfig, kubernetesAddress, controlPlane, address, port }: Settings): ConnectionConfig {
+  return { kubeconfigPath: kubeconfig, kubernetesAddr: kubernetesAddress, controlPlane: controlPlane ? { addresses: address, port } : undefined };
 }
 
 export function engineConfig(settings: Settings, node: string): EngineConfig {

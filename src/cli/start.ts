@@ -29,7 +29,7 @@ import { CONTROL_DIRECTORY, serveControl } from "./control-socket.js";
 import { followKernel } from "./follow-kernel.js";
 import { debugBySignal, type SwitchableLog } from "./log.js";
 import { Monitor } from "./monitor.js";
-import { electionConfig, engineConfig, HAND_OVER_MS, leaseIds, MARKS, romanaLease } from "./plan-config.js";
+import { connection, electionConfig, engineConfig, HAND_OVER_MS, leaseIds, MARKS, romanaLease } from "./plan-config.js";
 import { watchApi } from "./watch-api.js";
 import { watchHealth } from "./watch-health.js";
 
@@ -59,7 +59,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   const kernel = monitor.tap(cleanup.use(createKernel({ log, clock })));
   const kube = cleanup.use(
     createKube(
-      { connection: { kubeconfigPath: settings.kubeconfig, kubernetesAddr: settings.kubernetesAddress }, nodeName: node },
+      { connection: connection(settings), nodeName: node },
       { clock, log, random, onRequest: (seen) => monitor.requested(seen) },
     ),
   );

@@ -1,7 +1,7 @@
 import { messageOf } from "../lib/errors.js";
 import type { Log } from "../ports/log.js";
 import { NoKubeconfig } from "./config.js";
-import { KubeError } from "./errors.js";
+import type { KubeError } from "./errors.js";
 
 /**
  * How we stand with the API. `notThere`: no kubeconfig, or nobody answers; it may come. `notAllowed`: it answers, and nothing was allowed yet. `wrong`: somebody has
