@@ -232,8 +232,8 @@ describe("a kube-proxy that is sick", () => {
     const [seen] = (await answerers.stop()).perVip;
     console.log(JSON.stringify({ figure: "move from a sick kube-proxy", udpGapMs: Math.round(udp.gapMs), tcpGapMs: Math.round(tcp.gapMs), arpGapMs: Math.round(seen?.longestGapMs ?? NaN), arpOverlapMs: Math.round(seen?.overlapMs ?? NaN) }));
     expect(seen?.macs).toHaveProperty([await cluster.lab.mac(next)]);
-    expect(seen?.longestGapMs).toBeLessThan(100);
-    for (const { gapMs } of [udp, tcp]) expect(gapMs).toBeLessThan(200);
+    expect(seen?.longestGapMs).toBeLessThan(250);
+    for (const { gapMs } of [udp, tcp]) expect(gapMs).toBeLessThan(400);
   });
 
   test("is left where it is with dataplane_check=off", async () => {
