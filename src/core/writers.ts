@@ -70,7 +70,7 @@ export class Writers {
     if (ingress !== undefined) this.#rivalry.wrote(service.uid, JSON.stringify(ingress));
   }
 
-  /** The entry is refused where admission says so, or the same version is found invalid twice: a test that failed is passed by a newer one. */
+  /** The entry is refused where admission says so, or the same version is found invalid twice: a newer one may have what the operation needs. */
   async #change({ service, operations }: ServiceChange, signal: AbortSignal): Promise<void> {
     try {
       const after = await this.deps.services.patchService(service, operations, signal);
