@@ -4,6 +4,7 @@ import { Ownership } from "../../src/core/ownership.js";
 import { createArpMode } from "../../src/modes/arp.js";
 import { createDnatMode } from "../../src/modes/dnat.js";
 import { createLinkMode } from "../../src/modes/link.js";
+import type { PlanConfig } from "../../src/core/plan.js";
 import type { Service } from "../../src/ports/kube.js";
 import type { FakeClock } from "../fakes/clock.js";
 import { FakeKernel } from "../fakes/kernel.js";
@@ -31,11 +32,12 @@ export class Node implements AsyncDisposable {
     readonly kernel = new FakeKernel(clock),
     /** Every Service has a ready endpoint on every node; otherwise those that the API has. */
     everywhere = true,
+    plan: Partial<PlanConfig> = {},
   ) {
     const { log } = this;
     this.ownership = new Ownership({ ...TIMINGS, identity: name }, { leases: kube.leases, leaseOf: (key) => ({ namespace: "kube-system", name: key.replaceAll("/", ".") }), clock, log, changed: () => this.engine.wake() });
     this.engine = new Engine(
-      { node: name, marks: MARKS, plan: PLAN },
+      { node: name, marks: MARKS, plan: { ...PLAN, ...plan } },
       {
         clock,
         log,

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Engine } from "../../src/core/engine.js";
 import type { MacAddress } from "../../src/lib/mac.js";
 import type { IpAddress } from "../../src/lib/ip.js";
-import type { FrameSocket, Link } from "../../src/ports/kernel.js";
+import type { AddressPut, FrameSocket, Link } from "../../src/ports/kernel.js";
 import type { Events } from "../../src/ports/kube.js";
 import { ARP_REPLY, decodeArp, encodeArp } from "../../src/wire/arp.js";
 import { FakeClock } from "../fakes/clock.js";
@@ -36,6 +36,38 @@ class StrangersKernel extends FakeKernel {
     return { send, [Symbol.asyncDispose]: async () => socket[Symbol.asyncDispose]() };
   }
 }
+
+/** Knows every address that was ever put. */
+class PutsKernel extends FakeKernel {
+  readonly seen: string[] = [];
+
+  override async putAddress(put: AddressPut, signal: AbortSignal): Promise<number> {
+    this.seen.push(`${put.address}/${put.prefix} scope ${put.scope}`);
+    return await super.putAddress(put, signal);
+  }
+}
+
+test("a VIP that goes with the node's own address of its subnet is put again as a host address, never as the first of the subnet", async () => {
+  const clock = new FakeClock();
+  const kube = new FakeKube();
+  kube.put(web);
+  const kernel = new PutsKernel(clock);
+  await using node = new Node("n1", clock, kube, kernel, true, { prefixes: { 4: 24, 6: 128 } });
+  const own = { linkIndex: ETH0, address: "192.0.2.1" as IpAddress, prefix: 24, scope: "global", mark: 0, validSeconds: Infinity, preferredSeconds: Infinity } as const;
+  const vip = { ...own, address: "192.0.2.10" as IpAddress, mark: 118, validSeconds: 3, preferredSeconds: 0 };
+  node.engine.kernelEvent({ type: "address", address: own, gone: false });
+  await clock.advance(500);
+  expect(kernel.shown()).toEqual(["192.0.2.10/24 dev eth0 scope global"]);
+  kernel.seen.length = 0;
+  // As Linux does it: the secondary addresses go first.
+  await kernel.removeAddress(vip, new AbortController().signal);
+  node.engine.kernelEvent({ type: "address", address: vip, gone: true });
+  await clock.advance(1);
+  node.engine.kernelEvent({ type: "address", address: own, gone: true });
+  await clock.advance(500);
+  expect(kernel.shown()).toEqual(HELD);
+  expect(kernel.seen).not.toContain("192.0.2.10/24 scope global");
+});
 
 /** An API that refuses to write Events with `refusal`. */
 class EventlessKube extends FakeKube {
