@@ -30,7 +30,7 @@ export const SETTINGS = {
   retrySeconds: { env: ["vip_retryperiod"], flag: "leaseRetry", type: int(1, 3600), fallback: "1", unit: "s", kubeVip: "2", doc: "Time between two renews." },
   arpRateMs: { env: ["vip_arpRate"], flag: undefined, type: int(500, 3_600_000), fallback: "3000", unit: "ms", doc: "Time between two announcements of one VIP, after the burst of a take-over." },
   arpPacketsPerSecond: { env: ["vip_arp_pps"], flag: undefined, type: int(1, 1_000_000), fallback: "500", unit: "1/s", doc: "Announcements per second of this node, at the most." },
-  prefixes: { env: ["vip_subnet", "vip_cidr"], flag: "vipSubnet", type: prefixes, fallback: "32,128", doc: "Prefix lengths of VIPs for IPv4 and IPv6; `auto`: of the link's subnet that holds the address." },
+  prefixes: { env: ["vip_subnet", "vip_cidr"], flag: "vipSubnet", type: prefixes, fallback: "32,128", doc: "Prefix lengths of VIPs for IPv4 and IPv6; `auto`: of the link's subnet that holds the address. Of IPv4 only a subnet in which the link has an address with that prefix length, else 32." },
   addresses: { env: ["svc_addresses"], flag: "svcAddresses", type: text, fallback: "", doc: "CIDRs and ranges (192.0.2.10-192.0.2.20), comma separated: addresses for Services that ask for none, where the ConfigMap of addresses has none for their namespace." },
   poolNamespace: { env: ["KUBEVIP_NAMESPACE"], flag: undefined, type: text, fallback: "kube-system", doc: "Namespace of the ConfigMap of addresses." },
   poolConfigMap: { env: ["KUBEVIP_CONFIG_MAP"], flag: undefined, type: text, fallback: "kubevip", doc: "Name of the ConfigMap of addresses, as kube-vip-cloud-provider reads it (`cidr-global`, `range-<namespace>` ...)." },
