@@ -35,6 +35,9 @@ type WithoutWall<E> = E extends unknown ? Omit<E, "wallMs"> : never;
 
 type Machine = Drive<ElectionState<Lease>, ElectionEvent<Lease>, ElectionAction<Lease>>;
 
+/** Who hands over may be late by so much, ms. */
+const HAND_OVER_SLACK_MS = 250;
+
 interface Seat {
   readonly id: LeaseId;
   readonly machine: Machine;
@@ -43,6 +46,9 @@ interface Seat {
   shown: OwnershipState;
   renewedAt: number | undefined;
   leaving: boolean;
+  /** When another node was seen to give it up. */
+  freedAt: number;
+  heir: boolean;
   /** It goes when nobody wants it any more and nothing of it is left to be given up. */
   readonly passing: boolean;
   wanted: boolean;
@@ -94,7 +100,7 @@ export class Ownership implements Fence, AsyncDisposable {
       if (!abort.signal.aborted) this.#fail(error);
     });
     const shown: OwnershipState = { held: false, view: "unknown", holder: "", created: false };
-    this.#seats.set(key, { id, machine, abort, watch, shown, renewedAt: undefined, leaving: false, passing, wanted: true });
+    this.#seats.set(key, { id, machine, abort, watch, shown, renewedAt: undefined, leaving: false, freedAt: -Infinity, heir: false, passing, wanted: true });
   }
 
   /**
@@ -125,7 +131,7 @@ export class Ownership implements Fence, AsyncDisposable {
   }
 
   states(): ReadonlyMap<OwnershipKey, OwnershipState> {
-    return new Map([...this.#seats].map(([key, seat]) => [key, seat.shown]));
+    return new Map([...this.#seats].map(([key, { shown, heir }]) => [key, heir ? { ...shown, heir } : shown]));
   }
 
   heldUntil(key: OwnershipKey): number {
@@ -204,6 +210,8 @@ export class Ownership implements Fence, AsyncDisposable {
       created: state.created,
     };
     const before = seat.shown;
+    if (before.holder !== this.config.identity && before.holder !== "" && shown.holder === "") seat.freedAt = now;
+    if (shown.held && !before.held) this.#inherit(seat, now);
     seat.shown = shown;
     const renewed = state.renewedAt !== seat.renewedAt;
     const leaving = state.leavingSince !== undefined && !seat.leaving;
@@ -216,6 +224,18 @@ export class Ownership implements Fence, AsyncDisposable {
     for (const resolve of this.#movedOnce.splice(0)) resolve();
     if ((renewed || leaving) && shown.held) for (const listener of this.#movedListeners) listener(key);
     this.#close(key, seat);
+  }
+
+  /** Who gives a Lease up keeps what stands behind it until it sees the heir, for a bounded time. */
+  #inherit(seat: Seat, now: number): void {
+    const leftMs = seat.freedAt + this.config.handOverMs + HAND_OVER_SLACK_MS - now;
+    if (leftMs <= 0) return;
+    seat.heir = true;
+    const over = this.deps.clock.after(leftMs, () => {
+      seat.heir = false;
+      this.deps.changed();
+    });
+    seat.abort.signal.addEventListener("abort", () => over.cancel(), { once: true });
   }
 
   #act(key: OwnershipKey, action: ElectionAction<Lease>): void {

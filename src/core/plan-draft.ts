@@ -110,6 +110,8 @@ export class Draft {
     if (link.type === "pending") return this.#pendingLink(link.vlan, facts.key);
     if (link.vlan !== undefined) this.#wantLink(link.vlan, facts.key);
     const fresh = facts.recorded?.includes(address) !== true;
+    // Who handed it over before it could say so in the Service would be taken for a stranger.
+    if (fresh && placed.romana && this.world.ownership.get(ownership)?.heir === true) return "pending";
     const key = this.#want({ address, iface: link.name, ownership, owner: facts.key, ports: service.ports, fresh });
     const traffic = placed.romana ? this.#lead(placed, key, address) : undefined;
     return this.#observed({ placed, key, address, iface: link.name, traffic });

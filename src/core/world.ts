@@ -20,6 +20,8 @@ export interface OwnershipState {
   readonly holder: string;
   /** This process made the Lease and has held it since: nobody else can have held it. */
   readonly created: boolean;
+  /** Another node handed it over a moment ago, and may still have what stands behind it. */
+  readonly heir?: boolean;
 }
 
 export interface Subnet {
