@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { settingsInput } from "./cli/config-file.js";
 import { CONTROL_DIRECTORY } from "./cli/control-socket.js";
@@ -7,6 +8,7 @@ import { processIo, writeAll, type OutputFormat } from "./cli/io.js";
 import { kernelFacts } from "./cli/kernel-facts.js";
 import { createLog } from "./cli/log.js";
 import { IMAGE, MANIFEST_KINDS, runManifest, type ManifestKind, type ManifestOptions } from "./cli/manifest/manifest.js";
+import { runMigrate, type MigrateOptions } from "./cli/migrate/migrate.js";
 import { start } from "./cli/start.js";
 import { runStatus, type StatusOptions } from "./cli/status.js";
 import { runWhy, type WhyOptions } from "./cli/why.js";
@@ -27,6 +29,13 @@ function program(): Command {
   addSettings(run).action(async (flags: Flags) => runStart(flags));
   addManifests(command);
   addQuestions(command);
+  command
+    .command("migrate")
+    .description("turn manifests of kube-vip, from standard input, into ours; what changes is said in comments and on stderr")
+    .option("--image <name>", `image of the container; default ${IMAGE}:${version}`)
+    .action((options: Pick<MigrateOptions, "image">) => {
+      process.exitCode = runMigrate(readFileSync(0, "utf8"), { ...options, version }, IO);
+    });
   addSettings(command.command("check").description("show every setting with its source, what is wrong, and what this node's kernel can do"))
     .addOption(outputOption())
     .action(async (flags: Flags & { readonly output: OutputFormat }) => {

@@ -53,7 +53,7 @@ export function manifestOf(kind: ManifestKind, loaded: Loaded, options: Manifest
   if (kind === "systemd") return systemdUnit(settings, variables);
   if (kind === "daemonset" && settings.nodeName !== undefined) throw new ConfigError([`${loaded.sources.nodeName.name}="${settings.nodeName}": expected none, every node of a DaemonSet needs a name of its own`]);
   const place: Place = { kind, image: imageOf(options), inCluster, taint: options.taint ?? false, version: options.version };
-  const parts = { settings, variables, references: new Map<string, never>() };
+  const parts = { settings, variables };
   return yamlOf([kind === "pod" ? podOf(parts, place) : daemonSetOf(parts, place)]);
 }
 

@@ -16,13 +16,13 @@ export interface Place {
   readonly version: string;
 }
 
-/** Entries of `env` that are no plain values, by name. */
-export type References = ReadonlyMap<string, Json>;
-
 export interface PodParts {
   readonly settings: Settings;
   readonly variables: readonly Variable[];
-  readonly references: References;
+  /** Further entries of `env`, as they are: values from elsewhere. */
+  readonly extra?: readonly (Json & { readonly name: string })[];
+  /** Fields of the pod's spec that come before ours: where it runs. */
+  readonly spec?: Json;
 }
 
 const RUN = "/run/vip";
@@ -72,18 +72,19 @@ function podSpec(parts: PodParts, place: Place): Json {
     terminationGracePeriodSeconds: GRACE_SECONDS,
     securityContext: { seccompProfile: { type: "RuntimeDefault" } },
     ...(place.taint ? controlPlaneOnly() : {}),
+    ...parts.spec,
     containers: [container(parts, place, folders)],
     volumes: folders.map(({ name, path, made }) => ({ name, hostPath: { path, type: made ? "DirectoryOrCreate" : "Directory" } })),
   };
 }
 
-function container({ settings, variables, references }: PodParts, { image }: Place, folders: readonly Folder[]): Json {
+function container({ settings, variables, extra = [] }: PodParts, { image }: Place, folders: readonly Folder[]): Json {
   return {
     name: APP,
     image,
     imagePullPolicy: "IfNotPresent",
     args: ["start"],
-    env: environment(variables, references),
+    env: environment(variables, extra),
     ...probes(settings),
     resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { memory: "512Mi" } },
     securityContext: {
@@ -98,12 +99,11 @@ function container({ settings, variables, references }: PodParts, { image }: Pla
 }
 
 /** A name of its own for every node, unless one is given. */
-function environment(variables: readonly Variable[], references: References): readonly Json[] {
+function environment(variables: readonly Variable[], extra: Required<PodParts>["extra"]): readonly Json[] {
   // Kubernetes puts the values of other variables where it finds `$(NAME)`; `$$` stands for the sign itself.
   const plain: readonly Json[] = variables.map(({ name, value }) => ({ name, value: value.replaceAll("$", "$$$$") }));
-  const referred: readonly Json[] = [...references].map(([name, valueFrom]) => ({ name, valueFrom }));
-  const named = variables.some(({ name }) => name === "vip_nodename") || references.has("vip_nodename");
-  return [...plain, ...referred, ...(named ? [] : [{ name: "vip_nodename", valueFrom: NODE_NAME }])];
+  const named = [...variables, ...extra].some(({ name }) => name === "vip_nodename");
+  return [...plain, ...extra, ...(named ? [] : [{ name: "vip_nodename", valueFrom: NODE_NAME }])];
 }
 
 /** NET_BIND_SERVICE where something is to listen on a port below 1024. */
