@@ -1,44 +1,30 @@
-import type { Clock, Timer } from "../ports/clock.js";
+import type { Clock } from "../ports/clock.js";
 
 export interface HeartbeatDeps {
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, "now">;
   /** Asks for a pass of the planning loop, which then calls `beat`. */
   wake(): void;
 }
 
-/** Sends a beat through the planning loop again and again; how old the last one is tells whether the loop still goes round. */
-export class Heartbeat implements Disposable {
-  #beatAt: number;
-  #timer: Timer | undefined;
+/**
+ * Whether the planning loop still goes round: whoever wants to know asks for a pass, and is told how long the oldest such wish has waited. Without a timer of
+ * its own: a pass over 1,000 Services each second, for nobody, would be half a percent of a core.
+ */
+export class Heartbeat {
+  #askedAt: number | undefined;
 
-  /** Starts at once. */
-  constructor(
-    private readonly config: { readonly everyMs: number },
-    private readonly deps: HeartbeatDeps,
-  ) {
-    this.#beatAt = deps.clock.now();
-    this.#arm();
+  constructor(private readonly deps: HeartbeatDeps) {}
+
+  /** Asks for a beat. Returns how long one has been waited for, ms; 0 where every one came. */
+  ask(): number {
+    const now = this.deps.clock.now();
+    this.#askedAt ??= now;
+    this.deps.wake();
+    return now - this.#askedAt;
   }
 
   /** A pass was made. */
   beat(): void {
-    this.#beatAt = this.deps.clock.now();
-  }
-
-  /** Since the last pass, ms. */
-  get ageMs(): number {
-    return this.deps.clock.now() - this.#beatAt;
-  }
-
-  [Symbol.dispose](): void {
-    this.#timer?.cancel();
-  }
-
-  #arm(): void {
-    this.#timer = this.deps.clock.after(this.config.everyMs, () => {
-      // A pass for another reason is a beat as well.
-      if (this.ageMs >= this.config.everyMs / 2) this.deps.wake();
-      this.#arm();
-    });
+    this.#askedAt = undefined;
   }
 }

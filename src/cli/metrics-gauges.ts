@@ -15,8 +15,8 @@ export interface GaugeSources {
   leaseOf(key: OwnershipKey): string | undefined;
   /** Since the start of the renew that is in force, ms; undefined where nothing is held. */
   leaseAgeMs(key: OwnershipKey): number | undefined;
-  /** Since the last pass of the planning loop, ms. */
-  beatAgeMs(): number;
+  /** How long a pass of the planning loop has been waited for, ms. */
+  passWaitMs(): number;
   /** Of the request that has waited longest for the kernel, ms; 0 without one. */
   netlinkWaitMs(): number;
   /** Since the API was last heard, ms; undefined where it never was. */
@@ -70,7 +70,7 @@ const ROWS: readonly GaugeRow[] = [
   { name: "vip_dataplane_ports", help: "Health ports of the data plane that are asked, by state.", labels: ["state"], samples: dataplane },
   { name: "vip_api_silent_seconds", help: "Since the API was last heard.", labels: [], samples: (sources) => one(inSeconds(sources.apiSilentMs())) },
   { name: "vip_netlink_wait_seconds", help: "How long the request that has waited longest for the kernel has waited.", labels: [], samples: (sources) => one(inSeconds(sources.netlinkWaitMs())) },
-  { name: "vip_loop_beat_age_seconds", help: "Since the last pass of the planning loop.", labels: [], samples: (sources) => one(inSeconds(sources.beatAgeMs())) },
+  { name: "vip_loop_wait_seconds", help: "How long a pass of the planning loop that was asked for has not come.", labels: [], samples: (sources) => one(inSeconds(sources.passWaitMs())) },
   { name: "vip_healthcheck", help: "1 for each check of /livez and /readyz that is well.", labels: ["endpoint", "name"], samples: checks },
   // kube-vip's names, where they say exactly the same.
   { name: "kube_vip_build_info", help: "As in kube-vip.", labels: ["version", "node"], samples: ({ version, node }) => [[{ version, node }, 1]] },

@@ -19,8 +19,6 @@ import { leaseIds } from "./plan-config.js";
 import { healthAnswer, livez, readyz, type HealthView } from "./readiness.js";
 import { serveHttp, splitListen, type HttpHandler, type HttpListener } from "./serve-http.js";
 
-/** A beat through the planning loop, ms. */
-const BEAT_MS = 1000;
 /** Whoever asks again within this gets the same text: figures must not keep the loop from what it is for, ms. */
 const METRICS_MS = 250;
 
@@ -101,11 +99,7 @@ export class Monitor {
     const cleanup = new Cleanup();
     const { clock, log } = this.deps;
     const listeners: HttpListener[] = [];
-    if (prometheusServer !== undefined || healthCheckPort > 0) {
-      const heartbeat = new Heartbeat({ everyMs: BEAT_MS }, { clock, wake: () => monitored.engine.wake() });
-      this.#heartbeat = heartbeat;
-      cleanup.defer(() => heartbeat[Symbol.dispose]());
-    }
+    this.#heartbeat = new Heartbeat({ clock, wake: () => monitored.engine.wake() });
     const health = this.#healthHandlers(monitored);
     if (prometheusServer !== undefined) {
       const delays = registerProcess(this.#metrics.registry, clock);
@@ -146,7 +140,7 @@ export class Monitor {
   #view({ engine, fence }: Monitored): HealthView {
     return {
       now: this.deps.clock.now(),
-      beatAgeMs: this.#heartbeat?.ageMs ?? 0,
+      passWaitMs: this.#heartbeat?.ask() ?? 0,
       newest: engine.newest,
       kernel: this.#kernel,
       fence,
@@ -169,7 +163,7 @@ export class Monitor {
         const until = fence.heldUntil(key);
         return until === 0 ? undefined : this.deps.clock.now() - (until - settings.renewDeadlineSeconds * 1000);
       },
-      beatAgeMs: () => this.#heartbeat?.ageMs ?? 0,
+      passWaitMs: () => this.#heartbeat?.ask() ?? 0,
       netlinkWaitMs: () => this.#kernel.oldest()?.ms ?? 0,
       apiSilentMs: () => this.#api.silentMs,
       checks: () => ({ livez: livez(this.#view(monitored)), readyz: readyz(this.#view(monitored)) }),

@@ -6,7 +6,7 @@ import type { ApiReach } from "./api-reach.js";
 import { seconds } from "./api-reach.js";
 import type { KernelTap } from "./kernel-tap.js";
 
-/** A pass of the planning loop that took longer to come than this has not come, ms. */
+/** A pass of the planning loop that was asked for and has not come within this does not come, ms. */
 export const LATE_MS = 5000;
 /** So long may the kernel take for one request: somebody may hold the rtnl lock for seconds, ms. */
 export const STUCK_MS = 10_000;
@@ -16,8 +16,8 @@ const GRACE_MS = 2000;
 /** What the checks look at. */
 export interface HealthView {
   readonly now: number;
-  /** Since the last pass of the planning loop, ms. */
-  readonly beatAgeMs: number;
+  /** How long a pass of the planning loop has been waited for, ms. */
+  readonly passWaitMs: number;
   readonly newest: { readonly world: World; readonly plan: Plan } | undefined;
   readonly kernel: Pick<KernelTap, "oldest" | "endsAt">;
   readonly fence: Pick<Fence, "kernelDeadline">;
@@ -39,7 +39,7 @@ export interface Check {
 export function livez(view: HealthView): readonly Check[] {
   return [
     { name: "ping", problem: undefined },
-    { name: "loop", problem: view.beatAgeMs > LATE_MS ? `the planning loop has not gone round for ${seconds(view.beatAgeMs)}, expected every second` : undefined },
+    { name: "loop", problem: view.passWaitMs > LATE_MS ? `the planning loop was asked for a pass ${seconds(view.passWaitMs)} ago and has not made it` : undefined },
     { name: "netlink", problem: netlinkProblem(view) },
     { name: "fence", problem: fenceProblem(view) },
   ];

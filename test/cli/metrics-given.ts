@@ -34,7 +34,7 @@ export function givenPass(parts: { readonly world?: Partial<World>; readonly vip
 export function givenVip(address: string, service = "web", ownership: OwnershipKey = "services"): Vip {
   const ip = address as IpAddress;
   const owners = [`default/${service}` as ServiceKey];
-  return { key: vipKey("eth0", ip), owners, iface: "eth0", address: ip, prefix: 32, ports: [], ownership, fresh: false } as unknown as Vip;
+  return { key: vipKey("eth0", ip), owners, iface: "eth0", address: ip, prefix: 32, ports: [], ownership, fresh: false };
 }
 
 /** What is known of an ownership that this node holds, or that n2 does. */
@@ -50,7 +50,7 @@ export function givenSources(pass: GivenPass | undefined, parts: Partial<GaugeSo
     newest: () => pass,
     leaseOf: (key) => (key === "services" ? "plndr-svcs-lock" : key === "control-plane" ? "plndr-cp-lock" : undefined),
     leaseAgeMs: () => 250,
-    beatAgeMs: () => 100,
+    passWaitMs: () => 0,
     netlinkWaitMs: () => 0,
     apiSilentMs: () => 500,
     checks: () => ({ livez: [{ name: "ping", problem: undefined }], readyz: [{ name: "api", problem: "silent" }] }),

@@ -144,7 +144,7 @@ describe("health and metrics", () => {
     expect(levels()).not.toContain("debug");
     vip.kill("SIGUSR1");
     await vip.waitFor(/"to":"debug".*log level changed by SIGUSR1/);
-    await cluster.api.client.createService({ metadata: { name: "plain" }, spec: { type: "ClusterIP", ports: [{ port: 80, protocol: "TCP" }] } } as never);
+    await cluster.api.client.createService({ metadata: { name: "plain" }, spec: { type: "ClusterIP", ports: [{ port: 80, protocol: "TCP" }] } });
     await cluster.lab.waitFor(() => levels().includes("debug"), 3000, "a debug line");
     vip.kill("SIGUSR1");
     await vip.waitFor(/"to":"info".*log level changed by SIGUSR1/);
