@@ -1,33 +1,60 @@
 import { messageOf } from "../lib/errors.js";
 import { familyOf, hostPrefix, type IpAddress } from "../lib/ip.js";
 import type { Stance } from "../machine/election-state.js";
-import type { Service } from "../ports/kube.js";
+import type { EventDraft, Service } from "../ports/kube.js";
 import { fitness, KUBE_PROXY_HEALTH_PORT, readinessPort, type Fitness } from "./eligible.js";
 import type { Placed, PlacedAddress } from "./layout.js";
 import { recordedExternalIPs } from "./external-ips.js";
 import { AddressInUse } from "./mode.js";
 import { romanaKey, serviceKey, vipKey, type Dnat, type LinkKey, type LinkWant, type OwnershipKey, type Port, type ServiceKey, type Vip, type VipKey } from "./model.js";
-import type { Plan, PlanConfig } from "./plan-model.js";
+import type { PlanConfig } from "./plan-model.js";
 import { configured, mainLink, poolLink, serviceLink, subnetOf, type LinkChoice, type VlanAsked } from "./plan-links.js";
 import { reservedFor } from "./plan-reserved.js";
 import { dnatOf, romanaStance, trafficOf, type RomanaTraffic } from "./plan-romana.js";
 import { GRANTED, TELLING, type SkipReason } from "./plan-service.js";
-import { Writes } from "./plan-writes.js";
-import { announceStatus, clearStatus } from "./status.js";
+import { Writes, type ServiceChange } from "./plan-writes.js";
+import { announceStatus, clearStatus, type StatusPatch } from "./status.js";
 import type { World } from "./world.js";
 
-/** One plan in the making: the control plane first, then every Service, oldest first. */
-export class Draft {
-  readonly #arp = new Map<VipKey, Vip>();
+/** What follows for one Service, or for the control plane. */
+export interface Outcome {
+  readonly vips: readonly Vip[];
+  readonly links: readonly LinkWant[];
+  readonly dnat: readonly Dnat[];
+  readonly skipped: SkipReason | undefined;
+  readonly status: StatusPatch | undefined;
+  readonly change: ServiceChange | undefined;
+  readonly events: readonly (readonly [string, EventDraft])[];
+  readonly names: readonly string[];
+  readonly checks: readonly number[];
+  /** How this node stands towards the Romana VIP that it is. */
+  readonly stance: Stance | undefined;
+  readonly problems: readonly string[];
+}
+
+export function controlPlaneOutcome(world: World, config: PlanConfig): Outcome {
+  const draft = new Draft(world, config);
+  draft.controlPlane();
+  return draft.outcome();
+}
+
+export function serviceOutcome(placed: Placed, world: World, config: PlanConfig): Outcome {
+  const draft = new Draft(world, config);
+  draft.service(placed);
+  return draft.outcome(placed.service);
+}
+
+/** One outcome in the making. */
+class Draft {
+  readonly #vips: Vip[] = [];
   readonly #links = new Map<LinkKey, LinkWant>();
-  readonly #dnat: Map<VipKey, Dnat> = new Map();
-  readonly #skipped = new Map<ServiceKey, SkipReason>();
+  readonly #dnat: Dnat[] = [];
+  #skipped: SkipReason | undefined;
   readonly #problems: string[] = [];
-  readonly #names = new Set<string>();
-  readonly #checks = new Set<number>();
+  readonly #names: string[] = [];
+  readonly #checks: number[] = [];
   readonly #writes = new Writes();
-  /** How this node stands towards each Romana VIP. */
-  readonly romana = new Map<OwnershipKey, Stance>();
+  #stance: Stance | undefined;
 
   constructor(
     private readonly world: World,
@@ -52,7 +79,7 @@ export class Draft {
     const { service, facts } = placed;
     if (facts.asked.type === "skip") {
       this.#skip(service, facts.asked.reason);
-      if (this.#held("services")) this.#writes.clear(service);
+      if (this.#owns("services")) this.#writes.clear(service);
       return;
     }
     this.#prepare(placed);
@@ -74,17 +101,29 @@ export class Draft {
     this.#say(placed, up);
   }
 
-  finish(): Omit<Plan, "campaigns" | "grants" | "settled"> {
+  outcome(service?: Service): Outcome {
+    const key = service === undefined ? undefined : serviceKey(service);
     const { statuses, changes, events } = this.#writes;
-    const wants = { arp: this.#arp, link: this.#links, dnat: this.#dnat };
-    return { wants, statuses, changes, events, skipped: this.#skipped, problems: this.#problems, names: this.#names, checks: this.#checks };
+    return {
+      vips: this.#vips,
+      links: [...this.#links.values()],
+      dnat: this.#dnat,
+      skipped: this.#skipped,
+      status: key === undefined ? undefined : statuses.get(key),
+      change: key === undefined ? undefined : changes.get(key),
+      events: [...events],
+      names: this.#names,
+      checks: this.#checks,
+      stance: this.#stance,
+      problems: this.#problems,
+    };
   }
 
   /** What has to be known or said before it can be decided who serves it. */
   #prepare(placed: Placed): void {
     const { service, addresses, romana } = placed;
-    if (this.#held("services")) {
-      for (const name of placed.names) this.#names.add(name);
+    if (this.#owns("services")) {
+      this.#names.push(...placed.names);
       const granted = placed.facts.asked.type === "any" && romana ? addresses.map(({ address }) => address).join(",") : undefined;
       if (granted !== undefined && granted !== "") this.#writes.annotate(service, { [GRANTED]: granted });
       if (!romana) this.#writes.clearRomana(service);
@@ -92,8 +131,8 @@ export class Draft {
     }
     if (!this.config.dataplaneCheck) return;
     const port = readinessPort(placed);
-    this.#checks.add(KUBE_PROXY_HEALTH_PORT);
-    if (port !== undefined && this.world.endpoints?.get(placed.facts.key)?.local === "ready") this.#checks.add(port);
+    this.#checks.push(KUBE_PROXY_HEALTH_PORT);
+    if (port !== undefined && this.world.endpoints?.get(placed.facts.key)?.local === "ready") this.#checks.push(port);
   }
 
   /** Wants one address of a Service; says whether it is up, on its way, or why it is not served here. */
@@ -105,7 +144,7 @@ export class Draft {
     if (reserved !== undefined) return reserved;
     if (!this.#held(ownership)) return placed.romana && fit.type === "unfit" ? fit.reason : this.#notOwner(ownership);
     if (mixedWith !== undefined) this.#tellMixed(service, address, mixedWith);
-    if (fit.type === "unfit") return proposing(fit.reason, placed, ownership);
+    if (fit.type === "unfit" && !handsOver(placed, fit)) return proposing(fit.reason, placed, ownership);
     if (link.type === "none") return { code: link.code, message: link.message };
     if (link.type === "pending") return this.#pendingLink(link.vlan, facts.key);
     if (link.vlan !== undefined) this.#wantLink(link.vlan, facts.key);
@@ -134,19 +173,18 @@ export class Draft {
   }
 
   #campaign(placed: Placed, { fit, usable }: { readonly fit: Fitness; readonly usable: boolean }): void {
-    const key = romanaKey(placed.facts.key);
     const proxied = trafficOf(placed, this.world, this.config).type !== "nft";
     const sick = proxied && this.world.dataplane.get(KUBE_PROXY_HEALTH_PORT) === "notReady";
     const stance = romanaStance({ fit, usable, sick });
     // With several addresses, the one that cannot be served decides.
-    if (this.romana.get(key) !== "drop") this.romana.set(key, stance);
+    if (this.#stance !== "drop") this.#stance = stance;
   }
 
   /** Leads the traffic of a Romana VIP that is held here to its pods. */
   #lead(placed: Placed, key: VipKey, address: IpAddress): RomanaTraffic {
     const traffic = trafficOf(placed, this.world, this.config);
     if (traffic.type !== "nft") return traffic;
-    this.#dnat.set(key, dnatOf(placed, { key, address, endpoints: this.world.endpoints?.get(placed.facts.key) }));
+    this.#dnat.push(dnatOf(placed, { key, address, endpoints: this.world.endpoints?.get(placed.facts.key) }));
     const observed = this.world.observedDnat.get(key);
     if (observed?.state === "failed") this.#tell(placed.service, "Warning", "DatapathFailed", `no traffic to ${address} reaches the pods: ${messageOf(observed.error)}`);
     return traffic;
@@ -178,24 +216,21 @@ export class Draft {
   }
 
   #wantLink(vlan: VlanAsked, owner: ServiceKey): void {
-    const owners = this.#links.get(vlan.key)?.owners ?? [];
-    this.#links.set(vlan.key, { ...vlan, owners: owners.includes(owner) ? owners : [...owners, owner] });
+    this.#links.set(vlan.key, { ...vlan, owners: [owner] });
   }
 
   #want(asked: AskedVip): VipKey {
     const { address, iface, ownership, owner, ports, fresh } = asked;
     const key = vipKey(iface, address);
-    const before = this.#arp.get(key);
-    const merged = [...(before?.ports ?? []), ...ports.map(({ protocol, port }) => ({ protocol, port }))];
-    this.#arp.set(key, {
+    this.#vips.push({
       key,
-      owners: [...(before?.owners ?? []), ...(owner === undefined ? [] : [owner])],
+      owners: owner === undefined ? [] : [owner],
       iface,
       address,
       ...subnetOf(this.world, { iface, address, asked: this.config.prefixes[familyOf(address)] }),
-      ports: merged,
+      ports: ports.map(({ protocol, port }) => ({ protocol, port })),
       ownership,
-      fresh: fresh && before?.fresh !== false,
+      fresh,
     });
     return key;
   }
@@ -223,9 +258,9 @@ export class Draft {
   /** One node writes a status: the owner; of a Service that is partly on the control plane's address, the owner of the rest. */
   #writesStatus({ addresses, facts, romana }: Placed): boolean {
     // What nobody may have, nobody holds: then what was said before is taken back.
-    if (romana) return this.#held(addresses.every(({ refused }) => refused !== undefined) ? "services" : romanaKey(facts.key));
+    if (romana) return this.#owns(addresses.every(({ refused }) => refused !== undefined) ? "services" : romanaKey(facts.key));
     const onlyControlPlane = addresses.length > 0 && addresses.every(({ ownership }) => ownership === "control-plane");
-    return this.#held(onlyControlPlane ? "control-plane" : "services");
+    return this.#owns(onlyControlPlane ? "control-plane" : "services");
   }
 
   #tellMixed(service: Service, address: IpAddress, other: ServiceKey): void {
@@ -244,7 +279,7 @@ export class Draft {
   }
 
   #skip(service: Service, reason: SkipReason, telling = TELLING.has(reason.code)): void {
-    this.#skipped.set(serviceKey(service), reason);
+    this.#skipped = reason;
     // What stands in the way of a Romana VIP, its holder may be the only one to know.
     if (!telling || !(this.#held("services") || this.#held(romanaKey(serviceKey(service))))) return;
     const name = `${reason.code.charAt(0).toUpperCase()}${reason.code.slice(1)}`;
@@ -253,6 +288,11 @@ export class Draft {
 
   #tell(service: Service, type: "Normal" | "Warning", reason: string, message: string): void {
     this.#writes.event(service, type, { reason, message });
+  }
+
+  /** Holds it and is not giving it up: while it is handed over the heir speaks for it, and two that write one status would go on for ever. */
+  #owns(key: OwnershipKey): boolean {
+    return this.#held(key) && this.world.ownership.get(key)?.view === "mine";
   }
 
   #held(key: OwnershipKey): boolean {
@@ -279,6 +319,11 @@ interface AskedVip {
   readonly owner: ServiceKey | undefined;
   readonly ports: readonly Port[];
   readonly fresh: boolean;
+}
+
+/** The pods are elsewhere, and so will the VIP be: until its next owner has it, it is better here than nowhere. */
+function handsOver({ romana }: Placed, { reason }: { readonly reason: SkipReason }): boolean {
+  return romana && reason.code !== "noEndpoints";
 }
 
 /** Where one node holds all Services, only a Service of its own could follow its endpoints. */

@@ -2,12 +2,14 @@ import { parseIp, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
 import { layOut, type Layout, type LayoutConfig, type LayoutWorld } from "./layout.js";
 import { serviceKey, type ServiceKey } from "./model.js";
+import { Outcomes } from "./plan-outcomes.js";
 import { askedOf, type ServiceFacts, type ServicePlanConfig } from "./plan-service.js";
 import { recordedAddresses } from "./status.js";
 import type { World } from "./world.js";
 
 /** Remembers between passes what has not changed: a Service changes only by being replaced. For one configuration. */
 export class PlanMemo {
+  readonly #outcomes = new Outcomes();
   #facts = new WeakMap<Service, ServiceFacts>();
   #sortedOf: ReadonlyMap<ServiceKey, Service> | undefined;
   #sorted: readonly (readonly [Service, ServiceFacts])[] = [];
@@ -15,6 +17,11 @@ export class PlanMemo {
   #reserved: ReadonlySet<IpAddress> = new Set();
   #layoutOf: readonly unknown[] = [];
   #layout: Layout = { placed: [], grants: new Map() };
+
+  /** What follows for each Service, as far as nothing that it depends on has changed. */
+  outcomes(world: World): Outcomes {
+    return this.#outcomes.at(world);
+  }
 
   /** Addresses that are never given out; made anew only when something that they come from has changed. */
   reserved(world: World, make: (world: World) => ReadonlySet<IpAddress>): ReadonlySet<IpAddress> {

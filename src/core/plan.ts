@@ -2,7 +2,8 @@ import type { IpAddress } from "../lib/ip.js";
 import type { Stance } from "../machine/election-state.js";
 import { KUBE_PROXY_HEALTH_PORT } from "./eligible.js";
 import type { OwnershipKey } from "./model.js";
-import { Draft } from "./plan-draft.js";
+import { Collection } from "./plan-collect.js";
+import { controlPlaneOutcome, serviceOutcome } from "./plan-draft.js";
 import { canServe, mainLink } from "./plan-links.js";
 import type { Plan, PlanConfig } from "./plan-model.js";
 import { PlanMemo } from "./plan-memo.js";
@@ -13,14 +14,15 @@ export type { Plan, PlanConfig } from "./plan-model.js";
 
 /** Pure: the same world gives the same plan. `memo` only saves work; it is kept from pass to pass by who plans again and again. */
 export function plan(world: World, config: PlanConfig, memo: PlanMemo = new PlanMemo()): Plan {
-  const draft = new Draft(world, config);
-  draft.controlPlane();
+  const collection = new Collection();
+  collection.add(controlPlaneOutcome(world, config), undefined);
   const allocates = world.ownership.get("services")?.held === true && listed(world);
   const reserved = allocates ? memo.reserved(world, reservedAddresses) : NONE;
   const layout = memo.layout(config.services ? world.services : undefined, { ...world, allocates, reserved }, config);
-  for (const placed of layout.placed) draft.service(placed);
-  const campaigns = campaignsOf(world, config, draft.romana);
-  return { ...draft.finish(), campaigns, grants: layout.grants, settled: isSettled(world, config, campaigns) };
+  const known = memo.outcomes(world);
+  for (const placed of layout.placed) collection.add(known.of(placed, () => serviceOutcome(placed, world, config)), placed.facts.key);
+  const campaigns = campaignsOf(world, config, collection.romana);
+  return { ...collection.finish(), campaigns, grants: layout.grants, settled: isSettled(world, config, campaigns) };
 }
 
 const NONE: ReadonlySet<IpAddress> = new Set();

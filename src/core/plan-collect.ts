@@ -1,0 +1,58 @@
+import type { Stance } from "../machine/election-state.js";
+import type { EventDraft } from "../ports/kube.js";
+import { romanaKey, type Dnat, type LinkKey, type LinkWant, type OwnershipKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import type { Outcome } from "./plan-draft.js";
+import type { Plan } from "./plan-model.js";
+import type { SkipReason } from "./plan-service.js";
+import type { ServiceChange } from "./plan-writes.js";
+import type { StatusPatch } from "./status.js";
+
+/** Puts outcomes together to a plan: what several Services want of one address or link becomes one want. */
+export class Collection {
+  readonly #arp = new Map<VipKey, Vip>();
+  readonly #links = new Map<LinkKey, LinkWant>();
+  readonly #dnat = new Map<VipKey, Dnat>();
+  readonly #statuses = new Map<ServiceKey, StatusPatch>();
+  readonly #changes = new Map<ServiceKey, ServiceChange>();
+  readonly #events = new Map<string, EventDraft>();
+  readonly #skipped = new Map<ServiceKey, SkipReason>();
+  readonly #problems: string[] = [];
+  readonly #names = new Set<string>();
+  readonly #checks = new Set<number>();
+  /** How this node stands towards each Romana VIP. */
+  readonly romana = new Map<OwnershipKey, Stance>();
+
+  /** `service`: whose outcome it is; undefined for the control plane. */
+  add(outcome: Outcome, service: ServiceKey | undefined): void {
+    for (const vip of outcome.vips) this.#arp.set(vip.key, together(this.#arp.get(vip.key), vip));
+    for (const link of outcome.links) this.#links.set(link.key, { ...link, owners: [...(this.#links.get(link.key)?.owners ?? []), ...link.owners] });
+    for (const dnat of outcome.dnat) this.#dnat.set(dnat.key, dnat);
+    for (const [key, event] of outcome.events) this.#events.set(key, event);
+    for (const name of outcome.names) this.#names.add(name);
+    for (const port of outcome.checks) this.#checks.add(port);
+    this.#problems.push(...outcome.problems);
+    if (service === undefined) return;
+    if (outcome.skipped !== undefined) this.#skipped.set(service, outcome.skipped);
+    if (outcome.status !== undefined) this.#statuses.set(service, outcome.status);
+    if (outcome.change !== undefined) this.#changes.set(service, outcome.change);
+    if (outcome.stance !== undefined) this.romana.set(romanaKey(service), outcome.stance);
+  }
+
+  finish(): Omit<Plan, "campaigns" | "grants" | "settled"> {
+    return {
+      wants: { arp: this.#arp, link: this.#links, dnat: this.#dnat },
+      statuses: this.#statuses,
+      changes: this.#changes,
+      events: this.#events,
+      skipped: this.#skipped,
+      problems: this.#problems,
+      names: this.#names,
+      checks: this.#checks,
+    };
+  }
+}
+
+function together(before: Vip | undefined, vip: Vip): Vip {
+  if (before === undefined) return vip;
+  return { ...before, owners: [...before.owners, ...vip.owners], ports: [...before.ports, ...vip.ports], fresh: before.fresh && vip.fresh };
+}

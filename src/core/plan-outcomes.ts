@@ -1,0 +1,56 @@
+import type { Placed } from "./layout.js";
+import type { VipKey } from "./model.js";
+import type { Outcome } from "./plan-draft.js";
+import type { World } from "./world.js";
+
+interface Known {
+  readonly basis: object;
+  readonly endpoints: unknown;
+  /** What was observed of each of its VIPs. */
+  readonly observed: readonly (readonly [VipKey, unknown])[];
+  readonly outcome: Outcome;
+}
+
+/**
+ * Outcomes of Services that need not be worked out again: nothing has changed that they depend on. In most passes one Service of thousands is new, or one
+ * observation.
+ */
+export class Outcomes {
+  readonly #known = new WeakMap<Placed, Known>();
+  #world: World | undefined;
+  #basisOf: readonly unknown[] = [];
+  #basis: object = {};
+
+  /** For this pass. */
+  at(world: World): this {
+    this.#world = world;
+    const basis = basisOf(world);
+    if (basis.some((part, i) => part !== this.#basisOf[i])) {
+      this.#basisOf = basis;
+      this.#basis = {};
+    }
+    return this;
+  }
+
+  of(placed: Placed, make: () => Outcome): Outcome {
+    const world = this.#world;
+    // A Romana VIP depends on more: on a Lease of its own and on rules of ours. So does a link.
+    if (world === undefined || placed.romana) return make();
+    const endpoints = world.endpoints?.get(placed.facts.key);
+    const known = this.#known.get(placed);
+    const same = known !== undefined && known.basis === this.#basis && known.endpoints === endpoints && known.observed.every(([key, seen]) => world.observed.get(key) === seen);
+    if (same) return known.outcome;
+    const outcome = make();
+    if (outcome.links.length > 0) return outcome;
+    const observed = outcome.vips.map(({ key }): [VipKey, unknown] => [key, world.observed.get(key)]);
+    this.#known.set(placed, { basis: this.#basis, endpoints, observed, outcome });
+    return outcome;
+  }
+}
+
+/** All of the world that an outcome may depend on, but for what is compared for each Service. A new part of the world is in it unless it is named here. */
+function basisOf({ services: _services, endpoints, observed: _observed, observedLinks: _links, observedDnat: _dnat, grants: _grants, names: _names, inUse: _inUse, ownership, ...rest }: World): readonly unknown[] {
+  // The states are new objects after every renew.
+  const states = JSON.stringify([ownership.get("services"), ownership.get("control-plane")]);
+  return [...Object.values(rest), states, endpoints === undefined];
+}
