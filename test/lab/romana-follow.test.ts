@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AddressLog } from "./address-log.js";
 import { Cluster } from "./cluster.js";
-import { makeApp, makePod, messageOf, reaches } from "./romana.js";
+import { asking, eventsOf, makeApp, makePod, messageOf, reaches } from "./romana.js";
 
 const LEASE_MS = 5000;
 /** Two nodes never answer for longer. */
@@ -40,10 +40,25 @@ describe("row 3: local pod preferred", () => {
     const { udp, icmp, tcp } = await probe.stop();
     const { worstOverlapMs } = await answerers.stop();
     const [added, removed] = [await log.when("n3", ip, "added"), await log.when("n2", ip, "removed")];
-    console.log(JSON.stringify({ figure: `pod move, ${name}`, movedMs, udpGapMs: Math.round(udp.gapMs), icmpGapMs: Math.round(icmp.gapMs), tcpGapMs: Math.round(tcp.gapMs), overlapMs: worstOverlapMs, keptMs: Math.round(removed - added) }));
+    console.log(JSON.stringify({ figure: `pod move, ${name}`, movedMs, udpGapMs: Math.round(udp.gapMs), icmpGapMs: Math.round(icmp.gapMs), tcpGapMs: Math.round(tcp.gapMs), overlapMs: Math.round(worstOverlapMs), keptMs: Math.round(removed - added) }));
     expect(movedMs).toBeLessThan(3000);
     expect(icmp.gapMs).toBeLessThan(1000);
     expect(worstOverlapMs).toBeLessThanOrEqual(OVERLAP_MS);
+    await cluster.api.client.deleteService(name);
+  });
+
+  test("handed over before a word of it is in the Service, the node that had it is not taken for a stranger", async () => {
+    const [name, ip] = ["hasty", "10.77.0.216"];
+    const fault = await cluster.admin.fault({ effect: { kind: "fail", code: 500 }, match: { resource: "services", subresource: "status" } });
+    await makeApp(cluster, { name, ip, spec: { clusterIP: "None" } }, ["n2"]);
+    await reaches(cluster, ip, "n2", { ms: 3000 });
+    expect((await cluster.api.client.service(name)).metadata.annotations).toEqual({ romanaip: asking(ip) });
+    await makePod(cluster, name, "n3");
+    await cluster.admin.terminatePod(`${name}-n2`);
+    await cluster.heldBy(ip, 3000, "n3");
+    await reaches(cluster, ip, "n3");
+    await cluster.admin.clear(fault);
+    expect((await eventsOf(cluster, name)).map(({ reason }) => reason)).not.toContain("AddressInUse");
     await cluster.api.client.deleteService(name);
   });
 
