@@ -53,6 +53,8 @@ export class Bootstrap implements LeaseOwnership, AsyncDisposable {
   readonly #listeners = new Set<(ownership: OwnershipKey) => void>();
   #shown: BootstrapState = bootstrapStart();
   #leaving = false;
+  /** The Lease was seen held, by whomever. */
+  #decided = false;
   #ending: Promise<void> | undefined;
   /** The newest state shown for the control plane, and what it was made of: it stays the same object while nothing changes. */
   #state: { readonly by: OwnershipState; readonly shown: OwnershipState } | undefined;
@@ -76,7 +78,9 @@ export class Bootstrap implements LeaseOwnership, AsyncDisposable {
   /** What the Leases say has changed. */
   learn(): void {
     const state = this.deps.ownership.states().get(KEY);
-    if (state !== undefined) this.#send({ type: "lease", view: state.view, held: state.held });
+    if (state === undefined) return;
+    if (state.view === "mine" || state.view === "other") this.#decided = true;
+    this.#send({ type: "lease", view: state.view, held: state.held });
   }
 
   /** Another host says that it has the address, or asks for it. */
@@ -111,7 +115,10 @@ export class Bootstrap implements LeaseOwnership, AsyncDisposable {
     // The health of the API server is no reason against it: at a bootstrap there is none yet.
     const able = stance !== undefined && stance !== "drop" && stance !== "leave" && !this.#leaving;
     if (able !== (this.#machine.state.phase.name !== "barred")) this.#send({ type: "able", able });
-    this.deps.ownership.campaign(stances);
+    // Who has the VIP already is to get the first Lease: a move breaks connections.
+    const { phase, heard } = this.#machine.state;
+    const late = stance === "run" && !this.#decided && heard !== undefined && phase.name !== "holding";
+    this.deps.ownership.campaign(late ? new Map([...stances, [KEY, "yield"]]) : stances);
   }
 
   heldUntil(key: OwnershipKey): number {

@@ -28,7 +28,7 @@ export function recordPass(history: History, passes: Passes, at: Moment): void {
 
 /** State and detail of an ownership key. */
 export function ownershipWords({ held, view, holder }: OwnershipState): { readonly state: string; readonly detail: string } {
-  if (held) return { state: "mine", detail: "" };
+  if (held) return { state: "mine", detail: view === "unknown" ? "without a Lease, the API has not been reached yet" : "" };
   if (view === "unknown") return { state: "unknown", detail: "the Lease has not been seen yet" };
   if (view === "free" || holder === "") return { state: "free", detail: "nobody holds it" };
   return { state: `held by ${holder}`, detail: view === "mine" ? "named here, not confirmed since" : "" };

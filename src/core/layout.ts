@@ -49,18 +49,37 @@ export type LayoutWorld = Pick<World, "names" | "pools" | "grants" | "inUse"> & 
   readonly allocates: boolean;
 };
 
-/** `services`: oldest first, each with what follows from it alone. */
-export function layOut(services: readonly (readonly [Service, ServiceFacts])[], world: LayoutWorld, config: LayoutConfig): Layout {
+/**
+ * `services`: oldest first, each with what follows from it alone. Who has been announced on an address has it before those who only ask for it; then the
+ * older one. `before`: what earlier layouts made of each Service; what is the same again is the same object.
+ */
+export function layOut(services: readonly (readonly [Service, ServiceFacts])[], world: LayoutWorld, config: LayoutConfig, before = new WeakMap<Service, Placed>()): Layout {
   const asked = services.map(([service, facts]) => resolve(service, facts, world, config));
   const { grants, refused } = grant(asked, world);
   const table = new AddressTable(config);
-  const placed = asked.map(({ service, facts, addresses, names, reason }): Placed => {
-    const romana = facts.asked.type !== "skip" && facts.asked.romana;
-    const own = facts.asked.type === "any" ? (grants.get(service.uid) ?? []) : addresses;
-    const placedAddresses = own.map((address) => table.place(address, { service, key: facts.key, romana }));
-    return { service, facts, romana, addresses: placedAddresses, names, reason: own.length > 0 ? reason : (refused.get(service.uid) ?? reason) };
+  const who = asked.map((one): Asking => ({ ...one, romana: one.facts.asked.type !== "skip" && one.facts.asked.romana, own: one.facts.asked.type === "any" ? (grants.get(one.service.uid) ?? []) : one.addresses }));
+  for (const one of who) for (const address of one.own) if (one.facts.recorded?.includes(address) === true) table.place(address, one);
+  const placed = who.map((one): Placed => {
+    const { service, facts, romana, own, names } = one;
+    const reason = own.length > 0 ? one.reason : (refused.get(service.uid) ?? one.reason);
+    const known = before.get(service);
+    const addresses = own.map((address, i) => table.place(address, one, known?.addresses[i]));
+    if (known !== undefined && sameReason(known.reason, reason) && known.addresses.length === addresses.length && addresses.every((address, i) => address === known.addresses[i])) return known;
+    const now: Placed = { service, facts, romana, addresses, names, reason };
+    before.set(service, now);
+    return now;
   });
   return { placed, grants };
+}
+
+interface Asking extends Resolved {
+  readonly romana: boolean;
+  /** The addresses that it asks for or was granted. */
+  readonly own: readonly IpAddress[];
+}
+
+function sameReason(a: SkipReason | undefined, b: SkipReason | undefined): boolean {
+  return a === b || (a?.code === b?.code && a?.message === b?.message);
 }
 
 interface Resolved {
@@ -140,48 +159,66 @@ function wantingOf({ uid, namespace, ipFamilies, ipFamilyPolicy }: Service): Wan
 }
 
 interface Claim {
-  readonly first: ServiceKey | undefined;
+  readonly first: Asking | undefined;
   readonly ownership: OwnershipKey;
-  readonly policy: Service["externalTrafficPolicy"];
-  /** Who has which port: `TCP/80`. */
-  readonly ports: Map<string, ServiceKey | undefined>;
+  /** Who has which port (`TCP/80`); undefined as value: the API server. Made when a second one asks. */
+  ports: Map<string, ServiceKey | undefined> | undefined;
+  /** What was said to each who asked. */
+  readonly said: Map<ServiceKey, Verdict>;
 }
+
+type Verdict = Omit<PlacedAddress, "address" | "ownership">;
+
+const ALONE: Verdict = { refused: undefined, mixedWith: undefined };
 
 /** One address, one owner; each of its ports goes to the Service that had it first. */
 class AddressTable {
   readonly #claims = new Map<IpAddress, Claim>();
 
   constructor({ controlPlane, controlPlanePort }: LayoutConfig) {
-    const ports = (): Claim["ports"] => new Map([[`TCP/${controlPlanePort}`, undefined]]);
-    for (const address of controlPlane) this.#claims.set(address, { first: undefined, ownership: "control-plane", policy: "Cluster", ports: ports() });
+    for (const address of controlPlane) {
+      this.#claims.set(address, { first: undefined, ownership: "control-plane", ports: new Map([[`TCP/${controlPlanePort}`, undefined]]), said: new Map() });
+    }
   }
 
-  place(address: IpAddress, { service, key, romana }: { readonly service: Service; readonly key: ServiceKey; readonly romana: boolean }): PlacedAddress {
-    const ports = service.ports.map(({ protocol, port }) => `${protocol}/${port}`);
-    const claim = this.#claims.get(address);
-    if (claim === undefined) {
-      const ownership = romana ? romanaKey(key) : "services";
-      this.#claims.set(address, { first: key, ownership, policy: service.externalTrafficPolicy, ports: new Map(ports.map((port) => [port, key])) });
-      return { address, ownership, refused: undefined, mixedWith: undefined };
-    }
-    const { ownership } = claim;
-    const refused = refusal(address, { claim, ports, romana });
-    if (refused !== undefined) return { address, ownership, refused, mixedWith: undefined };
-    for (const port of ports) claim.ports.set(port, key);
-    const mixed = claim.first !== undefined && claim.policy !== service.externalTrafficPolicy;
-    return { address, ownership, refused: undefined, mixedWith: mixed ? claim.first : undefined };
+  /** Asked again by the same Service, it says the same. `before` is given back where it says the same, too. */
+  place(address: IpAddress, asking: Asking, before?: PlacedAddress): PlacedAddress {
+    const known = this.#claims.get(address);
+    const claim = known ?? { first: asking, ownership: asking.romana ? romanaKey(asking.facts.key) : ("services" as const), ports: undefined, said: new Map() };
+    if (known === undefined) this.#claims.set(address, claim);
+    const { refused, mixedWith } = claim.first === asking ? ALONE : this.#judge(address, claim, asking);
+    const same = before?.address === address && before.ownership === claim.ownership && before.mixedWith === mixedWith && sameReason(before.refused, refused);
+    return same ? before : { address, ownership: claim.ownership, refused, mixedWith };
   }
+
+  #judge(address: IpAddress, claim: Claim, asking: Asking): Verdict {
+    const { key } = asking.facts;
+    const said = claim.said.get(key);
+    if (said !== undefined) return said;
+    claim.ports ??= new Map(portsOf(claim.first).map((port) => [port, claim.first?.facts.key]));
+    const ports = portsOf(asking);
+    const refused = refusal(address, { claim, ports, romana: asking.romana });
+    if (refused === undefined) for (const port of ports) claim.ports.set(port, key);
+    const mixed = refused === undefined && claim.first !== undefined && claim.first.service.externalTrafficPolicy !== asking.service.externalTrafficPolicy;
+    const verdict: Verdict = { refused, mixedWith: mixed ? claim.first.facts.key : undefined };
+    claim.said.set(key, verdict);
+    return verdict;
+  }
+}
+
+function portsOf(asking: Asking | undefined): readonly string[] {
+  return (asking?.service.ports ?? []).map(({ protocol, port }) => `${protocol}/${port}`);
 }
 
 function refusal(address: IpAddress, asked: { readonly claim: Claim; readonly ports: readonly string[]; readonly romana: boolean }): SkipReason | undefined {
   const { claim, ports, romana } = asked;
-  const holder = claim.first === undefined ? "the control plane" : `Service ${claim.first}`;
+  const holder = claim.first === undefined ? "the control plane" : `Service ${claim.first.facts.key}`;
   if (romana || claim.ownership.startsWith("romana/")) {
     return { code: "addressTaken", message: `${address} belongs to ${holder}, and a Romana VIP is never shared: expected an address of its own` };
   }
-  const port = ports.find((candidate) => claim.ports.has(candidate));
+  const port = ports.find((candidate) => claim.ports?.has(candidate));
   if (port === undefined) return undefined;
-  const owner = claim.ports.get(port);
-  const whose = owner === undefined ? "the API server's" : `taken by Service ${owner}, which is older`;
+  const owner = claim.ports?.get(port);
+  const whose = owner === undefined ? "the API server's" : `taken by Service ${owner}, which had it first`;
   return { code: "portConflict", message: `${port} of ${address} is ${whose}: expected another port, or another address` };
 }

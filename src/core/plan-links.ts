@@ -35,6 +35,9 @@ export function serviceLink(world: World, config: LinkPlanConfig, asked: { reado
   const own = asked.service.annotations[SERVICE_INTERFACE];
   const name = own === undefined || own === "" ? (asked.pool ?? config.servicesIface) : own;
   if (name === undefined) return mainLink(world, config);
+  if (name === own && name !== "auto" && !world.links.has(name)) {
+    return { type: "none", code: "invalidInterface", message: `${SERVICE_INTERFACE} is "${name}", which node ${world.node} has not: expected a link of this node, or auto` };
+  }
   if (name !== "auto") return usable(world, name, "");
   return usable(world, linkOfSubnet(world, asked.address), `no link of this node has a subnet that holds ${asked.address}`);
 }

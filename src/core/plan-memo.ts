@@ -1,6 +1,6 @@
 import { parseIp, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
-import { layOut, type Layout, type LayoutConfig, type LayoutWorld } from "./layout.js";
+import { layOut, type Layout, type LayoutConfig, type LayoutWorld, type Placed } from "./layout.js";
 import { serviceKey, type ServiceKey } from "./model.js";
 import { Outcomes } from "./plan-outcomes.js";
 import { askedOf, type ServiceFacts, type ServicePlanConfig } from "./plan-service.js";
@@ -9,6 +9,7 @@ import type { World } from "./world.js";
 
 /** Remembers between passes what has not changed: a Service changes only by being replaced. For one configuration. */
 export class PlanMemo {
+  readonly #placed = new WeakMap<Service, Placed>();
   readonly #outcomes = new Outcomes();
   #facts = new WeakMap<Service, ServiceFacts>();
   #sortedOf: ReadonlyMap<ServiceKey, Service> | undefined;
@@ -38,7 +39,7 @@ export class PlanMemo {
     const from = [services, world.names, world.pools, world.grants, world.inUse, world.reserved, world.allocates];
     if (from.some((part, i) => part !== this.#layoutOf[i])) {
       this.#layoutOf = from;
-      this.#layout = layOut(this.#sort(services, config), world, config);
+      this.#layout = layOut(this.#sort(services, config), world, config, this.#placed);
     }
     return this.#layout;
   }

@@ -49,6 +49,7 @@ interface Entry<V, O> {
 export class KeyedSync<K, V, O> {
   readonly #entries = new Map<K, Entry<V, O>>();
   readonly #queue = new Set<K>();
+  #shown: ReadonlyMap<K, Observation<O>> | undefined;
   #running = 0;
   #idle: (() => void)[] = [];
   #stopped = false;
@@ -74,8 +75,14 @@ export class KeyedSync<K, V, O> {
     this.#pump();
   }
 
+  /** The same map for as long as nothing changes. */
   observed(): ReadonlyMap<K, Observation<O>> {
-    return new Map([...this.#entries].filter(([, e]) => e.desired !== undefined).map(([key, e]) => [key, e.observation]));
+    if (this.#shown === undefined) {
+      const shown = new Map<K, Observation<O>>();
+      for (const [key, entry] of this.#entries) if (entry.desired !== undefined) shown.set(key, entry.observation);
+      this.#shown = shown;
+    }
+    return this.#shown;
   }
 
   /** Resolves when nothing runs and nothing waits to run; what waits for a retry does not count. */
@@ -86,6 +93,8 @@ export class KeyedSync<K, V, O> {
 
   #want(key: K, value: V): void {
     const entry = this.#entries.get(key);
+    if (entry?.desired === value) return;
+    if (entry?.desired === undefined) this.#shown = undefined;
     if (entry === undefined) {
       const fresh: Entry<V, O> = {
         desired: value,
@@ -108,6 +117,7 @@ export class KeyedSync<K, V, O> {
 
   #unwant(key: K, entry: Entry<V, O>): void {
     if (entry.desired === undefined) return;
+    this.#shown = undefined;
     entry.desired = undefined;
     entry.running?.abort(new DOMException("no longer wanted", "AbortError"));
     this.#mark(key, entry);
@@ -181,6 +191,7 @@ export class KeyedSync<K, V, O> {
   #observe(entry: Entry<V, O>, observation: Observation<O>): void {
     const again = entry.observation.state === "up" && observation.state === "up";
     entry.observation = observation;
+    this.#shown = undefined;
     if (!again) this.deps.changed();
   }
 

@@ -65,9 +65,12 @@ export class Writers {
 
   async #writeStatus(patch: StatusPatch, signal: AbortSignal): Promise<void> {
     const { service, ingress, annotations } = patch;
-    if (ingress !== undefined && this.#rivalry.lost(service.uid, JSON.stringify(ingress))) return;
+    const wish = JSON.stringify(ingress);
+    // Nobody has replaced entries that are as we want them.
+    const replaced = ingress !== undefined && wish !== JSON.stringify(service.ingress.map(({ raw }) => raw));
+    if (replaced && this.#rivalry.lost(service.uid, wish)) return;
     await this.deps.services.patchStatus(service, { ingress, annotations }, signal);
-    if (ingress !== undefined) this.#rivalry.wrote(service.uid, JSON.stringify(ingress));
+    if (replaced) this.#rivalry.wrote(service.uid, wish);
   }
 
   /** The entry is refused where admission says so, or the same version is found invalid twice: a newer one may have what the operation needs. */

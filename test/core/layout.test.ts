@@ -58,7 +58,7 @@ describe("Services on one address", () => {
   });
 
   test("a port that is taken is named, and who has it", () => {
-    expect(messages(layout([on("a", "TCP/80"), on("b", "TCP/80")]))).toEqual([`TCP/80 of ${A} is taken by Service default/a, which is older: expected another port, or another address`]);
+    expect(messages(layout([on("a", "TCP/80"), on("b", "TCP/80")]))).toEqual([`TCP/80 of ${A} is taken by Service default/a, which had it first: expected another port, or another address`]);
     expect(messages(layout([on("a", "TCP/80"), on("b", "TCP/81", { annotations: ROMANA })]))).toEqual([`${A} belongs to Service default/a, and a Romana VIP is never shared: expected an address of its own`]);
   });
 

@@ -45,7 +45,7 @@ describe("Services on one address", () => {
     await client.createService(web("newer"));
     const holder = await cluster.heldBy(A, 1000);
     const [event] = await told(cluster, "newer", "PortConflict");
-    expect(event?.message).toBe(`TCP/80 of ${A} is taken by Service default/older, which is older: expected another port, or another address`);
+    expect(event?.message).toBe(`TCP/80 of ${A} is taken by Service default/older, which had it first: expected another port, or another address`);
     await shows(cluster, "older", [A]);
     expect(ingressOf(await client.service("newer"))).toEqual([]);
     await using log = await AddressLog.start(cluster.lab);
