@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
+import { runCleanup, type CleanupOptions } from "./cli/cleanup/cleanup.js";
+import { cleanupDeps, type CleanupPlaces } from "./cli/cleanup/deps.js";
 import { settingsInput } from "./cli/config-file.js";
 import { CONTROL_DIRECTORY } from "./cli/control-socket.js";
 import { runCheck } from "./cli/check.js";
@@ -13,8 +15,9 @@ import { start } from "./cli/start.js";
 import { runStatus, type StatusOptions } from "./cli/status.js";
 import { runWhy, type WhyOptions } from "./cli/why.js";
 import { ConfigError, flagsOf, loadSettings } from "./config/load.js";
-import { SETTING_ROWS } from "./config/settings.js";
+import { SETTING_ROWS, SETTINGS } from "./config/settings.js";
 import { UNSUPPORTED } from "./config/unsupported.js";
+import { Cleanup } from "./lib/cleanup.js";
 import { messageOf } from "./lib/errors.js";
 
 declare const VIP_VERSION: string;
@@ -35,6 +38,19 @@ function program(): Command {
     .option("--image <name>", `image of the container; default ${IMAGE}:${version}`)
     .action((options: Pick<MigrateOptions, "image">) => {
       process.exitCode = runMigrate(readFileSync(0, "utf8"), { ...options, version }, IO);
+    });
+  command
+    .command("cleanup")
+    .description("name what earlier daemons left on this node (or with --api in the cluster), and with --yes remove it")
+    .option("--yes", "remove it", false)
+    .option("--api", "what was written to Services, instead of what is in the kernel of this node", false)
+    .option("--directory <path>", "where the daemons of this node have their sockets", CONTROL_DIRECTORY)
+    .option("--kubeconfig <path>", "with --api: the kubeconfig; default: the standard places")
+    .option("-n, --namespace <name>", "with --api: namespace of the Leases", "kube-system")
+    .option("--lease <name>", "with --api: Lease of the Services", SETTINGS.servicesLease.fallback)
+    .action(async (options: CleanupOptions & CleanupPlaces) => {
+      await using cleanup = new Cleanup();
+      process.exitCode = await runCleanup(options, cleanupDeps(options, cleanup), IO);
     });
   addSettings(command.command("check").description("show every setting with its source, what is wrong, and what this node's kernel can do"))
     .addOption(outputOption())
