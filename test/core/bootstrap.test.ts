@@ -121,13 +121,18 @@ describe("the control-plane VIP while the API has not been reached", () => {
     expect([node.sent, node.held(), node.state()?.created]).toEqual([[], true, true]);
   });
 
-  test("after somebody was found on the address, a Lease that is made here does not mean that nobody has it", async () => {
+  test("after somebody was found on the address, the first Lease is left to it for a moment; made here, it does not mean that nobody has the address", async () => {
     await using node = new Node(0);
     await node.pass(5);
     node.bootstrap.claimed(HIGHER, OWN, false);
     node.reach();
     await node.pass(500);
+    expect(node.state()).toMatchObject({ held: false, view: "free" });
+    await node.pass(2000);
     expect([node.held(), node.state()?.created]).toEqual([true, false]);
+    // The patience was for the first Lease only; it is not offered again.
+    await node.pass(40_000);
+    expect(node.held()).toBe(true);
   });
 
   test.each<readonly [string, MacAddress, boolean]>([
