@@ -27,8 +27,8 @@ function parsed(text: string): Readonly<Record<string, unknown>> | undefined {
 }
 
 function valueText(value: unknown): string {
-  if (typeof value !== "string") return oneLine(JSON.stringify(value) ?? "undefined");
-  return /^[^\s"=]+$/.test(value) ? oneLine(value) : JSON.stringify(value);
+  const plain = typeof value === "string" && /^[^\s"=]+$/.test(value);
+  return oneLine(plain ? value : (JSON.stringify(value) ?? "undefined"));
 }
 
 /** What comes from others must not steer the terminal. */

@@ -33,7 +33,16 @@ export class Metrics {
   readonly #transitions = this.#counter("kube_vip_leader_election_transitions_total", "As in kube-vip: ownerships that came to this node, by Lease.", ["lease_name"]);
 
   /** `leaseOf`: the name of the Lease of a key that stays for good; undefined for others. */
-  constructor(private readonly leaseOf: (key: OwnershipKey) => string | undefined) {}
+  constructor(private readonly leaseOf: (key: OwnershipKey) => string | undefined) {
+    // Prometheus sees a counter rise only from a value that it has read before.
+    for (const key of ["services", "control-plane"] as const) {
+      const lease = leaseOf(key);
+      if (lease === undefined) continue;
+      for (const counter of [this.#takeovers, this.#losses]) counter.inc({ key }, 0);
+      this.#transitions.inc({ lease_name: lease }, 0);
+    }
+    for (const protocol of ["arp", "ndp"]) for (const counter of [this.#announcements, this.#probes]) counter.inc({ protocol }, 0);
+  }
 
   /** One finished request of the API. */
   requested({ verb, resource, code, ms }: RequestSeen): void {
