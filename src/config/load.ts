@@ -74,7 +74,7 @@ export function examineSettings(input: SettingsInput): Examined {
   const settings: Partial<Record<SettingName, unknown>> = {};
   const sources: Partial<Record<SettingName, Given>> = {};
   for (const [key, setting] of SETTING_ROWS) {
-    const given = givenFor({ env: setting.env, flags: flagsOf(setting), keys: [...new Set([...setting.env, key])] }, from);
+    const given = givenFor({ env: setting.env, flags: flagsOf(setting), keys: [...new Set([...setting.env, key])], emptyCounts: setting.emptyCounts === true }, from);
     const used = given[0] ?? { kind: "default", name: "default", text: setting.fallback };
     const parsed = setting.type.parse(used.text);
     sources[key] = used;
@@ -99,6 +99,7 @@ interface Names {
   readonly env: readonly string[];
   readonly flags: readonly string[];
   readonly keys: readonly string[];
+  readonly emptyCounts: boolean;
 }
 
 /** What was given under these names, the strongest first. */
@@ -106,7 +107,7 @@ function givenFor(names: Names, { env, flags, path, values }: Sources): readonly
   const one = (kind: SourceKind, name: string, text: string | undefined): readonly Given[] => (text === undefined ? [] : [{ kind, name, text }]);
   return [
     ...names.flags.flatMap((name) => one("flag", `--${name}`, flags[name])),
-    ...names.env.flatMap((name) => one("environment", name, env[name] === "" ? undefined : env[name])),
+    ...names.env.flatMap((name) => one("environment", name, env[name] === "" && !names.emptyCounts ? undefined : env[name])),
     ...names.keys.flatMap((name) => one("file", `${path}: ${name}`, values.get(name))),
   ];
 }
@@ -129,7 +130,7 @@ interface Asked {
 }
 
 function askedFor(row: Unsupported, from: Sources): readonly Asked[] {
-  const given = givenFor({ env: row.env, flags: row.flags, keys: row.env }, from);
+  const given = givenFor({ env: row.env, flags: row.flags, keys: row.env, emptyCounts: false }, from);
   return given.filter(({ text }) => text !== "" && !row.harmless.includes(text)).map((one) => ({ row, given: one }));
 }
 

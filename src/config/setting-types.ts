@@ -28,6 +28,8 @@ export interface Setting<T> {
   readonly flagAliases?: readonly string[];
   /** One letter for the flag. */
   readonly short?: string;
+  /** An empty variable is a value of its own, as in kube-vip; others count as unset. */
+  readonly emptyCounts?: true;
   /** kube-vip's default, where ours is another one. */
   readonly kubeVip?: string;
 }

@@ -3,7 +3,7 @@ import { SETTING_ROWS } from "./settings.js";
 import { UNSUPPORTED } from "./unsupported.js";
 
 /** What the names of our variables begin with. */
-const PREFIXES = ["vip_", "svc_", "cp_", "lb_", "bgp_", "mpbgp_", "egress_", "control_plane_", "zebra_", "dhcp_", "dns_", "upnp_", "mirror_", "health_check_", "prometheus_", "backend_health_", "duplicate_", "dataplane_", "romana_"];
+const PREFIXES = ["vip_", "svc_", "cp_", "lb_", "bgp_", "mpbgp_", "egress_", "control_plane_", "zebra_", "dhcp_", "dns_", "upnp_", "mirror_", "health_check_", "prometheus_", "backend_health_", "duplicate_", "dataplane_", "romana_", "KUBEVIP_"];
 
 /**
  * What Kubernetes gives to every container for a Service that is called `vip` or `lb`: VIP_SERVICE_HOST, VIP_PORT_443_TCP_ADDR and so on. kube-vip's

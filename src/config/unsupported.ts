@@ -92,6 +92,7 @@ export const UNSUPPORTED: readonly Unsupported[] = [
   row("dropped", "vip_loseleadership_timeout_seconds", "a link without carrier gives its VIPs up after 200 ms", { flags: ["loseLeadershiptTimeoutSeconds", "loseLeadershipTimeoutSeconds"] }),
   row("dropped", "vip_leaseannotations", "nothing reads them; annotations that are on a Lease are kept"),
   row("dropped", "cp_detect", "name the API server by kubernetes_addr, for example 127.0.0.1", { flags: ["autodetectcp"] }),
+  row("dropped", "KUBEVIP_ENABLE_LOADBALANCERCLASS KUBEVIP_CUSTOM_LOADBALANCERCLASS_NAME", "kube-vip-cloud-provider's; lb_class_name says which class is served"),
   row("dropped", "vip_singlenode vip_startleader", "kube-vip does not use it"),
   row("dropped", "vip_packet vip_packetproject vip_packetprojectid provider_config", "the cloud that it was for is gone"),
   row("dropped", "", "Leases in the Kubernetes API are the only way to elect", { flags: ["leaderElectionType"], today: "refuse", harmless: ["kubernetes"] }),

@@ -17,6 +17,7 @@ const BY_NAME: Partial<Record<SettingName, fc.Arbitrary<string>>> = {
   healthAddress: fc.constantFrom("off", "https://127.0.0.1:6443/livez", "http://[::1]:8080/?a=b&c=%20"),
   prometheusServer: fc.constantFrom("off", ":80", "127.0.0.1:9100", "[::1]:2112"),
   healthCheckPort: fc.constantFrom("0", "1024", "65535"),
+  loadBalancerClass: fc.oneof(line, fc.constant("")),
   prefixes: fc.constantFrom("32", "24,64", "auto", "auto,auto", "auto,128"),
 };
 

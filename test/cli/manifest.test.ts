@@ -182,7 +182,7 @@ describe("an error goes to stderr, and nothing to stdout", () => {
   });
 
   test("an empty flag that no variable can say", () => {
-    expect(run("pod", { env: BASE, flags: { lbClassName: "" } })).toEqual({ code: 1, stdout: "", stderr: 'vip: --lbClassName="": expected a text, for an empty variable in a manifest counts as unset\n' });
+    expect(run("pod", { env: BASE, flags: { leaseName: "" } })).toEqual({ code: 1, stdout: "", stderr: 'vip: --leaseName="": expected a text, for an empty variable in a manifest counts as unset\n' });
   });
 
   test("a warning goes to stderr, too, and the manifest to stdout", () => {

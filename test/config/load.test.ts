@@ -59,6 +59,11 @@ describe("settings", () => {
   });
 });
 
+test("an empty name of a class is one, as in kube-vip: that of Services without a class", () => {
+  expect(loadSettings({ env: { ...BASE, lb_class_name: "" } }).settings.loadBalancerClass).toBeUndefined();
+  expect(loadSettings({ env: BASE }).settings.loadBalancerClass).toBe("kube-vip.io/kube-vip-class");
+});
+
 describe("the health check of the API server", () => {
   const CP = { cp_enable: "true", address: "192.0.2.1" };
   const urlOf = (env: Record<string, string>): string | undefined => controlPlaneHealthUrl(loadSettings({ env: { ...BASE, ...CP, ...env } }).settings);

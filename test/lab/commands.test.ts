@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { KUBE_VIP_FLAGS } from "../config/kube-vip-names.js";
 import { Cluster, VIP } from "./cluster.js";
 import type { CommandOptions, Finished } from "./command.js";
 import { loadBalancer } from "./kube-client.js";
@@ -55,6 +56,15 @@ describe("the built program", () => {
     expect(migrated).toMatchObject({ code: 0 });
     expect(migrated.stderr).toContain('vip: lb_enable="true" has no effect');
     expect(migrated.stdout).toContain('# lb_enable="true" has no effect');
+  });
+
+  test("takes every flag of kube-vip", async () => {
+    await using lab = await Lab.create({ nodes: 1 });
+    const { stdout, stderr } = await vip(lab, ["check", ...KUBE_VIP_FLAGS.map((flag) => `--${flag}=1`), "-o", "json"]);
+    expect(stderr).toBe("");
+    const { warnings, problems } = JSON.parse(stdout) as { readonly warnings: readonly string[]; readonly problems: readonly string[] };
+    expect(problems).toContainEqual(expect.stringContaining('--config-file="1": expected a file that can be read'));
+    expect(warnings).toEqual([]);
   });
 
   test("checks a node", async () => {

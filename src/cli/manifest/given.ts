@@ -19,9 +19,9 @@ export function givenVariables({ sources }: Pick<Loaded, "sources">): readonly V
   });
 }
 
-function variable(key: SettingName, { env, type, fallback }: Setting<unknown>, { name, text }: Given): readonly Variable[] {
+function variable(key: SettingName, { env, type, fallback, emptyCounts }: Setting<unknown>, { name, text }: Given): readonly Variable[] {
   const [first = key] = env;
-  if (text !== "") return [{ name: first, value: text }];
+  if (text !== "" || emptyCounts === true) return [{ name: first, value: text }];
   if (fallback === "") return [];
   // An empty variable counts as unset, so that the default would come back.
   const parsed = type.parse(OFF);

@@ -37,6 +37,8 @@ const FLAGS: ReadonlyMap<string, { readonly env: string | undefined; readonly is
 const SHORT: ReadonlyMap<string, string> = new Map(SETTING_ROWS.flatMap(([, { short, flag }]) => (short === undefined || flag === undefined ? [] : [[short, flag] as const])));
 const KNOWN: ReadonlySet<string> = new Set([...SETTING_ROWS.flatMap(([, { env }]) => env), ...UNSUPPORTED.flatMap(({ env }) => env)]);
 
+const EMPTY_COUNTS: ReadonlySet<string> = new Set(SETTING_ROWS.flatMap(([, { env, emptyCounts }]) => (emptyCounts === true ? env : [])));
+
 export function fieldsOf(value: unknown): Json {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : {};
 }
@@ -76,7 +78,7 @@ export function saidBy(container: Json): Said {
   const texts = known.filter((entry) => entry["valueFrom"] === undefined).map((entry) => [entry.name, unescaped(textOf(entry["value"]) ?? "")] as const);
   const { values, flags, problems } = fromArguments(argumentsOf(container));
   return {
-    env: { ...values, ...Object.fromEntries(texts.filter(([, value]) => value !== "")) },
+    env: { ...values, ...Object.fromEntries(texts.filter(([name, value]) => value !== "" || EMPTY_COUNTS.has(name))) },
     flags,
     referred: known.filter((entry) => entry["valueFrom"] !== undefined),
     others: entries.filter((entry) => !known.includes(entry)),
