@@ -5,6 +5,9 @@ import type { RequestSeen } from "../kube/client.js";
 /** Codes of requests that nobody answered, or nobody who knows us. */
 const UNANSWERED: ReadonlySet<string> = new Set(["network", "timeout", "config", "protocol", "401"]);
 
+/** What a code does not say by itself. */
+const WORDS: Readonly<Record<string, string>> = { config: "no usable kubeconfig or credentials", "401": "401, the credentials are not taken" };
+
 /** Whether the API answers, as the requests and watches of this process see it. */
 export class ApiReach {
   #heardAt: number | undefined;
@@ -15,7 +18,7 @@ export class ApiReach {
   /** One finished request. */
   requested({ verb, resource, code }: RequestSeen): void {
     if (!UNANSWERED.has(code) && !/^5\d\d$/.test(code)) this.heard();
-    else this.#failure = { at: this.clock.now(), what: `${verb} ${resource}: ${code}` };
+    else this.#failure = { at: this.clock.now(), what: `${verb} ${resource}: ${WORDS[code] ?? code}` };
   }
 
   /** The API sent something, asked or not. */

@@ -19,6 +19,9 @@ const ARP_SENDER = 28;
 const ICMPV6_TYPE = 54;
 const NEIGHBOR_ADVERTISEMENT = 136;
 
+/** A lifetime that ended so long ago is of no more interest, ms. */
+const FORGET_MS = 600_000;
+
 type Call = (...given: unknown[]) => unknown;
 
 /** Listens in on what is asked of the kernel: what fails, what takes long, what is sent, and when lifetimes end. */
@@ -82,8 +85,15 @@ export class KernelTap {
   #learn(operation: string, given: unknown, result: unknown): void {
     if (operation !== "putAddress" && operation !== "prolongAddress" && operation !== "removeAddress") return;
     const { linkIndex, address } = given as AddressId;
-    if (operation === "removeAddress") this.#ends.delete(`${linkIndex}/${address}`);
-    else this.#ends.set(`${linkIndex}/${address}`, result as number);
+    // Again at the end of the map, so that its beginning is what was prolonged longest ago.
+    this.#ends.delete(`${linkIndex}/${address}`);
+    if (operation === "removeAddress") return;
+    this.#ends.set(`${linkIndex}/${address}`, result as number);
+    // What went with its link is never removed by name.
+    for (const [oldest, endsAt] of this.#ends) {
+      if (endsAt > this.deps.clock.now() - FORGET_MS) return;
+      this.#ends.delete(oldest);
+    }
   }
 
   #socket(socket: FrameSocket, protocol: NeighbourProtocol): FrameSocket {

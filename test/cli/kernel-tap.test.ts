@@ -83,6 +83,14 @@ describe("a request of the kernel", () => {
     await kernel.removeAddress(id);
     expect(tap.endsAt(2, V4)).toBeUndefined();
   });
+
+  test("forgets a lifetime that ended long ago: its link is gone, and nobody removes it", async () => {
+    const { clock, tap, kernel } = tapped();
+    await kernel.putAddress(id);
+    await clock.advance(700_000);
+    await kernel.putAddress({ ...id, linkIndex: 3 });
+    expect(tap.endsAt(2, V4)).toBeUndefined();
+  });
 });
 
 test.each([V4, V6])("announcements and probes of %s are told apart", (address) => {

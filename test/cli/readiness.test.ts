@@ -120,10 +120,10 @@ describe("the reach of the API", () => {
     ["nothing yet", [], "the API has not answered yet"],
     ["an answer", ["200"], undefined],
     ["a refusal is an answer", ["403"], undefined],
-    ["no kubeconfig", ["config"], "the API does not answer: update leases: config; never heard"],
+    ["no kubeconfig", ["config"], "the API does not answer: update leases: no usable kubeconfig or credentials; never heard"],
     ["a request without an answer", ["200", "timeout"], "the API does not answer: update leases: timeout; heard 0.0 s ago"],
     ["a server that is sick", ["200", "503"], "the API does not answer: update leases: 503; heard 0.0 s ago"],
-    ["credentials that are not taken", ["401"], "the API does not answer: update leases: 401; never heard"],
+    ["credentials that are not taken", ["401"], "the API does not answer: update leases: 401, the credentials are not taken; never heard"],
     ["an answer after all", ["timeout", "409"], undefined],
   ])("%s", (_name, codes, problem) => {
     const reach = new ApiReach(new FakeClock());
