@@ -1,0 +1,263 @@
+import type { Claim, Ref } from "./claim-codec.js";
+import { offerBound, type ClaimEnv, type ClaimState, type Note, type Plot, type ShardState } from "./claim-state.js";
+import { isAlive } from "./member-state.js";
+import { firstFor, hashText, mixed, rankFor, tableOf, type Seat, type Table } from "./placement.js";
+
+/** A wanted change of one entry; `note` is what to remember of the key once the write has been sent. */
+export interface Edit {
+  readonly kind: "claim" | "offer" | "release" | "other";
+  /** Undefined: the entry goes. */
+  readonly claim: Claim | undefined;
+  readonly note: Note | undefined;
+}
+
+/** One key as a pass sees it. */
+export interface Lot {
+  readonly shard: number;
+  readonly key: string;
+  readonly claim: Claim | undefined;
+  readonly plot: Plot | undefined;
+}
+
+/** What one look at all claims comes to; filled by the functions of this file and of claim-moves. */
+export interface Draft {
+  readonly state: ClaimState;
+  readonly now: number;
+  readonly env: ClaimEnv;
+  readonly me: Ref;
+  readonly table: Table;
+  readonly notes: Map<string, Note>;
+  readonly edits: Map<number, Map<string, Edit>>;
+  /** Keys of this node that stay unless the load is to be made more even. */
+  readonly movable: (Lot & { readonly plot: Plot })[];
+  /** Moves under way that only make the load more even. */
+  moving: number;
+  /** Shards in which a key of this node is on offer: they are read until it is taken. */
+  readonly onOffer: Set<number>;
+  wakeAt: number;
+}
+
+/** A claim of a key that nobody wishes for any more, and whose owner is gone, is cleared after so long. */
+const PRUNE_MS = 60_000;
+/** Beyond so many, all come at the same time, spread by hash. */
+const MAX_TURNS = 5;
+
+/** Looks at every claim and every wish once. `me`: this life of this node, which has to be fresh. */
+export function lookAround(state: ClaimState, now: number, env: ClaimEnv, me: Ref): Draft {
+  const table = tableOf(env.members, totalWeight(state), { steadyMs: env.config.steadyMs, returnedMs: env.config.returnedMs, now });
+  const draft: Draft = {
+    state,
+    now,
+    env,
+    me,
+    table,
+    notes: new Map(),
+    edits: new Map(),
+    movable: [],
+    moving: 0,
+    onOffer: new Set(),
+    wakeAt: Infinity,
+  };
+  const lots = allLots(state);
+  for (const lot of lots) addLoad(draft, lot);
+  const free: Lot[] = [];
+  for (const lot of lots) {
+    if (!stands(draft, lot.claim?.owner)) free.push(lot);
+    else if (isMine(draft, lot.claim?.owner)) mine(draft, lot);
+    else others(draft, lot);
+  }
+  // In the same order on every node, so that all come to the same loads.
+  free.sort((a, b) => (a.key < b.key ? -1 : 1));
+  for (const lot of free) placeFree(draft, lot);
+  return draft;
+}
+
+export function wakeBy(draft: Draft, at: number): void {
+  if (at > draft.now && at < draft.wakeAt) draft.wakeAt = at;
+}
+
+export function edit(draft: Draft, { shard, key }: Lot, change: Edit): void {
+  const edits = draft.edits.get(shard) ?? new Map<string, Edit>();
+  draft.edits.set(shard, edits.set(key, change));
+}
+
+/** True while what `ref` has counts. Of this node, only this life does. */
+function stands(draft: Draft, ref: Ref | undefined): ref is Ref {
+  if (ref === undefined) return false;
+  return ref.node === draft.me.node ? ref.incarnation === draft.me.incarnation : isAlive(ref, draft.env.members);
+}
+
+function isMine(draft: Draft, ref: Ref | undefined): boolean {
+  return ref?.node === draft.me.node && ref.incarnation === draft.me.incarnation;
+}
+
+function totalWeight({ wishes }: ClaimState): number {
+  let total = 0;
+  for (const plots of wishes ?? []) for (const plot of plots.values()) total += plot.weight;
+  return total;
+}
+
+function allLots(state: ClaimState): Lot[] {
+  const lots: Lot[] = [];
+  for (const [shard, { known, unreadable, content }] of state.shards.entries()) {
+    if (!known || unreadable !== undefined) continue;
+    const plots = state.wishes?.[shard];
+    for (const [key, plot] of plots ?? []) if (!content.kept.has(key)) lots.push({ shard, key, plot, claim: content.claims.get(key) });
+    for (const [key, claim] of content.claims) if (plots?.has(key) !== true) lots.push({ shard, key, plot: undefined, claim });
+  }
+  return lots;
+}
+
+function addLoad(draft: Draft, { claim, plot }: Lot): void {
+  if (claim === undefined || plot === undefined) return;
+  const holder = stands(draft, claim.heir) ? claim.heir : stands(draft, claim.owner) ? claim.owner : undefined;
+  const seat = holder === undefined ? undefined : draft.table.seats.get(holder.node);
+  if (seat !== undefined) seat.load += plot.weight;
+}
+
+/** A key of this node. */
+function mine(draft: Draft, lot: Lot): void {
+  const { now, env, state } = draft;
+  const { key, claim, plot } = lot;
+  if (claim === undefined) return;
+  const shard = state.shards[lot.shard];
+  const note = state.notes.get(key);
+  if (plot === undefined || plot.fit === "drop") return letGo(draft, lot, note);
+  const from = stands(draft, claim.from) ? claim.from : undefined;
+  if (claim.heir !== undefined) return offered(draft, { ...lot, claim, plot }, shard);
+  const give = plot.fit === "yield" || env.giving !== "no";
+  // Who still has the address from before is not given a third one to reckon with.
+  if (give && from === undefined && now >= (note?.askAgainAt ?? -Infinity)) return offer(draft, { ...lot, claim, plot }, note?.tried ?? []);
+  if (note?.askAgainAt !== undefined && note.askAgainAt > now) {
+    draft.notes.set(key, { askAgainAt: note.askAgainAt });
+    wakeBy(draft, note.askAgainAt);
+  }
+  if (claim.from !== undefined && from === undefined) edit(draft, lot, { kind: "other", claim: { ...claim, from }, note: undefined });
+  else if (!give && from === undefined && note?.askAgainAt === undefined) draft.movable.push({ ...lot, plot });
+}
+
+type Owned = Lot & { readonly claim: Claim; readonly plot: Plot };
+
+/** An heir has been named and has not taken it yet. */
+function offered(draft: Draft, lot: Owned, shard: ShardState | undefined): void {
+  const { now, env, state } = draft;
+  const { key, claim } = lot;
+  const note: Note = { ...state.notes.get(key) };
+  const offeredAt = note.offeredAt ?? now;
+  if (stands(draft, claim.heir) && now < offeredAt + env.config.handOverMs) {
+    const boundAt = shard === undefined ? now : offerBound(shard, key, claim, note, env.config);
+    draft.notes.set(key, { ...note, offeredAt, boundAt });
+    draft.onOffer.add(lot.shard);
+    if (note.move === true) draft.moving += 1;
+    wakeBy(draft, offeredAt + env.config.handOverMs);
+    wakeBy(draft, boundAt);
+    return;
+  }
+  draft.onOffer.add(lot.shard);
+  draft.notes.set(key, { ...note, offeredAt });
+  const tried = [...(note.tried ?? []), claim.heir?.node ?? ""];
+  if (lot.plot.fit === "yield" || env.giving !== "no") offer(draft, lot, tried);
+  else withdraw(draft, lot);
+}
+
+/** Names the first one who has not been asked yet as heir. */
+function offer(draft: Draft, lot: Owned, tried: readonly string[]): void {
+  const { now, env, me, table } = draft;
+  const seat = firstFor(lot.plot, table, new Set([...tried, me.node]));
+  if (seat === undefined) return env.giving === "leave" ? letGo(draft, lot, draft.state.notes.get(lot.key)) : withdraw(draft, lot);
+  seat.load += lot.plot.weight;
+  offerTo(draft, lot, seat, { tried, offeredAt: now, boundAt: now + env.config.handOverMs });
+}
+
+/** The write that makes `seat` the heir; also used for moves that make the load more even. */
+export function offerTo(draft: Draft, lot: Lot, seat: Seat, note: Note): void {
+  const heir = { node: seat.node, incarnation: seat.incarnation };
+  edit(draft, lot, { kind: "offer", claim: { owner: draft.me, heir, from: undefined }, note });
+  // Not sent yet, perhaps: until then what is known of earlier offers stays.
+  const before = draft.state.notes.get(lot.key);
+  if (before !== undefined && !draft.notes.has(lot.key)) draft.notes.set(lot.key, before);
+}
+
+/** Nobody is there to take it: it stays here for the time being. */
+function withdraw(draft: Draft, lot: Owned): void {
+  const askAgainAt = draft.now + draft.env.config.offerAgainMs;
+  if (lot.claim.heir !== undefined) edit(draft, lot, { kind: "other", claim: { ...lot.claim, heir: undefined }, note: { askAgainAt } });
+  else draft.notes.set(lot.key, { askAgainAt });
+  wakeBy(draft, askAgainAt);
+}
+
+/** The address goes first, then the claim. */
+function letGo(draft: Draft, lot: Lot, note: Note | undefined): void {
+  const droppedAt = note?.droppedAt ?? draft.now;
+  const clearAt = droppedAt + draft.env.config.dropMs;
+  draft.notes.set(lot.key, { droppedAt });
+  wakeBy(draft, clearAt);
+  const from = lot.claim?.from;
+  // A former owner that may still have the address says itself when it is gone.
+  if (draft.now >= clearAt && !(stands(draft, from) && !isMine(draft, from))) edit(draft, lot, { kind: "release", claim: undefined, note: { droppedAt } });
+}
+
+/** A key of another member that lives: nothing to do, unless this node is its heir or had it before. */
+function others(draft: Draft, lot: Lot): void {
+  const { now, env, me, state } = draft;
+  const { key, claim, plot } = lot;
+  if (claim === undefined) return;
+  if (isMine(draft, claim.heir) && plot?.fit === "run" && env.giving === "no") {
+    edit(draft, lot, { kind: "claim", claim: { owner: me, heir: undefined, from: claim.owner }, note: undefined });
+  }
+  if (!isMine(draft, claim.from)) return;
+  const note = state.notes.get(key);
+  const takenAt = note?.takenAt ?? (now < (note?.boundAt ?? -Infinity) ? now : -Infinity);
+  const goneAt = takenAt + env.config.heirMs;
+  draft.notes.set(key, { takenAt });
+  wakeBy(draft, goneAt);
+  wakeBy(draft, goneAt + env.config.dropMs);
+  if (now >= goneAt + env.config.dropMs) edit(draft, lot, { kind: "other", claim: { ...claim, from: undefined }, note: undefined });
+}
+
+/** A key without an owner that counts. */
+function placeFree(draft: Draft, lot: Lot): void {
+  const { now, env, me, state, table } = draft;
+  const { key, claim, plot } = lot;
+  const freeSince = state.notes.get(key)?.freeSince ?? now;
+  draft.notes.set(key, { freeSince });
+  if (plot === undefined) return prune(draft, lot, freeSince);
+  const from = stands(draft, claim?.from) ? claim?.from : undefined;
+  const first = from ?? (stands(draft, claim?.heir) ? claim?.heir : undefined);
+  const seat = first === undefined ? firstFor(plot, table, NOBODY) : table.seats.get(first.node);
+  const delay = delayOf(draft, plot, { first: seat?.node, from });
+  // An heir is counted already.
+  if (seat !== undefined && (first === undefined || first === from)) seat.load += plot.weight;
+  if (delay === undefined) return;
+  wakeBy(draft, freeSince + delay);
+  const keep = isMine(draft, from) ? undefined : from;
+  if (now >= freeSince + delay) edit(draft, lot, { kind: "claim", claim: { owner: me, heir: undefined, from: keep }, note: { freeSince } });
+  else if (env.giving === "leave") draft.notes.delete(key);
+}
+
+const NOBODY: ReadonlySet<string> = new Set();
+
+/** How long after it became free this node claims it; undefined: never. */
+function delayOf(draft: Draft, plot: Plot, who: { readonly first: string | undefined; readonly from: Ref | undefined }): number | undefined {
+  const { env, me, table } = draft;
+  const { turnMs, patienceMs } = env.config;
+  if (plot.fit === "drop" || env.giving === "leave") return undefined;
+  // It still has the address of what it gave to one that died since: it takes it back.
+  if (isMine(draft, who.from)) return 0;
+  const wait = who.from === undefined ? 0 : patienceMs;
+  const spread = mixed(plot.hash ^ hashText(me.node)) % turnMs;
+  if (plot.fit === "yield" || env.giving === "drain") return wait + patienceMs + spread;
+  if (who.first === me.node) return wait;
+  const rank = rankFor(plot, table, me.node) ?? MAX_TURNS;
+  return wait + (rank < MAX_TURNS ? Math.max(1, rank) * turnMs : MAX_TURNS * turnMs + spread);
+}
+
+function prune(draft: Draft, lot: Lot, freeSince: number): void {
+  const at = freeSince + PRUNE_MS;
+  const { table, me, state, now } = draft;
+  if (state.wishes === undefined) return;
+  wakeBy(draft, at);
+  const anyone = { hash: hashText(lot.key), weight: 0, nodes: undefined, preferred: [] };
+  const mayStill = stands(draft, lot.claim?.from) || stands(draft, lot.claim?.heir);
+  if (now >= at && !mayStill && firstFor(anyone, table, NOBODY)?.node === me.node) edit(draft, lot, { kind: "other", claim: undefined, note: undefined });
+}
