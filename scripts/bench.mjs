@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { labRefusal, labWrapper, nodePath, PrepareError, preparePackages, prepareSystem, root, run, toolEnv } from "./prepare.mjs";
 
-const STANDARD = ["plan", "start", "announce", "failover", "keepalived", "memory", "requests", "services"];
+const STANDARD = ["plan", "start", "announce", "failover", "keepalived", "memory", "requests", "services", "metrics"];
 const source = join(root, "test/bench");
 const out = join(root, "dist/bench");
 const PREPARE = "--prepare";

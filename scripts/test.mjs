@@ -1,6 +1,6 @@
 // npm test: packages, types, build, unit tests, lab tests. `--full` runs only what is beyond that: test/lab/**/*.full.test.ts.
 // Other arguments go to vitest: file filters, -t NAME and so on.
-import { mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, openSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { inCi, labRefusal, labWrapper, nodePath, PrepareError, preparePackages, prepareSystem, root, run, say, shout, toolEnv } from "./prepare.mjs";
 
@@ -45,17 +45,28 @@ function addReport(file, ok) {
   totals.failed += ok ? failed : Math.max(failed, 1);
 }
 
-async function vitest(project, wrap, env) {
-  const report = join(results, `${project}.json`);
+/** Runs the tests of one project, in so many processes at once. Their output comes one after the other. */
+async function vitest(project, wrap, env, shards = 1) {
+  await step(`tests: ${project}${full ? " (full)" : ""}`, async () => {
+    const parts = Array.from({ length: shards }, (_, i) => part(project, wrap, { env, shard: i + 1, shards }));
+    return (await Promise.all(parts)).every((ok) => ok);
+  });
+}
+
+async function part(project, wrap, { env, shard, shards }) {
+  const name = shards === 1 ? project : `${project}-${shard}`;
+  const report = join(results, `${name}.json`);
   rmSync(report, { force: true });
   const vitestArgs = ["node_modules/vitest/vitest.mjs", "run", "--project", project, "--passWithNoTests"];
+  if (shards > 1) vitestArgs.push(`--shard=${shard}/${shards}`);
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
   const [program, ...args] = wrap([nodePath(), ...vitestArgs, ...reporters, ...forVitest]);
-  await step(`tests: ${project}${full ? " (full)" : ""}`, async () => {
-    const ok = (await run(program, args, { env: toolEnv(env) })) === 0;
-    addReport(report, ok);
-    return ok;
-  });
+  const log = join(results, `${name}.log`);
+  const output = shard === 1 ? undefined : openSync(log, "w");
+  const ok = (await run(program, args, { env: toolEnv(env), ...(output === undefined ? {} : { stdio: ["ignore", output, output] }) })) === 0;
+  if (output !== undefined) process.stdout.write(readFileSync(log));
+  addReport(report, ok);
+  return ok;
 }
 
 function fullTests(dir = join(root, "test/lab")) {
@@ -73,7 +84,9 @@ async function lab() {
     if (inCi()) totals.failed += 1;
     return;
   }
-  await vitest("lab", labWrapper, { VIP_LAB: "1", ...(full ? { VIP_FULL: "1" } : {}) });
+  // Most of the time goes by in waiting: each part has namespaces of its own, and none of them minds the other.
+  const shards = forVitest.length === 0 && !full ? 2 : 1;
+  await vitest("lab", labWrapper, { VIP_LAB: "1", ...(full ? { VIP_FULL: "1" } : {}) }, shards);
 }
 
 async function main() {

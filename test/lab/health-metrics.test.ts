@@ -150,31 +150,4 @@ describe("health and metrics", () => {
     await vip.waitFor(/"to":"info".*log level changed by SIGUSR1/);
     expect((await cluster.lab.exec(owner, ["ss", "-Htln", "sport = :9229"])).stdout).toBe("");
   });
-
-  test("1,000 VIPs: a scrape keeps the loop for less than 20 ms", async () => {
-    await using cluster = await Cluster.up(1, { env: ENV });
-    const { lab, admin } = cluster;
-    await admin.bulkServices({ count: 1000, prefix: "vip", ipBase: "10.99.1.1" });
-    const up = 'vip_vips{mode="arp",family="ipv4",state="up"}';
-    await lab.waitFor(async () => (await metric(cluster, "n1", up)) === 1000, 20_000, "1,000 VIPs");
-    await lab.waitFor(async () => (await cluster.api.client.services()).filter((s) => s.metadata.annotations?.["kube-vip.io/vipHost"] === "n1").length === 1000, 20_000, "every status written");
-    const before = cpuMs(cluster.vip("n1").pid);
-    const times: number[] = [];
-    const scrapes = 40;
-    for (let i = 0; i < scrapes; i += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 260)); // beyond what is answered from memory
-      const { stdout } = await lab.exec("n1", ["curl", "-s", "-o", "/dev/null", "-w", "%{time_total} %{size_download}", "http://127.0.0.1:2112/metrics"]);
-      times.push(Number(stdout.split(" ")[0]) * 1000);
-    }
-    const cpu = cpuMs(cluster.vip("n1").pid) - before;
-    const median = times.toSorted((a, b) => a - b)[scrapes / 2] ?? 0;
-    console.log(JSON.stringify({ figure: "scrape with 1,000 VIPs", medianMs: median, worstMs: Math.max(...times), cpuMsPerSecondWithFourScrapes: Math.round(cpu / (scrapes * 0.27)) }));
-    expect(median).toBeLessThan(20);
-  });
 });
-
-/** User and system time of a process so far, ms (proc(5), fields 14 and 15 of stat, in ticks of 10 ms). */
-function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}

@@ -66,19 +66,23 @@ describe("Services on one address", () => {
     await shows(cluster, "zeta", [A]);
   });
 
-  test("one of which comes to the address later by a change: age decides, and who loses its port is told", async () => {
+  test("one of which comes to the address later by a change: it robs nobody, however old it is, and gets the port when it is free", async () => {
     const { client } = cluster.api;
     await client.createService(web("first", { ip: B }));
     const { metadata } = await client.service("first");
     await cluster.lab.waitFor(() => Date.now() >= Date.parse((metadata as { creationTimestamp?: string }).creationTimestamp ?? "") + 1000, 1500, "the next second");
     await client.createService(web("second"));
     await Promise.all([shows(cluster, "first", [B]), shows(cluster, "second", [A])]);
+    const holder = await cluster.heldBy(A, 1000);
+    await using log = await AddressLog.start(cluster.lab);
     await client.patchService("first", { metadata: { annotations: { "kube-vip.io/loadbalancerIPs": A } } });
     await cluster.free(B, 1000);
-    await told(cluster, "second", "PortConflict");
+    await told(cluster, "first", "PortConflict");
+    await shows(cluster, "first", []);
+    await shows(cluster, "second", [A]);
+    await client.deleteService("second");
     await shows(cluster, "first", [A]);
-    await shows(cluster, "second", []);
-    await cluster.heldBy(A, 1000);
+    expect(log.of(holder, A, "removed")).toEqual([]);
   });
 
   test("with TCP and UDP of the same port are no conflict", async () => {
