@@ -82,6 +82,7 @@ const TEARDOWN = `
 ip link del nftc; ip link del nftp
 ip netns del ${CLIENT.ns}; ip netns del ${POD_NS}
 echo 0 >/proc/sys/net/ipv4/ip_forward; echo 0 >/proc/sys/net/ipv6/conf/all/forwarding
+for d in all default; do echo 1 >/proc/sys/net/ipv6/conf/$d/accept_dad; echo 1 >/proc/sys/net/ipv6/conf/$d/dad_transmits; done
 `;
 
 export function podAddress(family: 4 | 6, pod: PodNumber): string {
