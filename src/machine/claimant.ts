@@ -99,7 +99,7 @@ class Run {
     const [a, b] = [this.before.member, this.#member];
     const fresh = (state: MemberState): boolean => this.now < freshUntil(state, this.config);
     const wakeAt = this.#claims.wakeAt ?? Infinity;
-    return a.view !== b.view || a.stance !== b.stance || this.now >= wakeAt || (fresh(b) && (!fresh(a) || wakeAt === Infinity && !sameLife(a, b, this.config)));
+    return a.view !== b.view || a.stance !== b.stance || this.now >= wakeAt || (fresh(b) && (!fresh(a) || !sameLife(a, b, this.config)));
   }
 
   #contentChanged(): boolean {

@@ -1,0 +1,21 @@
+import { expect, test } from "vitest";
+import { FAULTS } from "./claims-sim.js";
+import { campaign } from "./claims-campaign.js";
+const t = Date.now();
+const show = (name: string, x: unknown) => console.log(name, JSON.stringify(x), Date.now() - t);
+test("x", () => {
+  const base = { nodes: 4, keys: 20, seconds: 160, calmSeconds: 40, faults: FAULTS, stalls: true } as const;
+  show("all", campaign(base, 60));
+  show("kill", campaign({ ...base, faults: ["kill"], stalls: false, strict: true }, 20));
+  show("freeze/cut", campaign({ ...base, faults: ["freeze", "cut"], stalls: false, strict: true }, 20));
+  show("watch", campaign({ ...base, faults: ["watchSlow", "watchDead"], stalls: false, strict: true }, 20));
+  show("outage", campaign({ ...base, faults: ["outage"], stalls: false }, 20));
+  show("leave", campaign({ ...base, faults: ["leave", "drain"], stalls: false, strict: true }, 20));
+  show("unfit", campaign({ ...base, faults: ["unfit", "service"], stalls: false, strict: true }, 20));
+  show("rebalance", campaign({ ...base, faults: [], stalls: false, startMs: 20000, strict: true, config: { rebalanceRate: 5 } }, 20));
+  show("rebalance all", campaign({ ...base, preferred: true, config: { rebalanceRate: 5 } }, 40));
+  show("lateness", campaign({ ...base, config: { kernelLatenessMs: 0 } }, 20));
+  show("deadline", campaign({ ...base, config: { renewDeadlineMs: 9000, kernelLatenessMs: -6000 } }, 20));
+  show("blind", campaign({ ...base, blindFence: true }, 20));
+  expect(1).toBe(1);
+}, 300000);
