@@ -98,11 +98,12 @@ function injectInto(output, arch, name) {
   chmodSync(file, 0o755);
 }
 
-/** Writes dist/vip.cdx.json. */
+/** Writes dist/vip.cdx.json, and beside the bundle what esbuild told about it. */
 function writeBill(metafile) {
   const readJson = (name) => JSON.parse(readFileSync(join(root, name), "utf8"));
   const versions = JSON.parse(execFileSync(nodePath(), ["-p", "JSON.stringify(process.versions)"], { encoding: "utf8" }));
   const input = { metafile, versions, lock: readJson("package-lock.json"), manifest: readJson("package.json"), nodePackages: architectures().map(nodePackage) };
+  writeFileSync(join(work, "vip.meta.json"), JSON.stringify(metafile));
   writeFileSync(join(dist, "vip.cdx.json"), `${JSON.stringify(billOfMaterials(input), null, 2)}\n`);
 }
 

@@ -1,5 +1,5 @@
-// npm run image [-- --out FILE] [--no-build]: an OCI image archive with dist/vip, and dist/vip-arm64 where that is built, made without a container engine.
-// Plain JavaScript without dependencies.
+// npm run image [-- --out FILE] [--arch x64|arm64] [--no-build]: an OCI image archive with dist/vip, and dist/vip-arm64 where that is built, made without
+// a container engine. Plain JavaScript without dependencies.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -36,27 +36,36 @@ async function layersOf(arch, binary) {
   return [[...(await debianFiles(arch)), ...texts], [{ path: "vip", bytes: readFileSync(binary), executable: true }]];
 }
 
-/** The executables that are of the same sources as dist/vip: [architecture, name in dist]. */
-function binaries() {
-  if (!existsSync(stampOf(dist, "vip"))) throw new PrepareError("image: dist/vip is not built: npm run build");
-  const hash = readFileSync(stampOf(dist, "vip"), "utf8");
-  const foreign = isFresh(dist, "vip-arm64", hash);
-  if (!foreign) say("for amd64 only: dist/vip-arm64 is not there or of older sources (node build.mjs --arch arm64)");
-  return { hash, names: [["x64", "vip"], ...(foreign ? [["arm64", "vip-arm64"]] : [])] };
+/** The executables that go in, all of the same sources: { arch, file }. `only` is the one architecture that was asked for, if one was. */
+function binaries(hash, only) {
+  const all = [
+    { arch: "x64", name: "vip", how: "npm run build" },
+    { arch: "arm64", name: "vip-arm64", how: "node build.mjs --arch arm64" },
+  ];
+  if (only !== undefined && all.every(({ arch }) => arch !== only)) throw new PrepareError(`image: --arch ${only}: expected ${all.map(({ arch }) => arch).join(" or ")}`);
+  const found = [];
+  for (const { arch, name, how } of all.filter((one) => only === undefined || one.arch === only)) {
+    const fault = `dist/${name} is not there or of older sources (${how})`;
+    if (isFresh(dist, name, hash)) found.push({ arch, file: join(dist, name) });
+    else if (only !== undefined || name === "vip") throw new PrepareError(`image: ${fault}`);
+    else say(`without ${arch}: ${fault}`);
+  }
+  return found;
 }
 
 /** Writes the archive; in dist it gets its stamp and its sum. */
 async function pack(out) {
   const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-  const { hash, names } = binaries();
+  const hash = existsSync(stampOf(dist, "vip")) ? readFileSync(stampOf(dist, "vip"), "utf8") : "";
   const images = [];
-  for (const [arch, name] of names) images.push({ arch, layers: await layersOf(arch, join(dist, name)) });
+  for (const { arch, file } of binaries(hash, option("--arch"))) images.push({ arch, layers: await layersOf(arch, file) });
   const config = { Entrypoint: ["/vip"], Cmd: ["start"], Env: ["PATH=/"], WorkingDir: "/" };
   const name = `localhost/vip:${manifest.version}`;
   const { archive, digest } = await archiveOf({ name, images, config, labels: labelsOf(manifest) });
   mkdirSync(dirname(out), { recursive: true });
-  writeFileSync(`${out}.part`, archive);
-  renameSync(`${out}.part`, out);
+  const part = `${out}.${process.pid}`;
+  writeFileSync(part, archive);
+  renameSync(part, out);
   if (out === join(dist, NAME)) {
     writeFileSync(stampOf(dist, NAME), hash);
     await writeSums(dist, hash);
@@ -75,7 +84,7 @@ async function main() {
     if ((await run(nodePath(), ["build.mjs"], { env: toolEnv() })) !== 0) throw new PrepareError("image: the build failed.");
   }
   // On the toolchain's own Node: another one may compress differently, and the digest would be another.
-  process.exitCode = await run(nodePath(), [fileURLToPath(import.meta.url), PACK, "--out", out], { env: toolEnv() });
+  process.exitCode = await run(nodePath(), [fileURLToPath(import.meta.url), PACK, ...process.argv.slice(2)], { env: toolEnv() });
 }
 
 try {

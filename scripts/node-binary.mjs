@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { hasProgram, nodePath, PrepareError, root, say } from "./prepare.mjs";
 
 const dist = join(root, "dist");
-/** Where what was fetched stays; everything in it is checked against its pinned hash each time it is used. */
-export const cache = join(dist, "cache");
+/** Where what was fetched stays, dist/cache unless VIP_BUILD_CACHE names another folder. It is checked against its pinned hash each time it is used. */
+export const cache = process.env.VIP_BUILD_CACHE ?? join(dist, "cache");
 
 /** What an executable of an architecture looks like (ELF e_machine), and the programs that can strip it. */
 const ARCHITECTURES = {
