@@ -1,5 +1,5 @@
 import type { Claim, Ref } from "./claim-codec.js";
-import { offerBound, type ClaimEnv, type ClaimState, type Note, type Plot, type ShardState } from "./claim-state.js";
+import { offerBound, type ClaimEnv, type ClaimState, type Note, type Plot } from "./claim-state.js";
 import { isAlive } from "./member-state.js";
 import { firstFor, hashText, mixed, rankFor, tableOf, type Seat, type Table } from "./placement.js";
 
@@ -117,65 +117,74 @@ function addLoad(draft: Draft, { claim, plot }: Lot): void {
 
 /** A key of this node. */
 function mine(draft: Draft, lot: Lot): void {
-  const { now, env, state } = draft;
+  const { env } = draft;
   const { key, claim, plot } = lot;
   if (claim === undefined) return;
-  const shard = state.shards[lot.shard];
-  const note = state.notes.get(key);
-  if (plot === undefined || plot.fit === "drop") return letGo(draft, lot, note);
+  const note = ownNote(draft, lot, claim);
+  draft.notes.set(key, note);
+  if (plot === undefined || plot.fit === "drop") return letGo(draft, lot);
+  const owned = { ...lot, claim, plot };
+  if (claim.heir !== undefined) return offered(draft, owned, note);
   const from = stands(draft, claim.from) ? claim.from : undefined;
-  if (claim.heir !== undefined) return offered(draft, { ...lot, claim, plot }, shard);
   const give = plot.fit === "yield" || env.giving !== "no";
   // Who still has the address from before is not given a third one to reckon with.
-  if (give && from === undefined && now >= (note?.askAgainAt ?? -Infinity)) return offer(draft, { ...lot, claim, plot }, note?.tried ?? []);
-  if (note?.askAgainAt !== undefined && note.askAgainAt > now) {
-    draft.notes.set(key, { askAgainAt: note.askAgainAt });
-    wakeBy(draft, note.askAgainAt);
-  }
-  if (claim.from !== undefined && from === undefined) edit(draft, lot, { kind: "other", claim: { ...claim, from }, note: undefined });
-  else if (!give && from === undefined && note?.askAgainAt === undefined) draft.movable.push({ ...lot, plot });
+  if (give && from === undefined && note.askAgainAt === undefined) return offer(draft, owned, note);
+  if (claim.from !== undefined && from === undefined) edit(draft, lot, { kind: "other", claim: { ...claim, from }, note });
+  else if (!give && from === undefined && note.boundAt === undefined && note.askAgainAt === undefined) draft.movable.push(owned);
 }
 
 type Owned = Lot & { readonly claim: Claim; readonly plot: Plot };
 
-/** An heir has been named and has not taken it yet. */
-function offered(draft: Draft, lot: Owned, shard: ShardState | undefined): void {
+/**
+ * What to remember of a key of this node. One on offer that had to be let go of stays so until the offer is off: an heir may have it, and addresses do not
+ * come and go.
+ */
+function ownNote(draft: Draft, { shard: index, key, plot }: Lot, claim: Claim): Note {
   const { now, env, state } = draft;
-  const { key, claim } = lot;
-  const note: Note = { ...state.notes.get(key) };
-  const offeredAt = note.offeredAt ?? now;
-  if (stands(draft, claim.heir) && now < offeredAt + env.config.handOverMs) {
-    const boundAt = shard === undefined ? now : offerBound(shard, key, claim, note, env.config);
-    draft.notes.set(key, { ...note, offeredAt, boundAt });
-    draft.onOffer.add(lot.shard);
-    if (note.move === true) draft.moving += 1;
-    wakeBy(draft, offeredAt + env.config.handOverMs);
-    wakeBy(draft, boundAt);
-    return;
+  const note: Note = state.notes.get(key) ?? {};
+  const shard = state.shards[index];
+  const boundAt = shard === undefined ? Infinity : offerBound(shard, key, claim, note, env.config);
+  if (boundAt === Infinity) {
+    const gone = plot === undefined || plot.fit === "drop" || env.giving === "leave";
+    const kept: Note = gone && note.droppedAt !== undefined ? { droppedAt: note.droppedAt } : {};
+    if (note.askAgainAt === undefined || note.askAgainAt <= now) return note.tried === undefined || note.askAgainAt !== undefined ? kept : { ...kept, tried: note.tried };
+    wakeBy(draft, note.askAgainAt);
+    return { ...kept, askAgainAt: note.askAgainAt };
   }
+  wakeBy(draft, boundAt);
+  const late = now >= Math.min(boundAt, note.boundAt ?? Infinity);
+  return note.droppedAt === undefined && late ? { ...note, boundAt, droppedAt: now } : { ...note, boundAt };
+}
+
+/** An heir has been named and has not taken it yet. */
+function offered(draft: Draft, lot: Owned, note: Note): void {
+  const { now, env } = draft;
+  const { handOverMs } = env.config;
+  const offeredAt = note.offeredAt ?? now;
   draft.onOffer.add(lot.shard);
-  draft.notes.set(key, { ...note, offeredAt });
-  const tried = [...(note.tried ?? []), claim.heir?.node ?? ""];
-  if (lot.plot.fit === "yield" || env.giving !== "no") offer(draft, lot, tried);
+  draft.notes.set(lot.key, { ...note, offeredAt });
+  if (stands(draft, lot.claim.heir) && now < offeredAt + handOverMs) {
+    if (note.move === true) draft.moving += 1;
+    return wakeBy(draft, offeredAt + handOverMs);
+  }
+  const tried = [...(note.tried ?? []), lot.claim.heir?.node ?? ""];
+  if (lot.plot.fit === "yield" || env.giving !== "no") offer(draft, lot, { ...note, tried });
   else withdraw(draft, lot);
 }
 
 /** Names the first one who has not been asked yet as heir. */
-function offer(draft: Draft, lot: Owned, tried: readonly string[]): void {
+function offer(draft: Draft, lot: Owned, note: Note): void {
   const { now, env, me, table } = draft;
-  const seat = firstFor(lot.plot, table, new Set([...tried, me.node]));
-  if (seat === undefined) return env.giving === "leave" ? letGo(draft, lot, draft.state.notes.get(lot.key)) : withdraw(draft, lot);
+  const seat = firstFor(lot.plot, table, new Set([...(note.tried ?? []), me.node]));
+  if (seat === undefined) return env.giving === "leave" ? letGo(draft, lot) : withdraw(draft, lot);
   seat.load += lot.plot.weight;
-  offerTo(draft, lot, seat, { tried, offeredAt: now, boundAt: now + env.config.handOverMs });
+  offerTo(draft, lot, seat, { ...note, offeredAt: now, boundAt: now + env.config.handOverMs });
 }
 
 /** The write that makes `seat` the heir; also used for moves that make the load more even. */
 export function offerTo(draft: Draft, lot: Lot, seat: Seat, note: Note): void {
   const heir = { node: seat.node, incarnation: seat.incarnation };
   edit(draft, lot, { kind: "offer", claim: { owner: draft.me, heir, from: undefined }, note });
-  // Not sent yet, perhaps: until then what is known of earlier offers stays.
-  const before = draft.state.notes.get(lot.key);
-  if (before !== undefined && !draft.notes.has(lot.key)) draft.notes.set(lot.key, before);
 }
 
 /** Nobody is there to take it: it stays here for the time being. */
@@ -187,10 +196,11 @@ function withdraw(draft: Draft, lot: Owned): void {
 }
 
 /** The address goes first, then the claim. */
-function letGo(draft: Draft, lot: Lot, note: Note | undefined): void {
-  const droppedAt = note?.droppedAt ?? draft.now;
+function letGo(draft: Draft, lot: Lot): void {
+  const note: Note = draft.notes.get(lot.key) ?? {};
+  const droppedAt = note.droppedAt ?? draft.now;
   const clearAt = droppedAt + draft.env.config.dropMs;
-  draft.notes.set(lot.key, { droppedAt });
+  draft.notes.set(lot.key, { ...note, droppedAt });
   wakeBy(draft, clearAt);
   const from = lot.claim?.from;
   // A former owner that may still have the address says itself when it is gone.
@@ -207,7 +217,9 @@ function others(draft: Draft, lot: Lot): void {
   }
   if (!isMine(draft, claim.from)) return;
   const note = state.notes.get(key);
-  const takenAt = note?.takenAt ?? (now < (note?.boundAt ?? -Infinity) ? now : -Infinity);
+  // What had to be let go of before does not come back for this.
+  const kept = note?.droppedAt === undefined && now < (note?.boundAt ?? -Infinity);
+  const takenAt = note?.takenAt ?? (kept ? now : -Infinity);
   const goneAt = takenAt + env.config.heirMs;
   draft.notes.set(key, { takenAt });
   wakeBy(draft, goneAt);
