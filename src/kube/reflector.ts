@@ -11,7 +11,7 @@ import { fieldsOf, itemsOf, keyOf, textOf, versionOf } from "./raw.js";
 import { Retry } from "./retry.js";
 import { Deadline, nextTurn, pause } from "./wait.js";
 
-/** A watch that was open this long was a good one. */
+/** A watch that was open this long, ms, was a good one. */
 const GOOD_WATCH_MS = 5000;
 /** A watch that ends sooner than this and brings nothing is a failure (client-go: "very short watch"). */
 const SHORT_WATCH_MS = 1000;
@@ -162,7 +162,8 @@ class Reflector<T extends object> {
     const silenceMs = this.#options.silenceMs ?? 75_000;
     const late = (): Error => new KubeError("timeout", `GET ${this.#options.path}: watch silent for ${silenceMs} ms`);
     const quiet = new Deadline(clock, { ms: silenceMs, late }, [signal]);
-    const opened = clock.now();
+    /** Since when the head of the answer is there: one that is slow to refuse has opened nothing. */
+    let opened = Infinity;
     const call = this.#call("watch", {
       ...this.#options.query,
       watch: 1,
@@ -175,6 +176,7 @@ class Reflector<T extends object> {
       for await (const events of client.stream(call, quiet.signal)) {
         quiet.touch();
         if (events.length === 0) {
+          opened = clock.now();
           this.#retry.opened();
           continue;
         }

@@ -16,6 +16,13 @@ const openAndBreak = (_got: Got, response: ServerResponse): void => {
   response.write(" ", () => setTimeout(() => response.destroy(), 5));
 };
 
+/** Takes its time to say no: longer, on a clock that runs fast, than a good watch is open. */
+const slowly =
+  (step: (got: Got, response: ServerResponse) => void) =>
+  (got: Got, response: ServerResponse): void => {
+    setTimeout(() => step(got, response), 10);
+  };
+
 describe("how long reflect waits", () => {
   it("not for long after a version that is too old, however often that happens: the server works", async () => {
     const clock = hastyClock();
@@ -42,9 +49,9 @@ describe("how long reflect waits", () => {
 });
 
 describe("what may not be read", () => {
-  it("may it be listed but not watched, it is listed again and again", async () => {
+  it("may it be listed but not watched, it is listed again and again, also where the refusal takes seconds", async () => {
     const clock = hastyClock();
-    const handler = script({ list: [answer(list(1, [thing("a", 1)])), answer(list(2, [thing("a", 1), thing("b", 2)]))], watch: [refuse(403, "Forbidden")] });
+    const handler = script({ list: [answer(list(1, [thing("a", 1)])), answer(list(2, [thing("a", 1), thing("b", 2)]))], watch: [slowly(refuse(403, "Forbidden"))] });
     await using server = await serve(handler);
     await using running = run(server, PATIENT, clock);
     await eventually(() => {
