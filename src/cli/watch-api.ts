@@ -8,8 +8,8 @@ import type { Log } from "../ports/log.js";
 export interface WatchApiDeps {
   readonly kube: Kube;
   readonly log: Log;
-  learn(part: Partial<Pick<World, "services" | "nodeAddresses" | "pools" | "apiHost">>): void;
-  learnSlices(slices: ReadonlyMap<string, EndpointSlice>): void;
+  learn(this: void, part: Partial<Pick<World, "services" | "nodeAddresses" | "pools" | "apiHost">>): void;
+  learnSlices(this: void, slices: ReadonlyMap<string, EndpointSlice>): void;
 }
 
 /** Tells what the API knows of Services and of what they need, until `signal` aborts; then it resolves. Rejects where a watch ends by itself, which is a bug. */
