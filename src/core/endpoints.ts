@@ -19,11 +19,13 @@ export interface ServiceEndpoints {
   readonly local: "ready" | "terminating" | "none";
   /** Some endpoint on another node is ready. */
   readonly readyElsewhere: boolean;
+  /** The nodes with ready endpoints, in order. */
+  readonly readyNodes: readonly string[];
   /** The ready ones on this node; where none is ready, those that serve to their end, as kube-proxy does it (KEP-1669). */
   readonly targets: readonly LocalTarget[];
 }
 
-export const NO_ENDPOINTS: ServiceEndpoints = { serving: false, onNodes: false, local: "none", readyElsewhere: false, targets: [] };
+export const NO_ENDPOINTS: ServiceEndpoints = { serving: false, onNodes: false, local: "none", readyElsewhere: false, readyNodes: [], targets: [] };
 
 interface Known {
   readonly slices: Map<string, EndpointSlice>;
@@ -97,6 +99,7 @@ export class EndpointIndex {
 /** All slices of one Service, seen from one node. */
 export function mergeSlices(slices: readonly EndpointSlice[], node: string): ServiceEndpoints {
   let [serving, onNodes, readyElsewhere] = [false, false, false];
+  const readyNodes = new Set<string>();
   const ready: Local = { some: false, targets: [] };
   const ending: Local = { some: false, targets: [] };
   for (const { endpoints, ports } of slices) {
@@ -104,6 +107,7 @@ export function mergeSlices(slices: readonly EndpointSlice[], node: string): Ser
       if (!endpoint.ready && !endpoint.serving) continue;
       serving = true;
       onNodes ||= endpoint.nodeName !== undefined;
+      if (endpoint.ready && endpoint.nodeName !== undefined) readyNodes.add(endpoint.nodeName.toLowerCase());
       if (endpoint.nodeName?.toLowerCase() !== node) {
         readyElsewhere ||= endpoint.ready && endpoint.nodeName !== undefined;
         continue;
@@ -115,7 +119,7 @@ export function mergeSlices(slices: readonly EndpointSlice[], node: string): Ser
     }
   }
   const local = ready.some ? "ready" : ending.some ? "terminating" : "none";
-  return { serving, onNodes, local, readyElsewhere, targets: (ready.some ? ready : ending).targets };
+  return { serving, onNodes, local, readyElsewhere, readyNodes: [...readyNodes].sort(), targets: (ready.some ? ready : ending).targets };
 }
 
 interface Local {
@@ -128,6 +132,7 @@ function serviceOf({ namespace, service }: EndpointSlice): ServiceKey {
 }
 
 function sameEndpoints(a: ServiceEndpoints, b: ServiceEndpoints): boolean {
+  if (a.readyNodes.join() !== b.readyNodes.join()) return false;
   if (a.serving !== b.serving || a.onNodes !== b.onNodes || a.local !== b.local || a.readyElsewhere !== b.readyElsewhere || a.targets.length !== b.targets.length) return false;
   return a.targets.every((target, i) => {
     const other = b.targets[i];

@@ -1,12 +1,15 @@
 import type { IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
 import { assign, type Wanting } from "./allocate.js";
+import { groupsOf, membersOf } from "./groups.js";
 import { romanaKey, type OwnershipKey, type ServiceKey } from "./model.js";
 import { pickAddresses, type DnsMode } from "./names.js";
 import type { AskedEntry, ServiceFacts, SkipReason } from "./plan-service.js";
 import type { World } from "./world.js";
 
 export interface LayoutConfig {
+  /** Services are owned in groups, each by one node, instead of all by one. */
+  readonly election: boolean;
   /** Addresses of the control-plane VIP. */
   readonly controlPlane: readonly IpAddress[];
   readonly controlPlanePort: number;
@@ -26,6 +29,8 @@ export interface Placed {
   readonly service: Service;
   readonly facts: ServiceFacts;
   readonly romana: boolean;
+  /** Who owns it, but for what of it is on the control plane's address. */
+  readonly owner: OwnershipKey;
   readonly addresses: readonly PlacedAddress[];
   /** Names that stand for some of its addresses. */
   readonly names: readonly string[];
@@ -57,23 +62,37 @@ export function layOut(services: readonly (readonly [Service, ServiceFacts])[], 
   const asked = services.map(([service, facts]) => resolve(service, facts, world, config));
   const { grants, refused } = grant(asked, world);
   const table = new AddressTable(config);
-  const who = asked.map((one): Asking => ({ ...one, romana: one.facts.asked.type !== "skip" && one.facts.asked.romana, own: one.facts.asked.type === "any" ? (grants.get(one.service.uid) ?? []) : one.addresses }));
+  const owners = ownersOf(services, config);
+  const who = asked.map((one): Asking => {
+    const romana = one.facts.asked.type !== "skip" && one.facts.asked.romana;
+    const own = one.facts.asked.type === "any" ? (grants.get(one.service.uid) ?? []) : one.addresses;
+    return { ...one, romana, own, owner: romana ? romanaKey(one.facts.key) : owners(one.service, one.facts) };
+  });
   for (const one of who) for (const address of one.own) if (one.facts.recorded?.includes(address) === true) table.place(address, one);
   const placed = who.map((one): Placed => {
-    const { service, facts, romana, own, names } = one;
+    const { service, facts, romana, own, names, owner } = one;
     const reason = own.length > 0 ? one.reason : (refused.get(service.uid) ?? one.reason);
     const known = before.get(service);
     const addresses = own.map((address, i) => table.place(address, one, known?.addresses[i]));
-    if (known !== undefined && sameReason(known.reason, reason) && known.addresses.length === addresses.length && addresses.every((address, i) => address === known.addresses[i])) return known;
-    const now: Placed = { service, facts, romana, addresses, names, reason };
+    if (known !== undefined && known.owner === owner && sameReason(known.reason, reason) && known.addresses.length === addresses.length && addresses.every((address, i) => address === known.addresses[i])) return known;
+    const now: Placed = { service, facts, romana, owner, addresses, names, reason };
     before.set(service, now);
     return now;
   });
   return { placed, grants };
 }
 
+/** Whose the addresses of a Service are that is no Romana VIP. */
+function ownersOf(services: readonly (readonly [Service, ServiceFacts])[], { election }: LayoutConfig): (service: Service, facts: ServiceFacts) => OwnershipKey {
+  if (!election) return () => "services";
+  const plain = services.filter(([, { asked }]) => asked.type === "entries" && !asked.romana);
+  const groups = groupsOf(plain.map(([service, { asked }]) => membersOf(service, asked)));
+  return (service, { asked }) => groups.get(membersOf(service, asked)[0] ?? "") ?? "services";
+}
+
 interface Asking extends Resolved {
   readonly romana: boolean;
+  readonly owner: OwnershipKey;
   /** The addresses that it asks for or was granted. */
   readonly own: readonly IpAddress[];
 }
@@ -184,7 +203,7 @@ class AddressTable {
   /** Asked again by the same Service, it says the same. `before` is given back where it says the same, too. */
   place(address: IpAddress, asking: Asking, before?: PlacedAddress): PlacedAddress {
     const known = this.#claims.get(address);
-    const claim = known ?? { first: asking, ownership: asking.romana ? romanaKey(asking.facts.key) : ("services" as const), ports: undefined, said: new Map() };
+    const claim = known ?? { first: asking, ownership: asking.owner, ports: undefined, said: new Map() };
     if (known === undefined) this.#claims.set(address, claim);
     const { refused, mixedWith } = claim.first === asking ? ALONE : this.#judge(address, claim, asking);
     const same = before?.address === address && before.ownership === claim.ownership && before.mixedWith === mixedWith && sameReason(before.refused, refused);
@@ -197,7 +216,7 @@ class AddressTable {
     if (said !== undefined) return said;
     claim.ports ??= new Map(portsOf(claim.first).map((port) => [port, claim.first?.facts.key]));
     const ports = portsOf(asking);
-    const refused = refusal(address, { claim, ports, romana: asking.romana });
+    const refused = apart(address, claim, asking) ?? refusal(address, { claim, ports, romana: asking.romana });
     if (refused === undefined) for (const port of ports) claim.ports.set(port, key);
     const mixed = refused === undefined && claim.first !== undefined && claim.first.service.externalTrafficPolicy !== asking.service.externalTrafficPolicy;
     const verdict: Verdict = { refused, mixedWith: mixed ? claim.first.facts.key : undefined };
@@ -208,6 +227,13 @@ class AddressTable {
 
 function portsOf(asking: Asking | undefined): readonly string[] {
   return (asking?.service.ports ?? []).map(({ protocol, port }) => `${protocol}/${port}`);
+}
+
+/** An address that a name stands for today is no reason to own Services together. */
+function apart(address: IpAddress, claim: Claim, asking: Asking): SkipReason | undefined {
+  if (!claim.ownership.startsWith("svc/") || asking.romana || claim.ownership === asking.owner) return undefined;
+  const message = `${address} belongs to Service ${claim.first?.facts.key}, which is owned apart: expected the address itself, or the same name, in both Services`;
+  return { code: "addressTaken", message };
 }
 
 function refusal(address: IpAddress, asked: { readonly claim: Claim; readonly ports: readonly string[]; readonly romana: boolean }): SkipReason | undefined {

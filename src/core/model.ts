@@ -11,8 +11,20 @@ export type ServiceKey = string & { readonly [serviceKeyBrand]: true };
 /** A Service with a Romana VIP, which is owned by itself: `romana/<namespace>/<name>`. */
 export type RomanaKey = `romana/${string}`;
 
+/** Services that share addresses and are owned together, by svc_election: `svc/<smallest member>`. */
+export type GroupKey = `svc/${string}`;
+
 /** What is owned as one, by one node. */
-export type OwnershipKey = "services" | "control-plane" | RomanaKey;
+export type OwnershipKey = "services" | "control-plane" | RomanaKey | GroupKey;
+
+export function groupKey(member: string): GroupKey {
+  return `svc/${member}`;
+}
+
+/** One of many, shared out among the nodes. */
+export function isShared(key: OwnershipKey): key is RomanaKey | GroupKey {
+  return key !== "services" && key !== "control-plane";
+}
 
 /** What a process serves: the control plane, Services, or both. */
 export type Part = "services" | "control-plane";

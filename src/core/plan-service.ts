@@ -98,7 +98,7 @@ export function askedOf(service: Service, config: ServicePlanConfig): Asked {
   const romana = romanaOf(service.annotations);
   if (romana.type === "invalid") return skip("invalidRomana", romana.message);
   if (romana.type === "address") return { type: "entries", entries: [{ address: romana.address }], from: romana.from, romana: true };
-  if (romana.type === "auto") return granted(service) ?? { type: "any", romana: true };
+  if (romana.type === "auto") return granted(service, true) ?? { type: "any", romana: true };
   if (service.type !== "LoadBalancer") return skip("notLoadBalancer", `its type is ${service.type}`);
   const other = otherClass(service.loadBalancerClass, config);
   return other === undefined ? askedOfLoadBalancer(service) : skip("otherClass", other);
@@ -112,7 +112,7 @@ function askedOfLoadBalancer(service: Service): Asked {
   }
   const spec = service.loadBalancerIP?.trim() ?? "";
   const announced = announcedAddresses(service);
-  if (announced.length === 0 && spec === "") return othersStatus(service) ?? { type: "any", romana: false };
+  if (announced.length === 0 && spec === "") return granted(service, false) ?? othersStatus(service) ?? { type: "any", romana: false };
   if (announced.length === 0) return parseEntries("spec.loadBalancerIP", spec);
   if (spec === "") return entries("status", announced);
   const asked = parseEntries("spec.loadBalancerIP", spec);
@@ -139,9 +139,9 @@ function othersStatus({ ingress, statusManager }: Service): Asked | undefined {
   return skip("foreignController", `the status holds ${others}, written by ${statusManager ?? "another controller"}, and no address is asked for: left alone`);
 }
 
-function granted(service: Service): Asked | undefined {
+function granted(service: Service, romana: boolean): Asked | undefined {
   const addresses = (service.annotations[GRANTED] ?? "").split(",").flatMap((text) => parseIp(text.trim()) ?? []);
-  return addresses.length === 0 ? undefined : { ...entries(GRANTED, addresses), romana: true };
+  return addresses.length === 0 ? undefined : { ...entries(GRANTED, addresses), romana };
 }
 
 function entries(from: string, addresses: readonly IpAddress[]): Asked & { readonly type: "entries" } {
