@@ -1,5 +1,6 @@
 import { assertNever } from "../lib/errors.js";
 import type { IpAddress } from "../lib/ip.js";
+import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { Clock, Timer } from "../ports/clock.js";
 import type { KernelEvent, Link, LinkAddress, Route } from "../ports/kernel.js";
@@ -38,7 +39,7 @@ export interface EngineDeps {
   readonly events: Events;
   readonly ownership: {
     states(): ReadonlyMap<OwnershipKey, OwnershipState>;
-    campaign(stances: ReadonlyMap<OwnershipKey, Stance>): void;
+    campaign(stances: ReadonlyMap<OwnershipKey, Stance>, wishes?: ReadonlyMap<OwnershipKey, Wish>): void;
   };
   arp(report: (key: VipKey, what: ModeReport) => void): VipMode<"arp">;
   link(): VipMode<"link">;
@@ -235,7 +236,7 @@ export class Engine implements AsyncDisposable {
     this.#vips.set(next.wants.arp);
     this.#writers.set(next);
     this.deps.planned(this.#newest, before);
-    ownership.campaign(next.campaigns);
+    ownership.campaign(next.campaigns, next.wishes);
     this.#remember(next.wants.arp);
     if (next.settled) for (const mode of [this.#vips, this.#dnat, this.#links]) mode.sweep();
     this.deps.passed?.(clock.now() - started);

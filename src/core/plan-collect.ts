@@ -1,7 +1,9 @@
+import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { EventDraft } from "../ports/kube.js";
 import { romanaKey, type Dnat, type LinkKey, type LinkWant, type OwnershipKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
 import type { Outcome } from "./plan-draft.js";
+import { together as wishTogether } from "./plan-wishes.js";
 import type { Plan } from "./plan-model.js";
 import type { SkipReason } from "./plan-service.js";
 import type { ServiceChange } from "./plan-writes.js";
@@ -21,9 +23,11 @@ export class Collection {
   readonly #checks = new Set<number>();
   /** How this node stands towards each Romana VIP. */
   readonly romana = new Map<OwnershipKey, Stance>();
+  /** What this node wants of each key that is one of many. */
+  readonly wishes = new Map<OwnershipKey, Wish>();
 
   /** `service`: whose outcome it is; undefined for the control plane. */
-  add(outcome: Outcome, service: ServiceKey | undefined): void {
+  add(outcome: Outcome, service: ServiceKey | undefined, owner: OwnershipKey = "services"): void {
     for (const vip of outcome.vips) this.#arp.set(vip.key, together(this.#arp.get(vip.key), vip));
     for (const link of outcome.links) this.#links.set(link.key, { ...link, owners: [...(this.#links.get(link.key)?.owners ?? []), ...link.owners] });
     for (const dnat of outcome.dnat) this.#dnat.set(dnat.key, dnat);
@@ -35,10 +39,11 @@ export class Collection {
     if (outcome.skipped !== undefined) this.#skipped.set(service, outcome.skipped);
     if (outcome.status !== undefined) this.#statuses.set(service, outcome.status);
     if (outcome.change !== undefined) this.#changes.set(service, outcome.change);
+    if (outcome.wish !== undefined) this.wishes.set(owner, wishTogether(this.wishes.get(owner), outcome.wish));
     if (outcome.stance !== undefined) this.romana.set(romanaKey(service), outcome.stance);
   }
 
-  finish(): Omit<Plan, "campaigns" | "grants" | "settled"> {
+  finish(): Omit<Plan, "campaigns" | "wishes" | "grants" | "settled"> {
     return {
       wants: { arp: this.#arp, link: this.#links, dnat: this.#dnat },
       statuses: this.#statuses,

@@ -1,15 +1,18 @@
 import { messageOf } from "../lib/errors.js";
 import { familyOf, hostPrefix, type IpAddress } from "../lib/ip.js";
+import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { EventDraft, Service } from "../ports/kube.js";
+import { NO_ENDPOINTS, type ServiceEndpoints } from "./endpoints.js";
 import { fitness, KUBE_PROXY_HEALTH_PORT, readinessPort, type Fitness } from "./eligible.js";
 import type { Placed, PlacedAddress } from "./layout.js";
 import { recordedExternalIPs } from "./external-ips.js";
 import { AddressInUse } from "./mode.js";
-import { romanaKey, serviceKey, vipKey, type Dnat, type LinkKey, type LinkWant, type OwnershipKey, type Port, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { isShared, romanaKey, serviceKey, vipKey, type Dnat, type LinkKey, type LinkWant, type OwnershipKey, type Port, type ServiceKey, type Vip, type VipKey } from "./model.js";
 import type { PlanConfig } from "./plan-model.js";
 import { configured, mainLink, poolLink, serviceLink, subnetOf, type LinkChoice, type VlanAsked } from "./plan-links.js";
 import { reservedFor } from "./plan-reserved.js";
+import { wishOf } from "./plan-wishes.js";
 import { dnatOf, romanaStance, trafficOf, type RomanaTraffic } from "./plan-romana.js";
 import { GRANTED, TELLING, type SkipReason } from "./plan-service.js";
 import { Writes, type ServiceChange } from "./plan-writes.js";
@@ -29,6 +32,8 @@ export interface Outcome {
   readonly checks: readonly number[];
   /** How this node stands towards the Romana VIP that it is. */
   readonly stance: Stance | undefined;
+  /** What this node wants of its owner's key, where that is one of many. */
+  readonly wish: Wish | undefined;
   readonly problems: readonly string[];
 }
 
@@ -55,6 +60,7 @@ class Draft {
   readonly #checks: number[] = [];
   readonly #writes = new Writes();
   #stance: Stance | undefined;
+  #wish: Wish | undefined;
 
   constructor(
     private readonly world: World,
@@ -95,7 +101,9 @@ class Draft {
       } else if (outcome === "up") up.push(entry.address);
     }
     if (placed.romana) this.#externalIPs(placed, { up, lost });
-    if (!placed.romana && !this.#held("services") && placed.addresses.every(({ ownership }) => ownership === "services")) reason = this.#notOwner("services");
+    if (this.#isAnothers(placed, fit)) reason = this.#notOwner(placed.owner);
+    // Whoever owns it looks its names up.
+    if (isShared(placed.owner) && placed.names.length > 0) this.#wish ??= wishOf(placed, { fit, usable: true, sick: false, endpoints: this.#endpoints(placed) });
     if (placed.romana && placed.addresses.length === 0) reason ??= this.#noAddressYet();
     if (reason !== undefined) this.#skip(service, reason, tells(reason, placed));
     this.#say(placed, up);
@@ -115,19 +123,28 @@ class Draft {
       names: this.#names,
       checks: this.#checks,
       stance: this.#stance,
+      wish: this.#wish,
       problems: this.#problems,
     };
   }
 
+  /** What another node has to decide is not said here; a Romana VIP tells what is wrong with itself on every node, and so does an owner's key of its own. */
+  #isAnothers({ romana, owner, addresses }: Placed, fit: Fitness): boolean {
+    if (romana || this.#held(owner) || !addresses.every(({ ownership }) => ownership === owner)) return false;
+    return !isShared(owner) || fit.type !== "unfit";
+  }
+
   /** What has to be known or said before it can be decided who serves it. */
   #prepare(placed: Placed): void {
-    const { service, addresses, romana } = placed;
+    const { service, addresses, romana, owner } = placed;
+    const { asked } = placed.facts;
+    if (this.#owns(owner)) this.#names.push(...placed.names);
     if (this.#owns("services")) {
-      this.#names.push(...placed.names);
-      const granted = placed.facts.asked.type === "any" && romana ? addresses.map(({ address }) => address).join(",") : undefined;
-      if (granted !== undefined && granted !== "") this.#writes.annotate(service, { [GRANTED]: granted });
+      // Its owner may be another node.
+      const granted = asked.type === "any" && (romana || this.config.election) ? addresses.map(({ address }) => address).join(",") : "";
+      if (granted !== "") this.#writes.annotate(service, { [GRANTED]: granted });
       if (!romana) this.#writes.clearRomana(service);
-      else if (placed.facts.asked.type === "entries" && placed.facts.asked.from !== GRANTED) this.#writes.forgetGrant(service);
+      if (asked.type === "entries" && asked.from !== GRANTED && asked.from !== "status") this.#writes.forgetGrant(service);
     }
     if (!this.config.dataplaneCheck) return;
     const port = readinessPort(placed);
@@ -140,9 +157,9 @@ class Draft {
     const { service, facts } = placed;
     const link = ownership === "control-plane" ? mainLink(this.world, this.config) : this.#link(placed, address);
     const reserved = refused ?? reservedFor({ address, ownership, service, facts }, this.world);
-    if (placed.romana) this.#campaign(placed, { fit, usable: reserved === undefined && link.type !== "none" });
+    if (isShared(ownership)) this.#campaign(placed, { fit, usable: reserved === undefined && link.type !== "none" });
     if (reserved !== undefined) return reserved;
-    if (!this.#held(ownership)) return placed.romana && fit.type === "unfit" ? fit.reason : this.#notOwner(ownership);
+    if (!this.#held(ownership)) return isShared(ownership) && fit.type === "unfit" ? fit.reason : this.#notOwner(ownership);
     if (mixedWith !== undefined) this.#tellMixed(service, address, mixedWith);
     if (fit.type === "unfit" && !handsOver(placed, fit)) return proposing(fit.reason, placed, ownership);
     if (link.type === "none") return { code: link.code, message: link.message };
@@ -150,7 +167,7 @@ class Draft {
     if (link.vlan !== undefined) this.#wantLink(link.vlan, facts.key);
     const fresh = facts.recorded?.includes(address) !== true;
     // Who handed it over before it could say so in the Service would be taken for a stranger.
-    if (fresh && placed.romana && this.world.ownership.get(ownership)?.heir === true) return "pending";
+    if (fresh && isShared(ownership) && this.world.ownership.get(ownership)?.heir === true) return "pending";
     const key = this.#want({ address, iface: link.name, ownership, owner: facts.key, ports: service.ports, fresh });
     const traffic = placed.romana ? this.#lead(placed, key, address) : undefined;
     return this.#observed({ placed, key, address, iface: link.name, traffic });
@@ -168,13 +185,20 @@ class Draft {
     return "up";
   }
 
+  #endpoints({ facts }: Placed): ServiceEndpoints {
+    return this.world.endpoints?.get(facts.key) ?? NO_ENDPOINTS;
+  }
+
   #link({ service }: Placed, address: IpAddress): LinkChoice {
     return serviceLink(this.world, this.config, { address, service, pool: poolLink(this.world, service.namespace, address) });
   }
 
   #campaign(placed: Placed, { fit, usable }: { readonly fit: Fitness; readonly usable: boolean }): void {
-    const proxied = trafficOf(placed, this.world, this.config).type !== "nft";
+    const proxied = !placed.romana || trafficOf(placed, this.world, this.config).type !== "nft";
     const sick = proxied && this.world.dataplane.get(KUBE_PROXY_HEALTH_PORT) === "notReady";
+    const wish = wishOf(placed, { fit, usable, sick, endpoints: this.#endpoints(placed) });
+    if (this.#wish?.fit !== "drop") this.#wish = wish;
+    if (!placed.romana) return;
     const stance = romanaStance({ fit, usable, sick });
     // With several addresses, the one that cannot be served decides.
     if (this.#stance !== "drop") this.#stance = stance;
@@ -256,11 +280,11 @@ class Draft {
   }
 
   /** One node writes a status: the owner; of a Service that is partly on the control plane's address, the owner of the rest. */
-  #writesStatus({ addresses, facts, romana }: Placed): boolean {
+  #writesStatus({ addresses, owner }: Placed): boolean {
     // What nobody may have, nobody holds: then what was said before is taken back.
-    if (romana) return this.#owns(addresses.every(({ refused }) => refused !== undefined) ? "services" : romanaKey(facts.key));
+    if (isShared(owner) && addresses.every(({ refused }) => refused !== undefined)) return this.#owns("services");
     const onlyControlPlane = addresses.length > 0 && addresses.every(({ ownership }) => ownership === "control-plane");
-    return this.#owns(onlyControlPlane ? "control-plane" : "services");
+    return this.#owns(onlyControlPlane ? "control-plane" : owner);
   }
 
   #tellMixed(service: Service, address: IpAddress, other: ServiceKey): void {
@@ -304,11 +328,11 @@ class Draft {
 const ANOTHERS: ReadonlySet<SkipReason["code"]> = new Set<SkipReason["code"]>(["addressInUse", "addressTaken", "addressOfNode", "addressOfGateway", "addressOfApi"]);
 
 /** Whether a person has to change something about this Service. */
-function tells({ code }: SkipReason, { romana }: Placed): boolean {
+function tells({ code }: SkipReason, { romana, owner }: Placed): boolean {
   // A Romana VIP from a pool was asked for by name; a plain Service without an address may be another program's to serve.
   if (romana && code === "noAddress") return true;
   // Where its pods are on another node, it is held by that one.
-  if (romana && code === "holderHasNoEndpoint") return false;
+  if (isShared(owner) && code === "holderHasNoEndpoint") return false;
   return TELLING.has(code);
 }
 
@@ -322,8 +346,8 @@ interface AskedVip {
 }
 
 /** The pods are elsewhere, and so will the VIP be: until its next owner has it, it is better here than nowhere. */
-function handsOver({ romana }: Placed, { reason }: { readonly reason: SkipReason }): boolean {
-  return romana && reason.code !== "noEndpoints";
+function handsOver({ owner }: Placed, { reason }: { readonly reason: SkipReason }): boolean {
+  return isShared(owner) && reason.code !== "noEndpoints";
 }
 
 /** Where one node holds all Services, only a Service of its own could follow its endpoints. */

@@ -1,4 +1,5 @@
 import type { Family, IpAddress } from "../lib/ip.js";
+import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { EventDraft } from "../ports/kube.js";
 import type { LayoutConfig } from "./layout.js";
@@ -23,6 +24,8 @@ export interface PlanConfig extends ServicePlanConfig, LinkPlanConfig, LayoutCon
 export interface Plan {
   /** How this node should stand towards each ownership; those that are not named are left to others. */
   readonly campaigns: ReadonlyMap<OwnershipKey, Stance>;
+  /** What this node wants of every key that is one of many; undefined while not all of them are known. */
+  readonly wishes: ReadonlyMap<OwnershipKey, Wish> | undefined;
   readonly wants: {
     readonly arp: ReadonlyMap<VipKey, Vip>;
     readonly link: ReadonlyMap<LinkKey, LinkWant>;

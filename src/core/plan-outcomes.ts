@@ -1,11 +1,13 @@
 import type { Placed } from "./layout.js";
-import type { VipKey } from "./model.js";
+import { isShared, type VipKey } from "./model.js";
 import type { Outcome } from "./plan-draft.js";
 import type { World } from "./world.js";
 
 interface Known {
   readonly basis: object;
   readonly endpoints: unknown;
+  /** Of the key that owns it. */
+  readonly state: string;
   /** What was observed of each of its VIPs. */
   readonly observed: readonly (readonly [VipKey, unknown])[];
   readonly outcome: Outcome;
@@ -37,13 +39,14 @@ export class Outcomes {
     // A Romana VIP depends on more: on a Lease of its own and on rules of ours. So does a link.
     if (world === undefined || placed.romana) return make();
     const endpoints = world.endpoints?.get(placed.facts.key);
+    const state = isShared(placed.owner) ? JSON.stringify(world.ownership.get(placed.owner)) : "";
     const known = this.#known.get(placed);
-    const same = known !== undefined && known.basis === this.#basis && known.endpoints === endpoints && known.observed.every(([key, seen]) => world.observed.get(key) === seen);
+    const same = known !== undefined && known.basis === this.#basis && known.endpoints === endpoints && known.state === state && known.observed.every(([key, seen]) => world.observed.get(key) === seen);
     if (same) return known.outcome;
     const outcome = make();
     if (outcome.links.length > 0) return outcome;
     const observed = outcome.vips.map(({ key }): [VipKey, unknown] => [key, world.observed.get(key)]);
-    this.#known.set(placed, { basis: this.#basis, endpoints, observed, outcome });
+    this.#known.set(placed, { basis: this.#basis, endpoints, state, observed, outcome });
     return outcome;
   }
 }

@@ -20,9 +20,10 @@ export function plan(world: World, config: PlanConfig, memo: PlanMemo = new Plan
   const reserved = allocates ? memo.reserved(world, reservedAddresses) : NONE;
   const layout = memo.layout(config.services ? world.services : undefined, { ...world, allocates, reserved }, config);
   const known = memo.outcomes(world);
-  for (const placed of layout.placed) collection.add(known.of(placed, () => serviceOutcome(placed, world, config)), placed.facts.key);
+  for (const placed of layout.placed) collection.add(known.of(placed, () => serviceOutcome(placed, world, config)), placed.facts.key, placed.owner);
   const campaigns = campaignsOf(world, config, collection.romana);
-  return { ...collection.finish(), campaigns, grants: layout.grants, settled: isSettled(world, config, campaigns) };
+  const wishes = listed(world) ? collection.wishes : undefined;
+  return { ...collection.finish(), campaigns, wishes, grants: layout.grants, settled: isSettled(world, config, { campaigns, wishes }) };
 }
 
 const NONE: ReadonlySet<IpAddress> = new Set();
@@ -58,8 +59,13 @@ function controlPlaneStance(health: World["controlPlaneHealth"]): Stance {
 }
 
 /** A lease that is free, or names this node from an earlier life, is about to be taken: what stands under it is no leftover. */
-function isSettled(world: World, config: PlanConfig, campaigns: ReadonlyMap<OwnershipKey, Stance>): boolean {
+function isSettled(world: World, config: PlanConfig, { campaigns, wishes }: Pick<Plan, "campaigns" | "wishes">): boolean {
   if (config.services && !listed(world)) return false;
+  for (const [key, { fit, nodes }] of wishes ?? []) {
+    const state = world.ownership.get(key);
+    const mayTake = fit !== "drop" && nodes?.has(world.node) !== false;
+    if (state?.held !== true && state?.view !== "other" && (state === undefined || state.view === "unknown" || mayTake)) return false;
+  }
   return [...campaigns].every(([key, stance]) => {
     const state = world.ownership.get(key);
     if (state?.held === true || state?.view === "other") return true;
