@@ -171,7 +171,8 @@ function readFamily(reader: Reader, code: number, { family, addPath }: { readonl
 }
 
 function merged(parts: readonly Parsed[]): Parsed {
+  const entries = parts.flatMap(({ attributes }) => Object.entries(attributes));
   const unknown = parts.flatMap(({ attributes }) => attributes.unknown ?? []);
-  const attributes = parts.reduce<PathAttributes>((all, part) => ({ ...all, ...part.attributes }), {});
+  const attributes = Object.fromEntries(entries) as PathAttributes;
   return { attributes: unknown.length > 0 ? { ...attributes, unknown } : attributes, faults: parts.flatMap(({ faults }) => faults) };
 }
