@@ -20,7 +20,7 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
 
 /** One request of the API. */
 export interface Call {
-  readonly verb: "get" | "list" | "watch" | "create" | "update" | "patch";
+  readonly verb: "get" | "list" | "watch" | "create" | "update" | "patch" | "delete";
   /** For metrics: `services`, `leases`. */
   readonly resource: string;
   readonly path: string;
@@ -47,7 +47,7 @@ export interface ClientDeps {
   readonly onRequest?: ((seen: RequestSeen) => void) | undefined;
 }
 
-const METHODS = { get: "GET", list: "GET", watch: "GET", create: "POST", update: "PUT", patch: "PATCH" } as const;
+const METHODS = { get: "GET", list: "GET", watch: "GET", create: "POST", update: "PUT", patch: "PATCH", delete: "DELETE" } as const;
 
 /**
  * HTTPS to the API server over kept-alive connections. A request never waits for another one: as many sockets as there are requests in flight.

@@ -1,5 +1,5 @@
-import type { Lease, LeaseId, LeaseRecord, Leases } from "../ports/kube.js";
-import type { Client } from "./client.js";
+import type { Lease, LeaseId, LeaseRecord, Leases, LeaseWrite } from "../ports/kube.js";
+import type { Client, Query } from "./client.js";
 import { KubeError } from "./errors.js";
 import { countOf, fieldsOf, textOf, versionOf } from "./raw.js";
 import { reflect } from "./reflector.js";
@@ -7,6 +7,8 @@ import type { ReflectDeps } from "./reflector.js";
 
 /** A lease decides who holds an address: its watch comes back soon after an outage. */
 const MAX_RETRY_MS = 2000;
+/** Annotations of ours; those of others are none of our business. */
+const OWN_PREFIX = "vip.internal/";
 
 type RawObject = Readonly<Record<string, unknown>>;
 
@@ -17,22 +19,38 @@ export function createLeases(deps: ReflectDeps): Leases {
     get: async (id, timeoutMs, signal) => store.get(id, timeoutMs, signal),
     create: async (id, record, timeoutMs, signal) => store.create(id, record, { timeoutMs, signal }),
     replace: async (lease, record, timeoutMs, signal) => store.replace(lease, record, { timeoutMs, signal }),
+    remove: async (lease, timeoutMs, signal) => store.remove(lease, { timeoutMs, signal }),
     watch: async (id, seen, signal) => {
-      const options = {
-        resource: "leases",
-        path: collectionOf(id),
-        query: { fieldSelector: `metadata.name=${id.name}` },
-        decode: (raw: unknown) => store.decode(raw),
-        changed: (leases: ReadonlyMap<string, Lease>) => {
-          seen(leases.get(`${id.namespace}/${id.name}`));
-        },
-        needed: true,
-        pace: "chunk" as const,
-        maxRetryMs: MAX_RETRY_MS,
-      };
-      await reflect(options, { ...deps, log: deps.log.with({ lease: `${id.namespace}/${id.name}` }) }, signal);
+      const query = { fieldSelector: `metadata.name=${id.name}` };
+      await follow({ namespace: id.namespace, query, name: id.name, changed: (leases) => seen(leases.get(`${id.namespace}/${id.name}`)) }, { store, ...deps }, signal);
+    },
+    watchLabelled: async ({ namespace, label }, changed, signal) => {
+      const byName = (leases: ReadonlyMap<string, Lease>): void => changed(new Map([...leases.values()].map((lease) => [lease.id.name, lease])));
+      await follow({ namespace, query: { labelSelector: label }, name: label, changed: byName }, { store, ...deps }, signal);
     },
   };
+}
+
+interface Following {
+  readonly namespace: string;
+  readonly query: Query;
+  /** For the log. */
+  readonly name: string;
+  readonly changed: (leases: ReadonlyMap<string, Lease>) => void;
+}
+
+async function follow({ namespace, query, name, changed }: Following, deps: ReflectDeps & { readonly store: LeaseStore }, signal: AbortSignal): Promise<void> {
+  const options = {
+    resource: "leases",
+    path: collectionOf({ namespace }),
+    query,
+    decode: (raw: unknown) => deps.store.decode(raw),
+    changed,
+    needed: true,
+    pace: "chunk" as const,
+    maxRetryMs: MAX_RETRY_MS,
+  };
+  await reflect(options, { ...deps, log: deps.log.with({ lease: `${namespace}/${name}` }) }, signal);
 }
 
 interface Limits {
@@ -58,25 +76,38 @@ class LeaseStore {
     }
   }
 
-  async create(id: LeaseId, record: LeaseRecord, limits: Limits): Promise<Lease> {
-    const body = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { namespace: id.namespace, name: id.name }, spec: specOf(record) };
+  async create(id: LeaseId, record: LeaseWrite, limits: Limits): Promise<Lease> {
+    const metadata = { namespace: id.namespace, name: id.name, ...marksOf({}, record) };
+    const body = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata, spec: specOf(record) };
     const call = { verb: "create", resource: "leases", path: collectionOf(id), body, timeoutMs: limits.timeoutMs } as const;
     return this.#answer("POST", call.path, await this.#client.request(call, limits.signal));
   }
 
-  async replace(lease: Lease, record: LeaseRecord, limits: Limits): Promise<Lease> {
+  async replace(lease: Lease, record: LeaseWrite, limits: Limits): Promise<Lease> {
     const raw = this.#raw.get(lease);
     // Without the object its labels and annotations would be lost.
     if (raw === undefined) throw new TypeError(`replace lease ${lease.id.namespace}/${lease.id.name}: not an object that these Leases handed out`);
+    const metadata = fieldsOf(raw["metadata"]);
     const body = {
       ...raw,
       apiVersion: "coordination.k8s.io/v1",
       kind: "Lease",
-      metadata: { ...fieldsOf(raw["metadata"]), resourceVersion: lease.resourceVersion },
+      metadata: { ...metadata, ...marksOf(metadata, record), resourceVersion: lease.resourceVersion },
       spec: { ...fieldsOf(raw["spec"]), ...specOf(record) },
     };
     const call = { verb: "update", resource: "leases", path: pathOf(lease.id), body, timeoutMs: limits.timeoutMs } as const;
     return this.#answer("PUT", call.path, await this.#client.request(call, limits.signal));
+  }
+
+  async remove(lease: Lease, limits: Limits): Promise<void> {
+    const { id, uid, resourceVersion } = lease;
+    const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions: { uid, resourceVersion } };
+    const call = { verb: "delete", resource: "leases", path: pathOf(id), body, timeoutMs: limits.timeoutMs } as const;
+    try {
+      await this.#client.request(call, limits.signal);
+    } catch (error) {
+      if (!(error instanceof KubeError) || error.code !== "notFound") throw error;
+    }
   }
 
   /** Undefined where the object has no name, namespace, uid or version. */
@@ -88,7 +119,7 @@ class LeaseStore {
     const uid = textOf(metadata["uid"]);
     const resourceVersion = versionOf(raw);
     if (namespace === undefined || name === undefined || uid === undefined || resourceVersion === undefined) return undefined;
-    const lease: Lease = { id: { namespace, name }, uid, resourceVersion, record: recordOf(fieldsOf(object["spec"])) };
+    const lease: Lease = { id: { namespace, name }, uid, resourceVersion, record: recordOf(fieldsOf(object["spec"])), annotations: ownOf(metadata["annotations"]) };
     // managedFields are many times larger than the rest, and a PUT without them leaves them alone.
     const { managedFields: _managedFields, ...kept } = metadata;
     this.#raw.set(lease, { ...object, metadata: kept });
@@ -102,12 +133,25 @@ class LeaseStore {
   }
 }
 
-function collectionOf(id: LeaseId): string {
+function collectionOf(id: { readonly namespace: string }): string {
   return `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(id.namespace)}/leases`;
 }
 
 function pathOf(id: LeaseId): string {
   return `${collectionOf(id)}/${encodeURIComponent(id.name)}`;
+}
+
+/** Labels and annotations as they are with those of `write` in their place; what there is none of is left out. */
+function marksOf(metadata: RawObject, { labels, annotations }: LeaseWrite): RawObject {
+  return {
+    ...(labels === undefined ? {} : { labels: { ...fieldsOf(metadata["labels"]), ...labels } }),
+    ...(annotations === undefined ? {} : { annotations: { ...fieldsOf(metadata["annotations"]), ...annotations } }),
+  };
+}
+
+function ownOf(annotations: unknown): Readonly<Record<string, string>> {
+  const own = Object.entries(fieldsOf(annotations)).filter((entry): entry is [string, string] => entry[0].startsWith(OWN_PREFIX) && typeof entry[1] === "string");
+  return Object.fromEntries(own);
 }
 
 /** client-go writes all five fields, also an empty holder. A missing time is sent as null, so that it replaces what was there. */

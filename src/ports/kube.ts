@@ -13,6 +13,14 @@ export interface Lease {
   readonly uid: string;
   readonly resourceVersion: string;
   readonly record: LeaseRecord;
+  /** Only those whose key begins with `vip.internal/`. */
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** What is written into a Lease. Labels and annotations that are not named stay as they are. */
+export interface LeaseWrite extends LeaseRecord {
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** Closed set of what a call of the API may end in. */
@@ -41,11 +49,18 @@ export interface KubeErrorShape extends Error {
 export interface Leases {
   /** Undefined where there is none. */
   get(id: LeaseId, timeoutMs: number, signal: AbortSignal): Promise<Lease | undefined>;
-  create(id: LeaseId, record: LeaseRecord, timeoutMs: number, signal: AbortSignal): Promise<Lease>;
-  /** PUT with the resourceVersion of `lease`; labels and annotations of the object that was read are sent back unchanged. */
-  replace(lease: Lease, record: LeaseRecord, timeoutMs: number, signal: AbortSignal): Promise<Lease>;
+  create(id: LeaseId, record: LeaseWrite, timeoutMs: number, signal: AbortSignal): Promise<Lease>;
+  /** PUT with the resourceVersion of `lease`; other labels and annotations of the object that was read are sent back unchanged. */
+  replace(lease: Lease, record: LeaseWrite, timeoutMs: number, signal: AbortSignal): Promise<Lease>;
+  /** DELETE of that version (another one: `conflict`). That there is none is success. */
+  remove(lease: Lease, timeoutMs: number, signal: AbortSignal): Promise<void>;
   /** Watches one Lease until the signal aborts (resolves then); never gives up. `seen(undefined)`: there is none. Called at least once after the first list. */
   watch(id: LeaseId, seen: (lease: Lease | undefined) => void, signal: AbortSignal): Promise<void>;
+  /**
+   * Watches all Leases that carry a label until the signal aborts (resolves then); never gives up. `changed` is called with a new map (key: name) after the
+   * first list and with every chunk from the wire that changes something. A Lease that did not change keeps its identity.
+   */
+  watchLabelled(where: { readonly namespace: string; readonly label: string }, changed: (leases: ReadonlyMap<string, Lease>) => void, signal: AbortSignal): Promise<void>;
 }
 
 export interface ServicePort {

@@ -109,7 +109,7 @@ describe("what is left in the API", () => {
     expect(serviceLeftovers([...kube.services.values()], kube.servicePort)).toEqual([]);
   });
 
-  const lease = (holderIdentity: string, resourceVersion: string): Lease => ({ id: LEASE, uid: "u", resourceVersion, record: { holderIdentity, leaseDurationSeconds: 5, acquireTime: undefined, renewTime: undefined, leaseTransitions: 0 } });
+  const lease = (holderIdentity: string, resourceVersion: string): Lease => ({ id: LEASE, uid: "u", resourceVersion, record: { holderIdentity, leaseDurationSeconds: 5, acquireTime: undefined, renewTime: undefined, leaseTransitions: 0 }, annotations: {} });
 
   test.each<readonly [string, readonly (Lease | undefined)[], string | undefined]>([
     ["there is no Lease", [undefined], undefined],

@@ -88,7 +88,7 @@ test("what is printed", async () => {
   const warnings = [{ service: "default/bad", reason: "AddressInUse", message: "192.0.2.12 is in use on eth0 by 02:00:00:00:00:99, not taken; looked at again every ten seconds", count: 3, lastMs: AT - 100_000, component: "vip" }];
   const record = { holderIdentity: "n2", leaseDurationSeconds: 5, acquireTime: undefined, renewTime: ago(9), leaseTransitions: 4 };
   const reader = {
-    lease: async (id: { name: string; namespace: string }) => (id.name === "plndr-svcs-lock" ? { id, uid: "u", resourceVersion: "1", record } : undefined),
+    lease: async (id: { name: string; namespace: string }) => (id.name === "plndr-svcs-lock" ? { id, uid: "u", resourceVersion: "1", record, annotations: {} } : undefined),
     services: async () => [],
     warnings: async () => warnings,
   };

@@ -1,6 +1,5 @@
 import { serviceKey, type ServiceKey } from "../../src/core/model.js";
-import type { LeaseRecord } from "../../src/lib/lease-record.js";
-import type { ConfigMaps, EndpointSlice, EndpointSlices, EventDraft, Events, Lease, LeaseId, Leases, Node, Nodes, Service, Services } from "../../src/ports/kube.js";
+import type { ConfigMaps, EndpointSlice, EndpointSlices, EventDraft, Events, Lease, LeaseId, Leases, LeaseWrite, Node, Nodes, Service, Services } from "../../src/ports/kube.js";
 import { FakeCollection } from "./collection.js";
 import { refused } from "./refused.js";
 import { patched } from "./service-patch.js";
@@ -8,6 +7,8 @@ import { patched } from "./service-patch.js";
 /** An API server in memory, as the ports see it. Watches deliver in a microtask. */
 export class FakeKube {
   readonly #leases = new Map<string, Lease>();
+  readonly #leaseLabels = new Map<string, ReadonlySet<string>>();
+  readonly #labelWatches = new Set<{ readonly label: string; readonly changed: (leases: ReadonlyMap<string, Lease>) => void }>();
   readonly #leaseWatches = new Set<{ readonly name: string; readonly seen: (lease: Lease | undefined) => void }>();
   readonly services = new Map<ServiceKey, Service>();
   readonly #serviceWatches = new Set<(services: ReadonlyMap<ServiceKey, Service>) => void>();
@@ -34,7 +35,15 @@ export class FakeKube {
         if (this.#leases.get(lease.id.name)?.resourceVersion !== lease.resourceVersion) throw refused("conflict");
         return this.#store(lease.id, record);
       }),
+    remove: async ({ id: { name }, resourceVersion }) =>
+      this.#answer(() => {
+        const known = this.#leases.get(name);
+        if (known === undefined) return;
+        if (known.resourceVersion !== resourceVersion) throw refused("conflict");
+        this.removeLease(name);
+      }),
     watch: async ({ name }, seen, signal) => this.#until(signal, this.#leaseWatches, { name, seen }, () => seen(this.#leases.get(name))),
+    watchLabelled: async ({ label }, changed, signal) => this.#until(signal, this.#labelWatches, { label, changed }, () => changed(this.#labelled(label))),
   };
 
   readonly servicePort: Services = {
@@ -122,12 +131,45 @@ export class FakeKube {
     for (const changed of this.#serviceWatches) queueMicrotask(() => changed(new Map(this.services)));
   }
 
-  #store(id: LeaseId, record: LeaseRecord): Lease {
+  /** As somebody with `kubectl delete` would. */
+  removeLease(name: string): void {
     this.#version += 1;
-    const lease: Lease = { id, uid: `uid-${id.name}`, resourceVersion: String(this.#version), record };
+    const labels = this.#leaseLabels.get(name);
+    this.#leases.delete(name);
+    this.#leaseLabels.delete(name);
+    this.#tellLease(name, labels);
+  }
+
+  /** All Leases whose names begin so, by name. */
+  leasesOf(prefix: string): readonly Lease[] {
+    return [...this.#leases.values()].filter(({ id }) => id.name.startsWith(prefix)).toSorted((a, b) => (a.id.name < b.id.name ? -1 : 1));
+  }
+
+  #store(id: LeaseId, { annotations, labels, ...record }: LeaseWrite): Lease {
+    this.#version += 1;
+    const before = this.#leases.get(id.name);
+    const lease: Lease = { id, uid: `uid-${id.name}`, resourceVersion: String(this.#version), record, annotations: { ...before?.annotations, ...annotations } };
     this.#leases.set(id.name, lease);
-    for (const { name, seen } of this.#leaseWatches) if (name === id.name) queueMicrotask(() => seen(lease));
+    this.#leaseLabels.set(id.name, new Set([...(this.#leaseLabels.get(id.name) ?? []), ...Object.keys(labels ?? {})]));
+    this.#tellLease(id.name, this.#leaseLabels.get(id.name));
     return lease;
+  }
+
+  #tellLease(name: string, labels: ReadonlySet<string> | undefined): void {
+    const lease = this.#leases.get(name);
+    for (const watch of this.#leaseWatches) if (watch.name === name) queueMicrotask(() => watch.seen(lease));
+    for (const watch of this.#labelWatches) if (labels?.has(watch.label) === true) this.#tellLabelled(watch);
+  }
+
+  #tellLabelled(watch: { readonly label: string; readonly changed: (leases: ReadonlyMap<string, Lease>) => void }): void {
+    const leases = this.#labelled(watch.label);
+    queueMicrotask(() => {
+      if (this.#labelWatches.has(watch)) watch.changed(leases);
+    });
+  }
+
+  #labelled(label: string): ReadonlyMap<string, Lease> {
+    return new Map([...this.#leases].filter(([name]) => this.#leaseLabels.get(name)?.has(label) === true));
   }
 
   async #answer<T>(work: () => T): Promise<T> {

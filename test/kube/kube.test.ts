@@ -23,7 +23,7 @@ describe("leases", () => {
       json(response, 200, got.method === "GET" ? object("7") : { ...object("8", "b") });
     });
     const lease = await test.kube.leases.get(id, 1000, never());
-    expect(lease).toEqual({ id, uid: "u", resourceVersion: "7", record: { holderIdentity: "a", leaseDurationSeconds: 15, acquireTime: undefined, renewTime: undefined, leaseTransitions: 2 } });
+    expect(lease).toEqual({ id, uid: "u", resourceVersion: "7", record: { holderIdentity: "a", leaseDurationSeconds: 15, acquireTime: undefined, renewTime: undefined, leaseTransitions: 2 }, annotations: {} });
     const next = await test.kube.leases.replace(lease as Lease, record, 1000, never());
     expect([next.resourceVersion, next.record.holderIdentity]).toEqual(["8", "b"]);
     expect(test.got[1]).toMatchObject({ method: "PUT", path: `${path}/plndr-cp-lock` });
