@@ -64,7 +64,7 @@ export function memberStep(state: MemberState, event: MemberEvent, now: number, 
   next = renew(next, event.wallMs, { now, config, actions });
   next = duePeers(next, { now, config, actions });
   if (next.echo !== undefined && now >= next.echo.at + config.echoMs) {
-    if (next.heardAt < next.echo.at) actions.push({ type: "relist" });
+    if (next.heardAt < next.echo.at && next.stance !== "out") actions.push({ type: "relist" });
     next = { ...next, echo: undefined };
   }
   return { state: viewed(next, state, now, config), actions, wakeAt: wakeAt(next, now, config) };
@@ -77,7 +77,7 @@ function absorb(state: MemberState, event: MemberEvent, now: number, config: Mem
     case "heard":
       return { ...state, heardAt: now };
     case "named":
-      return nameStrangers({ ...state, named: event.nodes }, now);
+      return nameStrangers({ ...state, named: new Set([...event.nodes].filter((node) => node !== config.node)) }, now);
     case "membersListed":
       return nameStrangers({ ...state, listed: true }, now);
     case "stance":
