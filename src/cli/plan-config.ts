@@ -32,7 +32,7 @@ export function electionConfig(settings: Settings, node: string): ElectionConfig
 }
 
 /** How the API is found; not by way of the VIP alone that this process provides. */
-export function connection({ kubeconfig, kubernetesAddress, controlPlane, address, port }: Settings): ConnectionConfig {
+export function connection({ kubeconfig, kubernetesAddress, controlPlane, address, port }: Pick<Settings, "kubeconfig" | "kubernetesAddress" | "controlPlane" | "address" | "port">): ConnectionConfig {
   return { kubeconfigPath: kubeconfig, kubernetesAddr: kubernetesAddress, controlPlane: controlPlane ? { addresses: address, port } : undefined };
 }
 
@@ -47,6 +47,7 @@ export function engineConfig(settings: Settings, node: string): EngineConfig {
       iface: settings.iface,
       servicesIface: settings.servicesIface,
       prefixes: settings.prefixes,
+      election: settings.election,
       dnsMode: settings.dnsMode,
       loadBalancerClass: settings.loadBalancerClass ?? "",
       legacyClasses: settings.legacyClasses,

@@ -31,12 +31,12 @@ export class Writes {
   clear(service: Service): void {
     this.status(service, clearStatus(service));
     this.clearRomana(service);
+    this.forgetGrant(service);
   }
 
   /** Takes back what only a Romana VIP needs. */
   clearRomana(service: Service): void {
     this.externalIPs(service, []);
-    this.forgetGrant(service);
     if (service.annotations[EXTERNAL_IPS_REFUSED] !== undefined) this.annotate(service, { [EXTERNAL_IPS_REFUSED]: null });
   }
 

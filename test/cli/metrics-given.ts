@@ -15,6 +15,7 @@ export function givenPass(parts: { readonly world?: Partial<World>; readonly vip
   const arp = new Map((parts.vips ?? []).map((vip) => [vip.key, vip]));
   const plan: Plan = {
     campaigns: new Map(),
+    wishes: undefined,
     wants: { arp, link: new Map(), dnat: new Map() },
     statuses: new Map(),
     changes: new Map(),

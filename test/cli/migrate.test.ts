@@ -115,6 +115,7 @@ describe("a DaemonSet of kube-vip with its rights", () => {
       vip_arpRate: "3000",
       vip_subnet: "auto",
       lb_class_name: "a$$b",
+      svc_election: "true",
       vip_foo: "1",
       TZ: "UTC",
       vip_nodename: { fieldRef: { fieldPath: "spec.nodeName" } },
@@ -124,7 +125,6 @@ describe("a DaemonSet of kube-vip with its rights", () => {
   test.each([
     "vip_arpRate=3000 instead of 100: kube-vip takes less than 500 for 3000, too",
     "cp_namespace=lb instead of nothing: in the cluster kube-vip has its Leases in the namespace of its ServiceAccount, and they must stay the same",
-    'svc_election="true" has no effect in this version; planned: an owner for each Service',
     "bgp_peerpass has no effect in this version; planned: BGP mode",
     "vip_foo is not known and has no effect",
     "capabilities SYS_TIME are not needed",

@@ -10,7 +10,6 @@ function examine(env: Readonly<Record<string, string>>, more: Partial<SettingsIn
 describe("a setting of kube-vip that this version does not act on", () => {
   test.each<readonly [string, Record<string, string>, string]>([
     ["lb_enable", { lb_enable: "true" }, 'lb_enable="true" has no effect: the VIP leads to the API server of the node'],
-    ["svc_election", { svc_election: "true" }, 'svc_election="true" has no effect in this version; planned: an owner for each Service'],
     ["zebra_url", { zebra_url: "unix:/z" }, 'zebra_url="unix:/z" has no effect: routes are announced by BGP'],
     ["enableUPNP", { enableUPNP: "true" }, 'enableUPNP="true" has no effect in this version; planned: UPnP'],
     ["debounce_time", { debounce_time: "500ms" }, 'debounce_time="500ms" has no effect: changes are put together'],
@@ -31,7 +30,7 @@ describe("a setting of kube-vip that this version does not act on", () => {
     expect(examine(env).problems).toEqual([expect.stringContaining(text)]);
   });
 
-  test.each<Record<string, string>>([{ bgp_enable: "false" }, { vip_wireguard: "0" }, { egress_clean: "F" }, { lb_enable: "false" }, { vip_leaderelection: "true" }, { vip_skipdad: "true" }, { dhcp_mode: "ipv4" }, { svc_election: "" }])(
+  test.each<Record<string, string>>([{ bgp_enable: "false" }, { vip_wireguard: "0" }, { egress_clean: "F" }, { lb_enable: "false" }, { vip_leaderelection: "true" }, { vip_skipdad: "true" }, { dhcp_mode: "ipv4" }])(
     "is passed over where it asks for nothing, or for what is so anyway: %j",
     (env) => {
       const { warnings, problems } = examine(env);

@@ -8,7 +8,7 @@ import { fakeService } from "../fakes/service.js";
 import { ELSEWHERE, READY, worldWith } from "./given.js";
 
 const TERMINATING: ServiceEndpoints = { ...READY, local: "terminating" };
-const NONE: ServiceEndpoints = { serving: false, onNodes: false, local: "none", readyElsewhere: false, targets: [] };
+const NONE: ServiceEndpoints = { serving: false, onNodes: false, local: "none", readyElsewhere: false, readyNodes: [], targets: [] };
 /** Made by hand: on no node. */
 const NOWHERE: ServiceEndpoints = { ...NONE, serving: true };
 const LAST: ServiceEndpoints = { ...TERMINATING, readyElsewhere: false };

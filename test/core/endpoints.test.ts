@@ -81,13 +81,13 @@ describe("as slices come and go", () => {
   const far = fakeSlice("far", ["n2"]);
   const farther = fakeSlice("farther", ["n3"]);
   test.each<readonly [string, readonly EndpointSlice[]]>([
-    ["the same slices", [near, also, far]],
-    ["a slice anew, with the same in it", [near, also, fakeSlice("far", ["n2"])]],
+    ["the same slices", [near, also, far, farther]],
+    ["a slice anew, with the same in it", [near, also, fakeSlice("far", ["n2"]), farther]],
     ["one more endpoint elsewhere", [near, also, fakeSlice("far", ["n2", "n3"])]],
-    ["an endpoint elsewhere that comes, not ready yet", [near, also, fakeSlice("far", ["n2", "n2 unready"])]],
+    ["an endpoint elsewhere that comes, not ready yet", [near, also, fakeSlice("far", ["n2", "n2 unready"]), farther]],
     ["an endpoint elsewhere in a slice that has one here, too", [fakeSlice("near", ["n1", "n3"]), also, far, farther]],
-    ["a slice with nothing in it", [near, also, far, fakeSlice("empty", [])]],
-    ["a slice that is not needed goes", [near, also, farther]],
+    ["a slice with nothing in it", [near, also, far, farther, fakeSlice("empty", [])]],
+    ["a slice that is not needed goes", [near, also, fakeSlice("far", ["n2", "n3"])]],
   ])("the map is the very same where nothing that counts changes: %s", (_name, after) => {
     const index = new EndpointIndex("n1");
     const before = index.update(slices(near, also, far, farther));

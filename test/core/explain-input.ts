@@ -21,6 +21,7 @@ export const CONFIG: PlanConfig = {
   loadBalancerClass: "kube-vip.io/kube-vip-class",
   legacyClasses: true,
   classOnly: false,
+  election: false,
   dnsMode: "first",
   prefixes: { 4: 32, 6: 128 },
   dataplaneCheck: false,
@@ -44,7 +45,7 @@ export function worldOf(services: readonly Service[], part: Partial<World> = {})
     ...emptyWorld("n1"),
     links: new Map(["lo", "eth0"].map((name, i) => [name, fakeLink(i + 1, name)])),
     services: new Map(services.map((service): [ServiceKey, Service] => [serviceKey(service), service])),
-    endpoints: new Map(services.map((service) => [serviceKey(service), { serving: true, onNodes: true, local: "ready", readyElsewhere: true, targets: [] }])),
+    endpoints: new Map(services.map((service) => [serviceKey(service), { serving: true, onNodes: true, local: "ready", readyElsewhere: true, readyNodes: [], targets: [] }])),
     ownership: new Map<OwnershipKey, OwnershipState>([["services", MINE]]),
     ...part,
   };

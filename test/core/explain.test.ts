@@ -141,7 +141,7 @@ describe("the reason", () => {
   const inUse = new AddressInUse(ip("192.0.2.10"), "eth0", "02:00:00:00:00:99" as MacAddress, false);
   const older = fakeService({ name: "older", uid: "older", createdAt: -1, loadBalancerIP: "192.0.2.10" });
   const annotated = (annotations: Record<string, string>) => worldOf([{ ...web, loadBalancerIP: undefined, annotations }]);
-  const without = { serving: false, onNodes: true, local: "none", readyElsewhere: true, targets: [] } as const;
+  const without = { serving: false, onNodes: true, local: "none", readyElsewhere: true, readyNodes: [], targets: [] } as const;
   const local = { ...web, externalTrafficPolicy: "Local", healthCheckNodePort: 30_000 } as const;
   const unnamed = { ...web, loadBalancerIP: undefined };
   const taken = fakeService({ name: "taken", uid: "taken", createdAt: -1, loadBalancerIP: "192.0.2.20" });

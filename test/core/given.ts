@@ -16,6 +16,7 @@ export const PLAN_CONFIG: PlanConfig = {
   iface: "eth0",
   servicesIface: undefined,
   prefixes: { 4: 32, 6: 128 },
+  election: false,
   dnsMode: "first",
   loadBalancerClass: "kube-vip.io/kube-vip-class",
   legacyClasses: true,
@@ -28,7 +29,7 @@ export const PLAN_CONFIG: PlanConfig = {
 export const NO_POOLS = parsePools(undefined, undefined).pools;
 
 /** A ready endpoint on this node, and on others. */
-export const READY: ServiceEndpoints = { serving: true, onNodes: true, local: "ready", readyElsewhere: true, targets: [] };
+export const READY: ServiceEndpoints = { serving: true, onNodes: true, local: "ready", readyElsewhere: true, readyNodes: ["n1", "n2"], targets: [] };
 
 /** Ready endpoints everywhere, for each of these Services. */
 export function readyEndpoints(services: Iterable<Service>, of: ServiceEndpoints = READY): ReadonlyMap<ServiceKey, ServiceEndpoints> {
@@ -36,7 +37,7 @@ export function readyEndpoints(services: Iterable<Service>, of: ServiceEndpoints
 }
 
 /** Ready endpoints, all on other nodes. */
-export const ELSEWHERE: ServiceEndpoints = { serving: true, onNodes: true, local: "none", readyElsewhere: true, targets: [] };
+export const ELSEWHERE: ServiceEndpoints = { serving: true, onNodes: true, local: "none", readyElsewhere: true, readyNodes: ["n2"], targets: [] };
 
 export const MINE: OwnershipState = { held: true, view: "mine", holder: "n1", created: false };
 export const THEIRS: OwnershipState = { held: false, view: "other", holder: "n2", created: false };

@@ -16,7 +16,7 @@ const LB: Service = { ...web, type: "LoadBalancer" };
 const HEADLESS: Service = { ...web, clusterIP: "None" };
 const TERMINATING = { ...READY, local: "terminating" } as const;
 const LAST = { ...TERMINATING, readyElsewhere: false } as const;
-const NONE = { serving: false, onNodes: false, local: "none", readyElsewhere: false, targets: [] } as const;
+const NONE = { serving: false, onNodes: false, local: "none", readyElsewhere: false, readyNodes: [], targets: [] } as const;
 /** This node holds the VIP, another the Services: the common case. */
 const HERE = owning({ services: THEIRS, [KEY]: MINE });
 const THERE = owning({ services: MINE, [KEY]: THEIRS });

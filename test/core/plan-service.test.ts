@@ -69,7 +69,7 @@ describe("which Services", () => {
     ["has another type, and a Romana VIP from the pool", { type: "ClusterIP", annotations: { romanavip: '{"auto":true}' } }, "romana any"],
     ["has a Romana VIP from the pool, which it was given", { annotations: { romanavip: '{"auto":true}', "vip.internal/granted": "192.0.2.10,2001:db8::10" } }, "romana 192.0.2.10 2001:db8::10 from vip.internal/granted"],
     ["has a Romana VIP from the pool, and a record that nobody can read", { annotations: { romanavip: '{"auto":true}', "vip.internal/granted": "nonsense" } }, "romana any"],
-    ["was given an address as a Romana VIP, and is none any more", { annotations: { "vip.internal/granted": "192.0.2.10" } }, "any"],
+    ["was given an address from a pool, as a Romana VIP or not", { annotations: { "vip.internal/granted": "192.0.2.10" } }, "192.0.2.10 from vip.internal/granted"],
     ["has a Romana VIP that is wrong: nothing else is tried", { loadBalancerIP: "192.0.2.10", annotations: { romanaip: "{" } }, 'invalidRomana: romanaip has "{", which is no JSON object: expected {"auto": false, "ip": "192.0.2.10"} or {"auto": true}'],
   ])("one that %s", (_name, part, expected) => {
     expect(asks(part)).toBe(expected);

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { Cluster, VIP } from "./cluster.js";
 import { loadBalancer } from "./kube-client.js";
