@@ -155,7 +155,7 @@ async function main() {
   } else if (arch !== process.arch) {
     if (isFresh(dist, `vip-${arch}`, hash) && !forced) console.log(`build: dist/vip-${arch} is up to date`);
     else await buildForeign({ version, hash, arch });
-  } else if (isFresh(dist, "vip", hash) && existsSync(join(dist, "lab")) && !forced) {
+  } else if (isFresh(dist, "vip", hash) && ["lab", "vip.cdx.json", "SHA256SUMS"].every((name) => existsSync(join(dist, name))) && !forced) {
     console.log("build: dist/ is up to date");
   } else {
     await buildNative(version, hash);
