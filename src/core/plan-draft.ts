@@ -159,6 +159,7 @@ class Draft {
     const reserved = refused ?? reservedFor({ address, ownership, service, facts }, this.world);
     if (isShared(ownership)) this.#campaign(placed, { fit, usable: reserved === undefined && link.type !== "none" });
     if (reserved !== undefined) return reserved;
+    if (this.config.election && facts.asked.type === "any" && ownership === "services") return { code: "waiting", message: `${address} is given to it; it is owned once that is written down` };
     if (!this.#held(ownership)) return isShared(ownership) && fit.type === "unfit" ? fit.reason : this.#notOwner(ownership);
     if (mixedWith !== undefined) this.#tellMixed(service, address, mixedWith);
     if (fit.type === "unfit" && !handsOver(placed, fit)) return proposing(fit.reason, placed, ownership);
