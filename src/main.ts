@@ -1,3 +1,4 @@
+import "./cli/early-signal.js";
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { runCleanup, type CleanupOptions } from "./cli/cleanup/cleanup.js";
@@ -45,12 +46,12 @@ function program(): Command {
     .option("--yes", "remove it", false)
     .option("--api", "what was written to Services, instead of what is in the kernel of this node", false)
     .option("--directory <path>", "where the daemons of this node have their sockets", CONTROL_DIRECTORY)
-    .option("--kubeconfig <path>", "with --api: the kubeconfig; default: the standard places")
+    .option("--kubeconfig <path>", "with --api: the kubeconfig; default $KUBECONFIG, then as the daemon with this environment")
     .option("-n, --namespace <name>", "with --api: namespace of the Leases", "kube-system")
     .option("--lease <name>", "with --api: Lease of the Services", SETTINGS.servicesLease.fallback)
-    .action(async (options: CleanupOptions & CleanupPlaces) => {
+    .action(async (options: CleanupOptions & Omit<CleanupPlaces, "env">) => {
       await using cleanup = new Cleanup();
-      process.exitCode = await runCleanup(options, cleanupDeps(options, cleanup), IO);
+      process.exitCode = await runCleanup(options, cleanupDeps({ ...options, env: process.env }, cleanup), IO);
     });
   addSettings(command.command("check").description("show every setting with its source, what is wrong, and what this node's kernel can do"))
     .addOption(outputOption())
@@ -107,10 +108,10 @@ function addQuestions(command: Command): void {
     .addOption(socket())
     .addOption(directory())
     .option("--cluster", "ask the API instead of the daemon of this node", false)
-    .option("--kubeconfig <path>", "with --cluster: the kubeconfig; default $KUBECONFIG, then the standard places")
+    .option("--kubeconfig <path>", "with --cluster: the kubeconfig; default $KUBECONFIG, then as the daemon with this environment")
     .option("-n, --namespace <name>", "with --cluster: namespace of the Leases", "kube-system")
-    .action(async (options: Omit<StatusOptions, "environmentKubeconfig">) => {
-      process.exitCode = await runStatus({ ...options, environmentKubeconfig: process.env["KUBECONFIG"] }, IO);
+    .action(async (options: Omit<StatusOptions, "env">) => {
+      process.exitCode = await runStatus({ ...options, env: process.env }, IO);
     });
   command
     .command("why <namespace/service>")

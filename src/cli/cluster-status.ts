@@ -1,19 +1,15 @@
-import { accessSync } from "node:fs";
 import { recordedAddresses, VIP_HOST } from "../core/status.js";
 import { createClusterReader, type ClusterReader } from "../kube/lease-list.js";
 import type { Warning } from "../kube/event-list.js";
 import { createClock } from "../linux/clock.js";
 import type { Lease, Service } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
+import { apiConnection, type ApiOptions } from "./api-connection.js";
 import { EXIT, type CommandIo, type OutputFormat } from "./io.js";
 import { age, table, wrap } from "./table.js";
 
-export interface ClusterOptions {
+export interface ClusterOptions extends ApiOptions {
   readonly output: OutputFormat;
-  /** Path; undefined: `environmentKubeconfig`, then the standard places. */
-  readonly kubeconfig?: string | undefined;
-  /** The variable KUBECONFIG; its first file is used. */
-  readonly environmentKubeconfig?: string | undefined;
   /** Namespace of the Leases. Default kube-system. */
   readonly namespace?: string | undefined;
 }
@@ -53,7 +49,7 @@ const LEASES = ["plndr-cp-lock", "plndr-svcs-lock"];
 /** `vip status --cluster`: from the API alone, so that it works from a laptop. Rejects where the API cannot be read. */
 export async function runClusterStatus(options: ClusterOptions, io: CommandIo): Promise<number> {
   const clock = createClock();
-  await using reader = createClusterReader({ kubeconfigPath: kubeconfigOf(options) }, { clock, log: SILENT });
+  await using reader = createClusterReader(apiConnection(options), { clock, log: SILENT });
   const report = await clusterReport(reader, { namespace: options.namespace ?? "kube-system", wallMs: clock.wallTime() }, new AbortController().signal);
   io.out(options.output === "json" ? JSON.stringify(report, undefined, 2) : clusterText(report));
   return EXIT.ok;
@@ -61,12 +57,6 @@ export async function runClusterStatus(options: ClusterOptions, io: CommandIo): 
 
 /** Only a command's own output is of interest. */
 const SILENT: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, with: () => SILENT };
-
-/** A file that is named must be there: the next place could belong to another cluster. */
-function kubeconfigOf({ kubeconfig, environmentKubeconfig }: ClusterOptions): string | undefined {
-  if (kubeconfig !== undefined) accessSync(kubeconfig);
-  return kubeconfig ?? environmentKubeconfig?.split(":").find((path) => path !== "");
-}
 
 /** Reads and joins the three lists. Services must be readable; what else is refused is named in `errors`. */
 export async function clusterReport(reader: Omit<ClusterReader, keyof AsyncDisposable>, at: { readonly namespace: string; readonly wallMs: number }, signal: AbortSignal): Promise<ClusterReport> {

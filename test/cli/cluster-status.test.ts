@@ -50,7 +50,7 @@ async function asked(handler: Handler, output: "json" | "text"): Promise<{ reado
   using dir = folder();
   const io = new FakeIo();
   const path = dir.file("config", kubeconfig({ server: server.url, "insecure-skip-tls-verify": true }));
-  const code = await runClusterStatus({ output, kubeconfig: path }, io);
+  const code = await runClusterStatus({ output, kubeconfig: path, env: {} }, io);
   await server.noneOpen();
   return { code, io };
 }
@@ -81,7 +81,7 @@ test("where Events or Leases may not be read, the rest is told, and that they ar
 
 test("without an API, or with a kubeconfig that is not there, it fails at once", async () => {
   await expect(asked((_got, response) => json(response, 401, statusBody(401, "Unauthorized", "who?")), "text")).rejects.toThrow("401");
-  await expect(runClusterStatus({ output: "text", kubeconfig: "/nowhere/config" }, new FakeIo())).rejects.toThrow("/nowhere/config");
+  await expect(runClusterStatus({ output: "text", kubeconfig: "/nowhere/config", env: {} }, new FakeIo())).rejects.toThrow('--kubeconfig="/nowhere/config": expected a file that can be read: ENOENT');
 });
 
 test("what is printed", async () => {

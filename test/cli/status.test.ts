@@ -84,19 +84,19 @@ test("the command asks the daemon: text, JSON with every field, and code 1 where
   const reports = createReports({ plan: CONFIG, version: "1.2.3" }, { clock, kernel: new FakeKernel(clock), history: new History(), newest });
   const control = await serveControl({ directory: root, pid: 7 }, { reports, log: new FakeLog() });
   const [text, json] = [new FakeIo(), new FakeIo()];
-  expect(await runStatus({ output: "text", cluster: false, directory: root }, text)).toBe(0);
+  expect(await runStatus({ output: "text", cluster: false, directory: root, env: {} }, text)).toBe(0);
   expect(text.stdout).toContain("node n1   vip 1.2.3");
-  expect(await runStatus({ output: "json", cluster: false, directory: root }, json)).toBe(0);
+  expect(await runStatus({ output: "json", cluster: false, directory: root, env: {} }, json)).toBe(0);
   const { processes } = JSON.parse(json.stdout) as { processes: readonly Record<string, unknown>[] };
   expect(processes.map((report) => Object.keys(report))).toEqual([["node", "version", "started", "ownership", "vips", "services", "badLinks", "controlPlaneHealth", "problems"]]);
   await control[Symbol.asyncDispose]();
   expect(clock.pending).toBe(0);
 
   const none = new FakeIo();
-  expect(await runStatus({ output: "text", cluster: false, directory: root }, none)).toBe(1);
+  expect(await runStatus({ output: "text", cluster: false, directory: root, env: {} }, none)).toBe(1);
   expect([none.stdout, none.stderr]).toEqual(["", expect.stringContaining("Is vip running on this node?")]);
   const noneJson = new FakeIo();
-  expect(await runStatus({ output: "json", cluster: false, directory: root }, noneJson)).toBe(1);
+  expect(await runStatus({ output: "json", cluster: false, directory: root, env: {} }, noneJson)).toBe(1);
   expect((JSON.parse(noneJson.stdout) as { error: string }).error).toContain(root);
   rmSync(root, { recursive: true });
 });

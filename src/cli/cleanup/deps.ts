@@ -5,17 +5,17 @@ import { createKernel } from "../../linux/kernel.js";
 import { createNft } from "../../linux/nft.js";
 import { createRandom } from "../../linux/random.js";
 import type { Log } from "../../ports/log.js";
+import { apiConnection, type ApiOptions } from "../api-connection.js";
 import { askDaemons, NoDaemon } from "../control-client.js";
 import type { CleanupDeps } from "./cleanup.js";
 import { kernelLeftovers, type Found } from "./leftovers.js";
 import { livingHolder, serviceLeftovers } from "./services.js";
 
-export interface CleanupPlaces {
+export interface CleanupPlaces extends ApiOptions {
   /** Where the daemons of this node have their sockets. */
   readonly directory?: string | undefined;
   /** What was written to the API, instead of what is in the kernel of this node. */
   readonly api: boolean;
-  readonly kubeconfig?: string | undefined;
   /** Namespace of the Leases. */
   readonly namespace: string;
   /** Lease of the Services. */
@@ -47,9 +47,9 @@ async function daemonsOf({ directory }: CleanupPlaces): Promise<readonly string[
   }
 }
 
-async function apiLeftovers({ kubeconfig, namespace, lease }: CleanupPlaces, cleanup: { use<T extends AsyncDisposable>(resource: T): T }, signal: AbortSignal): Promise<Found> {
+async function apiLeftovers({ namespace, lease, ...api }: CleanupPlaces, cleanup: { use<T extends AsyncDisposable>(resource: T): T }, signal: AbortSignal): Promise<Found> {
   const clock = createClock();
-  const connection = { kubeconfigPath: kubeconfig };
+  const connection = apiConnection(api);
   const reader = cleanup.use(createClusterReader(connection, { clock, log: SILENT }));
   const kube = cleanup.use(createKube({ connection, nodeName: "cleanup" }, { clock, log: SILENT, random: createRandom() }));
   const holder = await livingHolder({ namespace, name: lease }, { reader, clock }, signal);
