@@ -69,15 +69,12 @@ async function unpack(archive: string, dir: string): Promise<{ readonly root: st
 }
 
 describe.skipIf(!fetched)("the image (skipped where dist/cache has no Debian packages: `npm run image` fetches them)", () => {
-  test("is the same each time, and its root is all that a node needs to serve a Service", async () => {
+  test("has a root that is all that a node needs to serve a Service", async () => {
     await using cluster = await Cluster.bare(1);
     const { lab, api } = cluster;
-    const [one, two] = [join(lab.dir, "one.tar"), join(lab.dir, "two.tar")];
-    const made = await Promise.all([makeImage(one), makeImage(two)]);
-    expect(made.map(({ code, stderr }) => [code, stderr])).toEqual([[0, ""], [0, ""]]);
-    expect(readFileSync(one).equals(readFileSync(two))).toBe(true);
-
-    const { root, config } = await unpack(one, lab.dir);
+    const archive = join(lab.dir, "image.tar");
+    expect(await makeImage(archive)).toMatchObject({ code: 0, stderr: "" });
+    const { root, config } = await unpack(archive, lab.dir);
     const { version } = json(readFileSync(join(ROOT, "package.json"))) as { readonly version: string };
     expect(config).toMatchObject({ architecture: "amd64", config: { Entrypoint: ["/vip"], Labels: { "org.opencontainers.image.version": version } } });
     expect(readdirSync(root).toSorted()).toEqual(["etc", "lib", "lib64", "usr", "var", "vip"]);
