@@ -1,6 +1,6 @@
 import { ANNOTATIONS, type Annotation } from "../config/annotations.js";
 import { flagsOf } from "../config/load.js";
-import { isLikely, nearest } from "../config/near.js";
+import { isLikely, nearest } from "../lib/near.js";
 import { SETTING_ROWS, type Setting, type SettingName } from "../config/settings.js";
 import { UNSUPPORTED, type Unsupported } from "../config/unsupported.js";
 import { EXIT, type CommandIo } from "./io.js";

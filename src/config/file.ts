@@ -1,6 +1,6 @@
 import { loadAll } from "js-yaml";
 import { messageOf } from "../lib/errors.js";
-import { isLikely, nearest } from "./near.js";
+import { isLikely, nearest } from "../lib/near.js";
 import { SETTING_ROWS } from "./settings.js";
 import { UNSUPPORTED } from "./unsupported.js";
 

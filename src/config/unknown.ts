@@ -1,4 +1,4 @@
-import { isLikely, nearest } from "./near.js";
+import { isLikely, nearest } from "../lib/near.js";
 import { SETTING_ROWS } from "./settings.js";
 import { UNSUPPORTED } from "./unsupported.js";
 

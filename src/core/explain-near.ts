@@ -1,3 +1,5 @@
+import { distance } from "../lib/near.js";
+
 /** How many names are offered. */
 const MOST = 5;
 /** Letters that may differ. */
@@ -19,28 +21,11 @@ export function nearNames(asked: string, known: readonly string[]): readonly str
 
 function rankOf(known: string, asked: string): number | undefined {
   if (known === asked) return 0;
-  if (withinTypos({ a: known, b: asked, i: 0, j: 0 }, TYPOS)) return 1;
+  // By their lengths alone most of thousands of names are out.
+  if (Math.abs(known.length - asked.length) <= TYPOS && distance(known, asked) <= TYPOS) return 1;
   return asked.length > 2 && known.includes(asked) ? 2 : undefined;
 }
 
 function nameOf(key: string): string {
   return key.slice(key.indexOf("/") + 1);
-}
-
-/** Two texts and how far each has been compared. */
-interface Compared {
-  readonly a: string;
-  readonly b: string;
-  readonly i: number;
-  readonly j: number;
-}
-
-/** Levenshtein distance of at most `left`. */
-function withinTypos({ a, b, i: startI, j: startJ }: Compared, left: number): boolean {
-  let [i, j] = [startI, startJ];
-  if (Math.abs(a.length - i - (b.length - j)) > left) return false;
-  while (i < a.length && j < b.length && a[i] === b[j]) [i, j] = [i + 1, j + 1];
-  if (i === a.length && j === b.length) return true;
-  if (left === 0) return false;
-  return withinTypos({ a, b, i: i + 1, j: j + 1 }, left - 1) || withinTypos({ a, b, i: i + 1, j }, left - 1) || withinTypos({ a, b, i, j: j + 1 }, left - 1);
 }

@@ -21,9 +21,6 @@ export const RULES = [
 
 export type RuleName = (typeof RULES)[number];
 
-/** Reasons that `plan` does not give yet; a line leaves this union when it comes into SkipCode. */
-export type ComingCode = "noPool" | "rival";
-
 /** What a next step is written for. */
 export interface Asker {
   readonly key: ServiceKey;
@@ -64,15 +61,14 @@ const entry = (rule: RuleName, next: RuleEntry["next"]): RuleEntry => ({ rule, n
 export const NO_LISTS = "wait a few seconds; if it stays, the API cannot be reached from here: look for `list and watch failed` in the log of vip";
 
 /** Every reason: which rule it belongs to and what to do. The compiler asks for a line for each new code. */
-export const REASONS: Readonly<Record<SkipCode | ComingCode, RuleEntry>> = {
+export const REASONS: Readonly<Record<SkipCode, RuleEntry>> = {
   waiting: entry("address", () => "it comes by itself within seconds: names are looked up and pools are read at the start; if it stays, look in the log of vip"),
   notLoadBalancer: entry("type", ({ key }) => `if it should have a VIP: kubectl patch ${named(key)} --type merge -p '{"spec":{"type":"LoadBalancer"}}'`),
   ignored: entry("ignore", ({ key }) => `if it should have a VIP: ${annotate(key, "kube-vip.io/ignore-")}`),
   otherClass: entry("class", ({ loadBalancerClass }) => `another controller's by its class, which cannot be changed: make the Service anew with ${loadBalancerClass} or none, or set lb_class_name here`),
-  noAddress: entry("address", (asker) => `name one: ${setAddress(asker)}`),
+  noAddress: entry("address", (asker) => `add a pool for this namespace to the ConfigMap (cidr-NAMESPACE, range-NAMESPACE, cidr-global), or name an address: ${setAddress(asker)}`),
   invalidAddress: entry("address", (asker) => `correct the address: ${setAddress(asker)}`),
   invalidRomana: entry("address", ({ key }) => `correct the annotation, or remove it: ${annotate(key, "romanaip- romanavip-")}`),
-  noPool: entry("address", ({ key }) => `add a pool for this namespace to the ConfigMap (cidr-<namespace>, range-<namespace>, cidr-global), or: ${annotate(key, "kube-vip.io/loadbalancerIPs=ADDRESS")}`),
   poolExhausted: entry("address", () => "make the pool larger in its ConfigMap, or delete Services that hold addresses of it"),
   dhcpNotSupported: entry("address", (asker) => `name an address instead of 0.0.0.0: ${setAddress(asker)}`),
   unresolvedName: entry("address", () => "correct the name or its DNS record; it is asked for again by itself"),
@@ -89,9 +85,8 @@ export const REASONS: Readonly<Record<SkipCode | ComingCode, RuleEntry>> = {
   portConflict: entry("conflict", (asker) => `give one of the two another port or address: ${setAddress(asker)}`),
   invalidInterface: entry("link", ({ key }) => `correct or remove the annotation that names a link: kubectl get ${named(key)} -o yaml`),
   noInterface: entry("link", () => "set vip_interface or vip_servicesinterface to a link that is there: ip -br link"),
-  linkDown: entry("link", () => "look at the link: ip -br link (NO-CARRIER: cable or switch port; DOWN: ip link set <link> up)"),
+  linkDown: entry("link", () => "look at the link: ip -br link (NO-CARRIER: cable or switch port; DOWN: ip link set LINK up)"),
   linkPending: entry("link", () => "the link for it is being made; if it stays, look for `not done, tried again` in the log of vip"),
   addressInUse: entry("duplicate", (asker) => `find the host with that MAC and take the address off it, or: ${setAddress(asker)}`),
   foreignController: entry("status", () => "another load balancer writes this status: give each its loadBalancerClass, or switch the other off"),
-  rival: entry("status", () => "another program keeps overwriting this status: give each its loadBalancerClass, or switch the other off"),
 };

@@ -1,5 +1,5 @@
 /** Letters that differ, are missing or too many (Levenshtein), upper and lower case being the same. */
-function distance(a: string, b: string): number {
+export function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (const [i, letter] of a.toLowerCase().split("").entries()) {
     const next = [i + 1];
