@@ -50,7 +50,7 @@ type Input = BootstrapEvent extends infer E ? (E extends unknown ? Omit<E, "rand
  */
 export class Bootstrap implements LeaseOwnership, AsyncDisposable {
   readonly #machine: Drive<BootstrapState, BootstrapEvent, BootstrapAction>;
-  readonly #listeners = new Set<(ownership: OwnershipKey) => void>();
+  readonly #listeners = new Set<(ownership: OwnershipKey | undefined) => void>();
   #shown: BootstrapState = bootstrapStart();
   #leaving = false;
   /** The Lease was seen held, by whomever. */
@@ -140,7 +140,7 @@ export class Bootstrap implements LeaseOwnership, AsyncDisposable {
     return this.#holds() || this.deps.ownership.mayAnnounce(key);
   }
 
-  onMoved(listener: (ownership: OwnershipKey) => void): () => void {
+  onMoved(listener: (ownership: OwnershipKey | undefined) => void): () => void {
     const end = this.deps.ownership.onMoved(listener);
     this.#listeners.add(listener);
     return () => {

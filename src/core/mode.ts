@@ -35,8 +35,11 @@ export interface Fence {
   mayAnnounce(ownership: OwnershipKey): boolean;
   /** Asks the API whether this node still owns it; true once a renew that started after the call has taken effect, false once it is lost. */
   confirm(ownership: OwnershipKey): Promise<boolean>;
-  /** Calls `listener` when `kernelDeadline` has changed: after every renew that took effect, and when it begins to be given up. Returns what ends it. */
-  onMoved(listener: (ownership: OwnershipKey) => void): () => void;
+  /**
+   * Calls `listener` when `kernelDeadline` has changed: after every renew that took effect, and when it begins to be given up; undefined: that of any key
+   * of this fence may have. Returns what ends it.
+   */
+  onMoved(listener: (ownership: OwnershipKey | undefined) => void): () => void;
 }
 
 /** What a mode learns of something that it holds. */

@@ -62,14 +62,18 @@ export class Lifetimes<K> implements AsyncDisposable {
   }
 
   /** After a renew: worth it where more than half of the lifetime is used up. When it is being given up: where it would last too long. */
-  #moved(ownership: OwnershipKey): void {
+  #moved(moved: OwnershipKey | undefined): void {
     const now = this.deps.clock.now();
-    const validUntil = this.deps.fence.kernelDeadline(ownership);
-    const full = Math.floor((validUntil - now) / SECOND) * SECOND;
-    if (full < SECOND) return;
+    // Thousands of addresses may stand behind one key, or each behind one of its own.
+    const deadlines = new Map<OwnershipKey, number>();
     for (const [key, entry] of this.#entries) {
-      const due = entry.endsAt - now < full / 2 || entry.endsAt > validUntil;
-      if (entry.ownership === ownership && due) this.#put(key, entry, validUntil);
+      const { ownership, endsAt } = entry;
+      if (moved !== undefined && ownership !== moved) continue;
+      const validUntil = deadlines.get(ownership) ?? this.deps.fence.kernelDeadline(ownership);
+      deadlines.set(ownership, validUntil);
+      const full = Math.floor((validUntil - now) / SECOND) * SECOND;
+      const due = endsAt - now < full / 2 || endsAt > validUntil;
+      if (full >= SECOND && due) this.#put(key, entry, validUntil);
     }
   }
 

@@ -20,7 +20,7 @@ class Node implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly log = new FakeLog();
   readonly sent: string[] = [];
-  readonly moved: OwnershipKey[] = [];
+  readonly moved: (OwnershipKey | undefined)[] = [];
   changes = 0;
   overs = 0;
   #reach: () => void = () => undefined;
