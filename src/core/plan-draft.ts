@@ -3,20 +3,22 @@ import { familyOf, hostPrefix, type IpAddress } from "../lib/ip.js";
 import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { EventDraft, Service } from "../ports/kube.js";
-import { NO_ENDPOINTS, type ServiceEndpoints } from "./endpoints.js";
 import { fitness, KUBE_PROXY_HEALTH_PORT, readinessPort, type Fitness } from "./eligible.js";
+import { NO_ENDPOINTS, type ServiceEndpoints } from "./endpoints.js";
 import type { Placed, PlacedAddress } from "./layout.js";
-import { recordedExternalIPs } from "./external-ips.js";
 import { AddressInUse } from "./mode.js";
 import { isShared, romanaKey, serviceKey, vipKey, type Dnat, type LinkKey, type LinkWant, type OwnershipKey, type Port, type ServiceKey, type Vip, type VipKey } from "./model.js";
 import type { PlanConfig } from "./plan-model.js";
 import { configured, mainLink, poolLink, serviceLink, subnetOf, type LinkChoice, type VlanAsked } from "./plan-links.js";
+import { holds, noAddressYet, notOwner, owns } from "./plan-owners.js";
+import { handsOver, inUse, isAnothersAddress, proposing, tells } from "./plan-reasons.js";
 import { reservedFor } from "./plan-reserved.js";
-import { wishOf } from "./plan-wishes.js";
-import { dnatOf, romanaStance, trafficOf, type RomanaTraffic } from "./plan-romana.js";
+import { dnatOf, externalIPsOf, romanaStance, trafficOf, type RomanaTraffic } from "./plan-romana.js";
+import { foreignStatus, foughtFor, saidOf, writesStatus } from "./plan-said.js";
 import { GRANTED, TELLING, type SkipReason } from "./plan-service.js";
+import { wishOf } from "./plan-wishes.js";
 import { Writes, type ServiceChange } from "./plan-writes.js";
-import { announceStatus, clearStatus, type StatusPatch } from "./status.js";
+import type { StatusPatch } from "./status.js";
 import type { World } from "./world.js";
 
 /** What follows for one Service, or for the control plane. */
@@ -37,12 +39,14 @@ export interface Outcome {
   readonly problems: readonly string[];
 }
 
+/** What follows for the control-plane VIP. */
 export function controlPlaneOutcome(world: World, config: PlanConfig): Outcome {
   const draft = new Draft(world, config);
   draft.controlPlane();
   return draft.outcome();
 }
 
+/** What follows for one Service. */
 export function serviceOutcome(placed: Placed, world: World, config: PlanConfig): Outcome {
   const draft = new Draft(world, config);
   draft.service(placed);
@@ -85,7 +89,7 @@ class Draft {
     const { service, facts } = placed;
     if (facts.asked.type === "skip") {
       this.#skip(service, facts.asked.reason);
-      if (this.#owns("services")) this.#writes.clear(service);
+      if (owns(this.world, "services")) this.#writes.clear(service);
       return;
     }
     this.#prepare(placed);
@@ -97,14 +101,14 @@ class Draft {
       const outcome = this.#address(placed, entry, fit);
       if (typeof outcome === "object") {
         reason ??= outcome;
-        if (ANOTHERS.has(outcome.code)) lost.push(entry.address);
+        if (isAnothersAddress(outcome)) lost.push(entry.address);
       } else if (outcome === "up") up.push(entry.address);
     }
     if (placed.romana) this.#externalIPs(placed, { up, lost });
-    if (this.#isAnothers(placed, fit)) reason = this.#notOwner(placed.owner);
+    if (this.#isAnothers(placed, fit)) reason = notOwner(this.world, placed.owner);
     // Whoever owns it looks its names up.
     if (isShared(placed.owner) && placed.names.length > 0) this.#wish ??= wishOf(placed, { fit, usable: true, sick: false, endpoints: this.#endpoints(placed) });
-    if (placed.romana && placed.addresses.length === 0) reason ??= this.#noAddressYet();
+    if (placed.romana && placed.addresses.length === 0) reason ??= noAddressYet(this.world);
     if (reason !== undefined) this.#skip(service, reason, tells(reason, placed));
     this.#say(placed, up);
   }
@@ -130,7 +134,7 @@ class Draft {
 
   /** What another node has to decide is not said here; a Romana VIP tells what is wrong with itself on every node, and so does an owner's key of its own. */
   #isAnothers({ romana, owner, addresses }: Placed, fit: Fitness): boolean {
-    if (romana || this.#held(owner) || !addresses.every(({ ownership }) => ownership === owner)) return false;
+    if (romana || holds(this.world, owner) || !addresses.every(({ ownership }) => ownership === owner)) return false;
     return !isShared(owner) || fit.type !== "unfit";
   }
 
@@ -138,8 +142,8 @@ class Draft {
   #prepare(placed: Placed): void {
     const { service, addresses, romana, owner } = placed;
     const { asked } = placed.facts;
-    if (this.#owns(owner)) this.#names.push(...placed.names);
-    if (this.#owns("services")) {
+    if (owns(this.world, owner)) this.#names.push(...placed.names);
+    if (owns(this.world, "services")) {
       // Its owner may be another node.
       const granted = asked.type === "any" && (romana || this.config.election) ? addresses.map(({ address }) => address).join(",") : "";
       if (granted !== "") this.#writes.annotate(service, { [GRANTED]: granted });
@@ -160,7 +164,7 @@ class Draft {
     if (isShared(ownership)) this.#campaign(placed, { fit, usable: reserved === undefined && link.type !== "none" });
     if (reserved !== undefined) return reserved;
     if (this.config.election && facts.asked.type === "any" && ownership === "services") return { code: "waiting", message: `${address} is given to it; it is owned once that is written down` };
-    if (!this.#held(ownership)) return isShared(ownership) && fit.type === "unfit" ? fit.reason : this.#notOwner(ownership);
+    if (!holds(this.world, ownership)) return isShared(ownership) && fit.type === "unfit" ? fit.reason : notOwner(this.world, ownership);
     if (mixedWith !== undefined) this.#tellMixed(service, address, mixedWith);
     if (fit.type === "unfit" && !handsOver(placed, fit)) return proposing(fit.reason, placed, ownership);
     if (link.type === "none") return { code: link.code, message: link.message };
@@ -177,7 +181,7 @@ class Draft {
   #observed(of: { readonly placed: Placed; readonly key: VipKey; readonly address: IpAddress; readonly iface: string; readonly traffic: RomanaTraffic | undefined }): "up" | "pending" | SkipReason {
     const { placed, key, address, iface, traffic } = of;
     const observed = this.world.observed.get(key);
-    if (observed?.state === "failed" && observed.error instanceof AddressInUse) return { code: "addressInUse", message: inUseMessage(observed.error) };
+    if (observed?.state === "failed" && observed.error instanceof AddressInUse) return inUse(observed.error);
     if (observed?.state !== "up") return "pending";
     const how = `${familyOf(address) === 4 ? "ARP" : "NDP"} on ${iface}`;
     this.#tell(placed.service, "Normal", "VipHeld", `${address} is held by node ${this.world.node} (${how})${traffic === undefined ? "" : `; ${traffic.says}`}`);
@@ -215,20 +219,14 @@ class Draft {
     return traffic;
   }
 
-  /**
-   * An entry comes only once the address is held: kube-proxy leads traffic to it away from whoever has the address. It stays while the VIP moves. Where no node
-   * can hold the VIP, the holder of the Services takes back what must not stay.
-   */
-  #externalIPs(placed: Placed, { up, lost }: { readonly up: readonly IpAddress[]; readonly lost: readonly IpAddress[] }): void {
-    const { service, facts, addresses } = placed;
-    const mine = this.#held(romanaKey(facts.key));
-    if (!mine && !this.#held("services")) return;
+  #externalIPs(placed: Placed, of: { readonly up: readonly IpAddress[]; readonly lost: readonly IpAddress[] }): void {
+    const { service, facts } = placed;
+    const mine = holds(this.world, romanaKey(facts.key));
+    if (!mine && !holds(this.world, "services")) return;
     const refused = this.world.externalIPsRefused.get(service.uid);
     if (mine && refused !== undefined) this.#writes.rememberRefusal(service, refused);
-    const recorded = recordedExternalIPs(service);
-    const wanted = addresses.filter(({ address }) => !lost.includes(address) && ((mine && up.includes(address)) || recorded.includes(address)));
     const byProxy = !mine || trafficOf(placed, this.world, this.config).type === "externalIPs";
-    this.#writes.externalIPs(service, byProxy ? wanted.map(({ address }) => address) : []);
+    this.#writes.externalIPs(service, byProxy ? externalIPsOf(placed, { ...of, mine }) : []);
   }
 
   #pendingLink(vlan: VlanAsked, owner: ServiceKey): SkipReason {
@@ -260,32 +258,17 @@ class Draft {
     return key;
   }
 
-  /** What the status of a Service should say whose addresses are this node's to announce. */
+  /** What the status of a Service should say, where this node is the one to say it. */
   #say(placed: Placed, up: readonly IpAddress[]): void {
-    const { service, facts, addresses } = placed;
-    if (!this.#writesStatus(placed)) return;
+    const { service } = placed;
+    if (!writesStatus(placed, this.world)) return;
     if (this.world.rivals.has(service.uid)) {
-      const by = service.statusManager === undefined ? "another controller" : `another controller (${service.statusManager})`;
-      this.#skip(service, { code: "foreignController", message: `its status is replaced by ${by} again and again: served, but the status is left alone for some minutes` });
+      this.#skip(service, foughtFor(service.statusManager));
       return;
     }
-    const elsewhere = ({ address, ownership }: PlacedAddress): boolean => !this.#held(ownership) && (this.world.ownership.get(ownership)?.holder ?? "") !== "" && !up.includes(address);
-    const shown = addresses.filter((entry) => entry.refused === undefined && (up.includes(entry.address) || (up.length > 0 && elsewhere(entry)))).map(({ address }) => address);
-    const allowed = new Set(addresses.filter(({ refused }) => refused === undefined).map(({ address }) => address));
-    const stale = facts.recorded?.some((address) => !allowed.has(address)) ?? false;
-    const decision = shown.length > 0 ? announceStatus(service, shown, this.world.node) : stale ? clearStatus(service) : undefined;
-    const foreign = decision === undefined ? [] : this.#writes.status(service, decision);
-    if (foreign.length === 0) return;
-    const by = service.statusManager === undefined ? "another controller" : service.statusManager;
-    this.#skip(service, { code: "foreignController", message: `the status holds ${foreign.join(", ")}, written by ${by}: served, but the status is left alone` });
-  }
-
-  /** One node writes a status: the owner; of a Service that is partly on the control plane's address, the owner of the rest. */
-  #writesStatus({ addresses, owner }: Placed): boolean {
-    // What nobody may have, nobody holds: then what was said before is taken back.
-    if (isShared(owner) && addresses.every(({ refused }) => refused !== undefined)) return this.#owns("services");
-    const onlyControlPlane = addresses.length > 0 && addresses.every(({ ownership }) => ownership === "control-plane");
-    return this.#owns(onlyControlPlane ? "control-plane" : owner);
+    const said = saidOf(placed, up, this.world);
+    const foreign = said === undefined ? [] : this.#writes.status(service, said);
+    if (foreign.length > 0) this.#skip(service, foreignStatus(foreign, service.statusManager));
   }
 
   #tellMixed(service: Service, address: IpAddress, other: ServiceKey): void {
@@ -293,20 +276,10 @@ class Draft {
     this.#tell(service, "Normal", "MixedTrafficPolicies", message);
   }
 
-  #notOwner(ownership: OwnershipKey): SkipReason {
-    const holder = this.world.ownership.get(ownership)?.holder ?? "";
-    return { code: "notOwner", message: holder === "" ? "nobody holds it yet" : `held by ${holder}` };
-  }
-
-  #noAddressYet(): SkipReason {
-    const holder = this.world.ownership.get("services")?.holder ?? "";
-    return { code: "waiting", message: `an address is given to it by the node that holds the Services (${holder === "" ? "nobody yet" : holder})` };
-  }
-
   #skip(service: Service, reason: SkipReason, telling = TELLING.has(reason.code)): void {
     this.#skipped = reason;
     // What stands in the way of a Romana VIP, its holder may be the only one to know.
-    if (!telling || !(this.#held("services") || this.#held(romanaKey(serviceKey(service))))) return;
+    if (!telling || !(holds(this.world, "services") || holds(this.world, romanaKey(serviceKey(service))))) return;
     const name = `${reason.code.charAt(0).toUpperCase()}${reason.code.slice(1)}`;
     this.#tell(service, "Warning", name, reason.message);
   }
@@ -314,27 +287,6 @@ class Draft {
   #tell(service: Service, type: "Normal" | "Warning", reason: string, message: string): void {
     this.#writes.event(service, type, { reason, message });
   }
-
-  /** Holds it and is not giving it up: while it is handed over the heir speaks for it, and two that write one status would go on for ever. */
-  #owns(key: OwnershipKey): boolean {
-    return this.#held(key) && this.world.ownership.get(key)?.view === "mine";
-  }
-
-  #held(key: OwnershipKey): boolean {
-    return this.world.ownership.get(key)?.held === true;
-  }
-}
-
-/** The address is another's: nothing may lead traffic to it to the pods of this Service. */
-const ANOTHERS: ReadonlySet<SkipReason["code"]> = new Set<SkipReason["code"]>(["addressInUse", "addressTaken", "addressOfNode", "addressOfGateway", "addressOfApi"]);
-
-/** Whether a person has to change something about this Service. */
-function tells({ code }: SkipReason, { romana, owner }: Placed): boolean {
-  // A Romana VIP from a pool was asked for by name; a plain Service without an address may be another program's to serve.
-  if (romana && code === "noAddress") return true;
-  // Where its pods are on another node, it is held by that one.
-  if (isShared(owner) && code === "holderHasNoEndpoint") return false;
-  return TELLING.has(code);
 }
 
 interface AskedVip {
@@ -344,20 +296,4 @@ interface AskedVip {
   readonly owner: ServiceKey | undefined;
   readonly ports: readonly Port[];
   readonly fresh: boolean;
-}
-
-/** The pods are elsewhere, and so will the VIP be: until its next owner has it, it is better here than nowhere. */
-function handsOver({ owner }: Placed, { reason }: { readonly reason: SkipReason }): boolean {
-  return isShared(owner) && reason.code !== "noEndpoints";
-}
-
-/** Where one node holds all Services, only a Service of its own could follow its endpoints. */
-function proposing(reason: SkipReason, { romana }: Placed, ownership: OwnershipKey): SkipReason {
-  if (romana || reason.code !== "holderHasNoEndpoint" || ownership !== "services") return reason;
-  return { ...reason, message: `${reason.message}; with svc_election each Service is held where its endpoints are` };
-}
-
-function inUseMessage({ address, iface, mac, proxy }: AddressInUse): string {
-  const hint = proxy ? "; it answers for every address (proxy ARP): turn that off there, or set duplicate_check to off here" : "";
-  return `${address} is in use on ${iface} by ${mac}, not taken; looked at again every ten seconds${hint}`;
 }

@@ -2,7 +2,7 @@ import type { IpAddress } from "../lib/ip.js";
 import type { Stance } from "../machine/election-state.js";
 import type { Fitness } from "./eligible.js";
 import { NO_ENDPOINTS, type ServiceEndpoints } from "./endpoints.js";
-import { EXTERNAL_IPS_REFUSED } from "./external-ips.js";
+import { EXTERNAL_IPS_REFUSED, recordedExternalIPs } from "./external-ips.js";
 import type { Placed } from "./layout.js";
 import type { Dnat, VipKey } from "./model.js";
 import type { World } from "./world.js";
@@ -14,6 +14,7 @@ export interface RomanaTraffic {
   readonly says: string;
 }
 
+/** How the traffic of this VIP is led on this node, and why so. */
 export function trafficOf({ service }: Pick<Placed, "service">, world: World, config: { readonly romanaByNft: boolean }): RomanaTraffic {
   const byNft = (why: string): RomanaTraffic => ({ type: "nft", says: `traffic is led to its pods on this node by nftables (${why})` });
   if (config.romanaByNft) return byNft("romana_datapath is nft");
@@ -31,6 +32,16 @@ export function romanaStance(of: { readonly fit: Fitness; readonly usable: boole
   if (of.fit.type === "leaving") return of.fit.heir ? "yield" : "run";
   if (of.fit.type === "fit") return of.sick ? "yield" : "run";
   return of.fit.reason.code === "noEndpoints" ? "drop" : "out";
+}
+
+/**
+ * The entries that spec.externalIPs should have for it. One comes only once the address is held: kube-proxy leads traffic to it away from whoever has the
+ * address. It stays while the VIP moves. Where no node can hold the VIP, the holder of the Services takes back what must not stay. `mine`: this node holds it.
+ */
+export function externalIPsOf({ service, addresses }: Placed, at: { readonly up: readonly IpAddress[]; readonly lost: readonly IpAddress[]; readonly mine: boolean }): readonly IpAddress[] {
+  const recorded = recordedExternalIPs(service);
+  const stays = (address: IpAddress): boolean => (at.mine && at.up.includes(address)) || recorded.includes(address);
+  return addresses.map(({ address }) => address).filter((address) => !at.lost.includes(address) && stays(address));
 }
 
 /** Each port of the Service with the ready endpoints on this node that it leads to. */
