@@ -86,7 +86,7 @@ class Run {
   }
 
   end(): StepResult<ClaimantState, ClaimantAction> {
-    if (!this.#looked && this.#lookIsDue()) this.claim({ type: "look" });
+    if (!this.#looked && this.#lookIsDue()) this.claim({ type: "look", lapsed: this.now >= freshUntil(this.before.member, this.config) });
     if (this.#contentChanged()) this.member({ type: "named", nodes: namedBy(this.#claims), wallMs: this.wallMs });
     this.#leave();
     if (this.#memberWakeAt === undefined) this.member({ type: "tick", wallMs: this.wallMs });
@@ -98,8 +98,9 @@ class Run {
   #lookIsDue(): boolean {
     const [a, b] = [this.before.member, this.#member];
     const fresh = (state: MemberState): boolean => this.now < freshUntil(state, this.config);
-    const wakeAt = this.#claims.wakeAt ?? Infinity;
-    return a.view !== b.view || a.stance !== b.stance || this.now >= wakeAt || (fresh(b) && (!fresh(a) || !sameLife(a, b, this.config)));
+    const { wakeAt } = this.#claims;
+    if (a.view !== b.view || a.stance !== b.stance || (wakeAt !== undefined && this.now >= wakeAt)) return true;
+    return fresh(b) ? !fresh(a) || !sameLife(a, b, this.config) : wakeAt !== undefined;
   }
 
   #contentChanged(): boolean {

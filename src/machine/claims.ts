@@ -3,7 +3,7 @@ import { isOlderVersion } from "../lib/resource-version.js";
 import { bytesOf, ClaimError, decodeShard, encodeShard, type Claim, type ShardContent } from "./claim-codec.js";
 import { rebalance } from "./claim-moves.js";
 import { lookAround, wakeBy, type Draft, type Edit } from "./claim-pass.js";
-import type { ClaimEnv, ClaimState, Doubt, Gives, Plot, ShardState, ShardVersion, Wish } from "./claim-state.js";
+import type { ClaimEnv, ClaimState, Doubt, Gives, Note, Plot, ShardState, ShardVersion, Wish } from "./claim-state.js";
 import { hashText, mixed, shardOfHash, SHARDS } from "./placement.js";
 import type { StepResult } from "./step.js";
 
@@ -21,8 +21,8 @@ export type ClaimEvent =
   | { readonly type: "shardReadFailed"; readonly shard: number }
   /** What this node wants of every key there is; not sent before everything has been listed. */
   | { readonly type: "wishes"; readonly wishes: ReadonlyMap<string, Wish> }
-  /** Time has passed, or the members or this node's freshness have changed. */
-  | { readonly type: "look" };
+  /** Time has passed, or the members or this node's freshness have changed. `lapsed`: it was not fresh before. */
+  | { readonly type: "look"; readonly lapsed: boolean };
 
 export type ClaimAction =
   /** PUT of the Lease `vip-claims-<shard>` with the resourceVersion of `base`, POST where there is none; `text` is its annotation. renewTime has to differ from before. */
@@ -41,9 +41,10 @@ const BACKOFF_MS = 20;
 
 /** One event in, new state and the requests to send out. */
 export function claimStep(state: ClaimState, event: ClaimEvent, now: number, env: ClaimEnv): StepResult<ClaimState, ClaimAction> {
-  const next = absorb(state, event, now, env);
   const { me } = env;
-  if (me === undefined || now >= env.freshUntil || next.shards.some(({ known }) => !known)) {
+  const fresh = me !== undefined && now < env.freshUntil;
+  const next = absorb(!fresh || (event.type === "look" && event.lapsed) ? lapsed(state, now) : state, event, now, env);
+  if (!fresh || next.shards.some(({ known }) => !known)) {
     return { state: { ...next, wakeAt: undefined }, actions: [], wakeAt: undefined };
   }
   const draft = lookAround(next, now, env, me);
@@ -58,6 +59,16 @@ export function claimStep(state: ClaimState, event: ClaimEvent, now: number, env
   });
   const wakeAt = draft.wakeAt === Infinity ? undefined : Math.max(now, draft.wakeAt);
   return { state: { ...next, shards, notes: draft.notes, nextId, nextMoveAt, wakeAt }, actions, wakeAt };
+}
+
+/** What was being given away when everything had to be let go of does not come back for the rest of the hand-over. */
+function lapsed(state: ClaimState, now: number): ClaimState {
+  const notes = new Map<string, Note>();
+  for (const [key, note] of state.notes) {
+    if (note.boundAt !== undefined && note.droppedAt === undefined) notes.set(key, { ...note, droppedAt: now });
+    else notes.set(key, note.takenAt === undefined ? note : { ...note, takenAt: -Infinity });
+  }
+  return { ...state, notes };
 }
 
 function absorb(state: ClaimState, event: ClaimEvent, now: number, env: ClaimEnv): ClaimState {

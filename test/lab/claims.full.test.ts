@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { campaign } from "../machine/claims-campaign.js";
-import { FAULTS } from "../machine/claims-sim.js";
+import { FAULTS, STORM } from "../machine/claims-sim.js";
 
 const RUNS = 1000;
 
@@ -16,4 +16,6 @@ test.each([
   expect(worst.gapMs).toBeLessThan(5000 + 3000 + 2000);
   const moving = campaign({ ...options, preferred: true, config: { rebalanceRate: 5 } }, RUNS / 4, nodes * 1_000_000 + RUNS);
   expect(moving).toMatchObject({ overlap: "", broken: [], unheld: [] });
+  const storm = campaign({ ...options, ...STORM, preferred: true, config: { rebalanceRate: 5 } }, RUNS / 4, nodes * 1_000_000 + 2 * RUNS);
+  expect(storm).toMatchObject({ overlap: "", broken: [], unheld: [] });
 });

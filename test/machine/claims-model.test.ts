@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { campaign } from "./claims-campaign.js";
-import { ClaimsSim, FAULTS, type SimOptions } from "./claims-sim.js";
+import { ClaimsSim, FAULTS, STORM, type SimOptions } from "./claims-sim.js";
 
 /*
  * Rules that were switched off one by one, and what this model then shows: docs/decisions/0010-claims.md. A failure names its seed:
@@ -21,6 +21,14 @@ describe("four nodes, twenty keys, random faults", { timeout: 60_000 }, () => {
     expect(worst.handOvers).toBeGreaterThan(12 * 8);
     // A request that hangs for its time-out, and a retry, on top of a lease time.
     expect(worst.gapMs).toBeLessThan(LEASE_MS + 3000 + 2000);
+  });
+
+  test("hand-overs of all kinds while requests hang and watches are dead: still one holder each", () => {
+    const worst = campaign({ ...ALL, ...STORM, seconds: 100 }, 8);
+    expect(worst).toMatchObject({ ...SOUND, runs: 8 });
+    expect(worst.handOvers).toBeGreaterThan(8 * 15);
+    // The bound of a hand-over: the owner's patience, the heir's time, and a kernel lifetime of a frozen or killed owner.
+    expect(worst.handOverMs).toBeLessThan(1000 + 80 + 999 + 1550);
   });
 
   test("processes that die: every key is held again within the lease time and 1 s", () => {
@@ -95,6 +103,8 @@ describe("seeds that failed once", () => {
   test.each([
     ["an address that came back while its key was on offer, after the owner had had to let go of it", { ...ALL, seconds: 160, calmSeconds: 40, seed: 25 }],
     ["a late heir's take-over brought back what had been let go of", { ...ALL, seconds: 160, calmSeconds: 40, preferred: true, config: { rebalanceRate: 5 }, seed: 7 }],
+    ["after a standstill an owner that was giving a key away took its address up again", { ...ALL, ...STORM, seed: 109 }],
+    ["after a standstill a former owner took it up again for the rest of its time", { ...ALL, ...STORM, seconds: 160, calmSeconds: 60, preferred: true, config: { rebalanceRate: 5 }, seed: 4 }],
   ])("%s", (_name, options) => {
     expect(new ClaimsSim(options).run()).toMatchObject({ overlapText: "", broken: [] });
   });

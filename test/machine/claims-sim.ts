@@ -13,6 +13,10 @@ export interface SimOptions {
   /** Which of FAULTS; empty: none, and no slow or lost requests. */
   readonly faults: readonly Fault[];
   readonly stalls: boolean;
+  /** Share of the requests that may hang for up to 10 s; 0.02 by default. */
+  readonly hanging?: number;
+  /** Longest time between two faults, ms. */
+  readonly faultMs?: number;
   /** Count what is not held during faults, too. */
   readonly strict?: boolean;
   /** Every fifth key prefers a node. */
@@ -26,6 +30,14 @@ export interface SimOptions {
 
 export const FAULTS = ["freeze", "cut", "watchSlow", "watchDead", "kill", "outage", "leave", "drain", "unfit", "suspect", "service"] as const;
 export type Fault = (typeof FAULTS)[number];
+
+/** Hand-overs of all kinds while many requests hang and watches are slow or dead: what is in the air matters. */
+export const STORM = {
+  stalls: true,
+  hanging: 0.09,
+  faultMs: 3000,
+  faults: ["leave", "drain", "unfit", "unfit", "kill", "watchDead", "watchSlow", "suspect"],
+} as const satisfies Partial<SimOptions>;
 
 export interface SimResult {
   /** Longest time two kernels held a key that is not being handed over, ms. */
@@ -314,7 +326,7 @@ export class ClaimsSim {
   #latency(): number {
     const r = this.#random();
     if (!this.options.stalls || r < 0.9) return 1 + this.#random() * 20;
-    return r < 0.98 ? this.#random() * 500 : this.#random() * 10_000;
+    return r < 1 - (this.options.hanging ?? 0.02) ? this.#random() * 500 : this.#random() * 10_000;
   }
 
   #unreachable(node: Node): boolean {
@@ -392,7 +404,7 @@ export class ClaimsSim {
     const kind = faults[Math.floor(this.#random() * faults.length)];
     const ms = Math.min(left, this.#random() * 12_000);
     if (node !== undefined && kind !== undefined) this.#strike(node, kind, ms);
-    this.#at(1000 + this.#random() * 8000, () => this.#fault());
+    this.#at(1000 + this.#random() * (this.options.faultMs ?? 8000), () => this.#fault());
   }
 
   #strike(node: Node, kind: Fault, ms: number): void {
@@ -455,6 +467,8 @@ export class ClaimsSim {
     const key = `default/web-${Math.floor(this.#random() * this.options.keys * 1.3)}`;
     if (!this.#keys.delete(key)) this.#keys.add(key);
     this.#heldAt.delete(key);
+    this.#took.delete(key);
+    this.#overlapSince.delete(`${key} planned`);
     for (const node of this.#nodes) if (node.alive) this.#on(node, () => this.#wishes(node), this.#random() * 500);
   }
 
@@ -465,6 +479,7 @@ export class ClaimsSim {
       this.#takeovers += 1;
       if (next.from !== undefined && next.from.node === old?.owner.node) {
         this.#handOvers += 1;
+        this.#overlapSince.delete(`${key} planned`);
         this.#took.set(key, { from: old.owner.node, to: next.owner.node, at: this.#now });
       }
     }
