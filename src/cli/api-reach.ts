@@ -58,6 +58,15 @@ export class ApiReach {
           },
           signal,
         ),
+      watchLabelled: async (where, changed, signal) =>
+        leases.watchLabelled(
+          where,
+          (seen) => {
+            this.heard();
+            changed(seen);
+          },
+          signal,
+        ),
     };
   }
 }

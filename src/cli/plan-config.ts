@@ -1,7 +1,8 @@
 import { CLOCK_DRIFT, KERNEL_LATENESS_MS } from "../config/load.js";
 import type { Settings } from "../config/settings.js";
+import type { ClaimsConfig } from "../core/claims.js";
 import type { EngineConfig } from "../core/engine.js";
-import type { Marks, OwnershipKey, RomanaKey } from "../core/model.js";
+import type { Marks, OwnershipKey } from "../core/model.js";
 import type { ElectionConfig } from "../machine/election-state.js";
 import type { ConnectionConfig } from "../kube/config.js";
 import type { LeaseId } from "../ports/kube.js";
@@ -16,6 +17,26 @@ const HEIR_MS = 60;
 const PATIENCE_MS = 700;
 const OFFER_AGAIN_MS = 30_000;
 
+/** A kernel takes off an address well within this time once it is told to, ms. */
+const DROP_MS = 50;
+const CLAIM_TIMINGS = {
+  handOverMs: HAND_OVER_MS,
+  heirMs: HEIR_MS,
+  dropMs: DROP_MS,
+  turnMs: 50,
+  patienceMs: PATIENCE_MS,
+  offerAgainMs: OFFER_AGAIN_MS,
+  steadyMs: 30_000,
+  returnedMs: 300_000,
+  /** The API server takes 256 KiB of annotations. */
+  shardLimitBytes: 200 * 1024,
+  fenceTurnMs: 50,
+  echoMs: 900,
+  collectMs: 3_600_000,
+  /** Time for one heir that does not answer, and for another. */
+  leaveMs: 2 * HAND_OVER_MS,
+} as const;
+
 export function electionConfig(settings: Settings, node: string): ElectionConfig {
   return {
     identity: node,
@@ -28,6 +49,24 @@ export function electionConfig(settings: Settings, node: string): ElectionConfig
     heirMs: HEIR_MS,
     patienceMs: PATIENCE_MS,
     offerAgainMs: OFFER_AGAIN_MS,
+  };
+}
+
+/** `process`: random, anew in every process. */
+export function claimsConfig(settings: Settings, { node, process }: { readonly node: string; readonly process: string }): ClaimsConfig {
+  return {
+    ...CLAIM_TIMINGS,
+    node,
+    process,
+    namespace: leaseNamespace(settings),
+    weight: 1,
+    leaseDurationMs: settings.leaseSeconds * 1000,
+    renewDeadlineMs: settings.renewDeadlineSeconds * 1000,
+    retryPeriodMs: settings.retrySeconds * 1000,
+    drift: CLOCK_DRIFT,
+    kernelLatenessMs: KERNEL_LATENESS_MS,
+    // Without an election for each Service there are only keys that nobody wants to see moved.
+    rebalanceRate: settings.election ? settings.rebalanceRate : 0,
   };
 }
 
@@ -64,12 +103,6 @@ export function leaseIds(settings: Settings): ReadonlyMap<OwnershipKey, LeaseId>
   if (settings.services) ids.set("services", leaseId(settings.servicesLease ?? "plndr-svcs-lock", settings));
   if (settings.controlPlane) ids.set("control-plane", leaseId(settings.controlPlaneLease ?? "plndr-cp-lock", settings));
   return ids;
-}
-
-/** The Lease of one Romana VIP: `vip-romana.<namespace>.<name>`. Neither part has a dot, so that no two are the same. */
-export function romanaLease(key: RomanaKey, settings: Settings): LeaseId {
-  const [, namespace = "", name = ""] = key.split("/");
-  return { namespace: leaseNamespace(settings), name: `vip-romana.${namespace}.${name}` };
 }
 
 /** `name` or `namespace/name`, as in kube-vip. */

@@ -5,9 +5,8 @@ import { DATA_PLANE_PACE, DataPlane } from "../core/dataplane.js";
 import { Engine } from "../core/engine.js";
 import { recordPass } from "../core/explain-history.js";
 import { History } from "../core/history.js";
-import { partOf, type RomanaKey } from "../core/model.js";
+import { partOf } from "../core/model.js";
 import { Names } from "../core/names.js";
-import { Ownership } from "../core/ownership.js";
 import { watchForPause } from "../core/pause.js";
 import { parsePools } from "../core/pools.js";
 import { createKube } from "../kube/kube.js";
@@ -22,14 +21,14 @@ import { NAME_DEFAULTS } from "../machine/name.js";
 import { READINESS_DEFAULTS } from "../machine/readiness.js";
 import { createArpMode, createDnatMode, createLinkMode } from "../modes/index.js";
 import type { Clock } from "../ports/clock.js";
-import type { LeaseId } from "../ports/kube.js";
 import { createBootstrap } from "./bootstrap.js";
 import { createReports, momentOf } from "./control-reports.js";
 import { CONTROL_DIRECTORY, serveControl } from "./control-socket.js";
 import { followKernel } from "./follow-kernel.js";
 import { debugBySignal, type SwitchableLog } from "./log.js";
 import { Monitor } from "./monitor.js";
-import { connection, electionConfig, engineConfig, HAND_OVER_MS, leaseIds, MARKS, romanaLease } from "./plan-config.js";
+import { createOwners } from "./owners.js";
+import { connection, engineConfig, HAND_OVER_MS, leaseIds, MARKS } from "./plan-config.js";
 import { watchApi } from "./watch-api.js";
 import { watchHealth } from "./watch-health.js";
 
@@ -64,8 +63,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
     ),
   );
   const watching = new AbortController();
-  const leaseOf = (key: RomanaKey): LeaseId => romanaLease(key, settings);
-  const ownership = cleanup.use(new Ownership(electionConfig(settings, node), { leases: monitor.tapLeases(kube.leases), leaseOf, clock, log, changed: () => ownershipChanged() }));
+  const ownership = cleanup.use(createOwners(settings, node, { leases: monitor.tapLeases(kube.leases), clock, random, log, changed: () => ownershipChanged() }));
   const bootstrap = createBootstrap(settings, { ownership, kernel, clock, random, log, world: () => engine.world, changed: () => engine.wake() });
   if (bootstrap !== undefined) cleanup.use(bootstrap);
   const fence = bootstrap ?? ownership;

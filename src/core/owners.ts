@@ -1,5 +1,6 @@
 import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
+import type { LeaseId } from "../ports/kube.js";
 import type { LeaseOwnership } from "./bootstrap.js";
 import type { Claims } from "./claims.js";
 import { isShared, type OwnershipKey } from "./model.js";
@@ -10,7 +11,7 @@ import type { OwnershipState } from "./world.js";
 type States = ReadonlyMap<OwnershipKey, OwnershipState>;
 
 /** All that this process may own: keys with a Lease each, and keys that are shared out among the nodes. */
-export class Owners implements LeaseOwnership {
+export class Owners implements LeaseOwnership, AsyncDisposable {
   #states: { readonly of: readonly OwnershipState[]; readonly shared: States; readonly all: States } | undefined;
 
   /** `claims` undefined: this process takes no part in keys that are shared out. */
@@ -18,6 +19,11 @@ export class Owners implements LeaseOwnership {
     private readonly single: Ownership,
     private readonly claims: Claims | undefined,
   ) {}
+
+  /** Starts to watch the Lease of a key that has one of its own, without taking part. */
+  watch(key: OwnershipKey, id: LeaseId): void {
+    this.single.watch(key, id);
+  }
 
   /** The same map until something in it changes. */
   states(): States {
@@ -83,6 +89,11 @@ export class Owners implements LeaseOwnership {
   onMoved(listener: (ownership: OwnershipKey | undefined) => void): () => void {
     const ends = [this.single.onMoved(listener), this.claims?.onMoved(listener)];
     return () => ends.forEach((end) => end?.());
+  }
+
+  /** Stops without a word to the others: what is held ends by itself. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.single[Symbol.asyncDispose](), this.claims?.[Symbol.asyncDispose]()]);
   }
 
   #of(key: OwnershipKey): Fence | undefined {

@@ -16,13 +16,11 @@ import type { KubeErrorShape, Lease, LeaseId, Leases } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
 import { Complaints } from "./complaints.js";
 import type { Fence } from "./mode.js";
-import type { OwnershipKey, RomanaKey } from "./model.js";
+import type { OwnershipKey } from "./model.js";
 import type { OwnershipState } from "./world.js";
 
 export interface OwnershipDeps {
   readonly leases: Leases;
-  /** The Lease of a key that comes and goes with its Service. */
-  leaseOf(key: RomanaKey): LeaseId;
   readonly clock: Clock;
   readonly log: Log;
   /** What `states` returns has changed. */
@@ -49,9 +47,6 @@ interface Seat {
   /** When another node was seen to give it up. */
   freedAt: number;
   heir: boolean;
-  /** It goes when nobody wants it any more and nothing of it is left to be given up. */
-  readonly passing: boolean;
-  wanted: boolean;
 }
 
 /** Ownership by key: one Lease each, one election machine each. Losing one never ends the process; it only changes what `states` says. */
@@ -62,7 +57,6 @@ export class Ownership implements Fence, AsyncDisposable {
   readonly #movedOnce: (() => void)[] = [];
   readonly #complaints: Complaints;
   #closed = false;
-  #leaving = false;
   readonly #failed: Promise<never>;
   #fail: (error: unknown) => void = () => undefined;
 
@@ -80,10 +74,6 @@ export class Ownership implements Fence, AsyncDisposable {
 
   /** Starts to watch the Lease of `key`, without taking part. */
   watch(key: OwnershipKey, id: LeaseId): void {
-    this.#open(key, id, false);
-  }
-
-  #open(key: OwnershipKey, id: LeaseId, passing: boolean): void {
     const machine: Machine = new Drive<ElectionState<Lease>, ElectionEvent<Lease>, ElectionAction<Lease>>(
       {
         start: electionStart<Lease>(),
@@ -100,28 +90,19 @@ export class Ownership implements Fence, AsyncDisposable {
       if (!abort.signal.aborted) this.#fail(error);
     });
     const shown: OwnershipState = { held: false, view: "unknown", holder: "", created: false };
-    this.#seats.set(key, { id, machine, abort, watch, shown, renewedAt: undefined, leaving: false, freedAt: -Infinity, heir: false, passing, wanted: true });
+    this.#seats.set(key, { id, machine, abort, watch, shown, renewedAt: undefined, leaving: false, freedAt: -Infinity, heir: false });
   }
 
-  /**
-   * How this node stands towards each key from now on; keys that are not named are left to others. The Lease of a key that comes and goes is watched from
-   * the first time that it is named.
-   */
+  /** How this node stands towards each key from now on; keys that are not named are left to others. */
   campaign(stances: ReadonlyMap<OwnershipKey, Stance>): void {
-    for (const key of stances.keys()) {
-      if (isPassing(key) && !this.#seats.has(key) && !this.#leaving && !this.#closed) this.#open(key, this.deps.leaseOf(key), true);
-    }
     for (const [key, seat] of this.#seats) {
       const stance = stances.get(key) ?? "out";
-      seat.wanted = stances.has(key);
       if (seat.machine.state.stance !== stance) this.#send(seat.machine, { type: "stance", stance });
-      this.#close(key, seat);
     }
   }
 
   /** Gives up every Lease held here; addresses may stay until the heir is seen, for a bounded time (`heldUntil` says how long). */
   leave(): void {
-    this.#leaving = true;
     for (const { machine } of this.#seats.values()) this.#send(machine, { type: "stance", stance: "leave" });
   }
 
@@ -190,15 +171,6 @@ export class Ownership implements Fence, AsyncDisposable {
     return this.#failed;
   }
 
-  /** Forgets a key that nobody wants, once nothing of it is held or on its way. */
-  #close(key: OwnershipKey, seat: Seat): void {
-    const { state } = seat.machine;
-    if (!seat.passing || seat.wanted || seat.shown.held || state.releasing || state.inFlight.length > 0) return;
-    this.#seats.delete(key);
-    seat.machine.stop();
-    seat.abort.abort(new DOMException("no longer wanted", "AbortError"));
-  }
-
   #moved(key: OwnershipKey, state: ElectionState<Lease>): void {
     const seat = this.#seats.get(key);
     if (seat === undefined) return;
@@ -223,7 +195,6 @@ export class Ownership implements Fence, AsyncDisposable {
     }
     for (const resolve of this.#movedOnce.splice(0)) resolve();
     if ((renewed || leaving) && shown.held) for (const listener of this.#movedListeners) listener(key);
-    this.#close(key, seat);
   }
 
   /** Who gives a Lease up keeps what stands behind it until it sees the heir, for a bounded time. */
@@ -286,10 +257,6 @@ export class Ownership implements Fence, AsyncDisposable {
     if (code === "forbidden") log.error("lease request failed", told);
     else log.warn("lease request failed", told);
   }
-}
-
-function isPassing(key: OwnershipKey): key is RomanaKey {
-  return key.startsWith("romana/");
 }
 
 /** Somebody else was quicker. A Lease that cannot be found is one that was deleted, unless it was to be made: then its namespace is missing. */

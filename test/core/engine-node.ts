@@ -1,5 +1,7 @@
 import { Engine } from "../../src/core/engine.js";
 import type { ServiceKey } from "../../src/core/model.js";
+import { Claims } from "../../src/core/claims.js";
+import { Owners } from "../../src/core/owners.js";
 import { Ownership } from "../../src/core/ownership.js";
 import { createArpMode } from "../../src/modes/arp.js";
 import { createDnatMode } from "../../src/modes/dnat.js";
@@ -11,6 +13,7 @@ import { FakeKernel } from "../fakes/kernel.js";
 import type { FakeKube } from "../fakes/kube.js";
 import { FakeLog } from "../fakes/log.js";
 import { FakeNft } from "../fakes/nft.js";
+import { CONFIG } from "./claims-bench.js";
 import { PLAN_CONFIG, readyEndpoints } from "./given.js";
 
 const TIMINGS = { leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000, drift: 0.01, kernelLatenessMs: 1600, handOverMs: 1000, heirMs: 80, patienceMs: 2000, offerAgainMs: 30_000 };
@@ -22,7 +25,7 @@ export class Node implements AsyncDisposable {
   readonly log = new FakeLog();
   readonly nft = new FakeNft();
   readonly #watching = new AbortController();
-  readonly ownership: Ownership;
+  readonly ownership: Owners;
   readonly engine: Engine;
 
   constructor(
@@ -35,7 +38,9 @@ export class Node implements AsyncDisposable {
     plan: Partial<PlanConfig> = {},
   ) {
     const { log } = this;
-    this.ownership = new Ownership({ ...TIMINGS, identity: name }, { leases: kube.leases, leaseOf: (key) => ({ namespace: "kube-system", name: key.replaceAll("/", ".") }), clock, log, changed: () => this.engine.wake() });
+    const deps = { leases: kube.leases, clock, log, changed: () => this.engine.wake() };
+    const single = new Ownership({ ...TIMINGS, identity: name }, deps);
+    this.ownership = new Owners(single, new Claims({ ...CONFIG, ...TIMINGS, node: name, process: `${name}-1` }, deps));
     this.engine = new Engine(
       { node: name, marks: MARKS, plan: { ...PLAN, ...plan } },
       {

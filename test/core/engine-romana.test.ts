@@ -200,12 +200,12 @@ test("a leftover of a Romana VIP is removed once it is known that another node o
   await clock.advance(500);
   const { leases } = kube;
   const late: (() => void)[] = [];
-  // The Lease of the VIP is seen late.
-  const watch: Leases["watch"] = async (id, seen, signal) => {
-    if (id.name.startsWith("romana")) await new Promise<void>((resolve) => late.push(resolve));
-    await leases.watch(id, seen, signal);
+  // The claims are seen late.
+  const watchLabelled: Leases["watchLabelled"] = async (where, changed, signal) => {
+    await new Promise<void>((resolve) => late.push(resolve));
+    await leases.watchLabelled(where, changed, signal);
   };
-  Object.assign(kube, { leases: { ...leases, watch } });
+  Object.assign(kube, { leases: { ...leases, watchLabelled } });
   await using one = new Node("n1", clock, kube, kernel, false);
   await clock.advance(5000);
   expect(one.kernel.shown()).toHaveLength(1);

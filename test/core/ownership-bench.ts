@@ -32,7 +32,7 @@ export class OwnershipBench implements AsyncDisposable {
     const { leases } = kube;
     const replace: Leases["replace"] = async (lease, record, ms, signal) => this.#faulty(() => leases.replace(lease, record, ms, signal));
     const changed = (): void => void (this.changes += 1);
-    this.ownership = new Ownership({ ...TIMINGS, identity: node }, { leases: { ...leases, watch, replace }, leaseOf: (key) => ({ namespace: "kube-system", name: key }), clock, log: this.log, changed });
+    this.ownership = new Ownership({ ...TIMINGS, identity: node }, { leases: { ...leases, watch, replace }, clock, log: this.log, changed });
     this.ownership.watch("services", SERVICES);
   }
 
