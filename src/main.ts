@@ -1,21 +1,23 @@
+// oxlint-disable-next-line import/no-unassigned-import -- it has to come before what takes time to read
 import "./cli/early-signal.js";
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { runCleanup, type CleanupOptions } from "./cli/cleanup/cleanup.js";
 import { cleanupDeps, type CleanupPlaces } from "./cli/cleanup/deps.js";
-import { settingsInput } from "./cli/config-file.js";
+import { loadAll, settingsInput } from "./cli/config-file.js";
 import { CONTROL_DIRECTORY } from "./cli/control-socket.js";
 import { runCheck } from "./cli/check.js";
 import { runExplain } from "./cli/explain.js";
 import { processIo, writeAll, type OutputFormat } from "./cli/io.js";
-import { kernelFacts } from "./cli/kernel-facts.js";
+import { capabilityProblem, kernelFacts, missingCapabilities } from "./cli/kernel-facts.js";
 import { createLog } from "./cli/log.js";
 import { IMAGE, MANIFEST_KINDS, runManifest, type ManifestKind, type ManifestOptions } from "./cli/manifest/manifest.js";
 import { runMigrate, type MigrateOptions } from "./cli/migrate/migrate.js";
+import { nodeFacts } from "./cli/node-facts.js";
 import { start } from "./cli/start.js";
 import { runStatus, type StatusOptions } from "./cli/status.js";
 import { runWhy, type WhyOptions } from "./cli/why.js";
-import { ConfigError, flagsOf, loadSettings } from "./config/load.js";
+import { ConfigError, flagsOf } from "./config/load.js";
 import { SETTING_ROWS, SETTINGS } from "./config/settings.js";
 import { UNSUPPORTED } from "./config/unsupported.js";
 import { Cleanup } from "./lib/cleanup.js";
@@ -29,6 +31,8 @@ type Flags = Readonly<Record<string, string | undefined>>;
 
 function program(): Command {
   const command = new Command("vip").description("Virtual IP addresses for Kubernetes Services and the control plane").version(version);
+  // Inherited by the commands that are added from here on.
+  command.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "vip: ")) }).showHelpAfterError("vip: `--help` lists what there is");
   const run = command.command("start").alias("manager").description("run the daemon");
   addSettings(run).action(async (flags: Flags) => runStart(flags));
   addManifests(command);
@@ -56,7 +60,7 @@ function program(): Command {
   addSettings(command.command("check").description("show every setting with its source, what is wrong, and what this node's kernel can do"))
     .addOption(outputOption())
     .action(async (flags: Flags & { readonly output: OutputFormat }) => {
-      process.exitCode = await runCheck({ env: process.env, flags: settingFlags(flags), output: flags.output }, kernelFacts, IO);
+      process.exitCode = await runCheck({ env: process.env, flags: settingFlags(flags), output: flags.output }, { kernel: kernelFacts, node: nodeFacts }, IO);
     });
   command
     .command("explain [name]")
@@ -127,7 +131,9 @@ function addQuestions(command: Command): void {
 const IO = processIo();
 
 async function runStart(flags: Flags): Promise<void> {
-  const { settings, warnings } = loadSettings(settingsInput(process.env, settingFlags(flags)));
+  const { settings, warnings } = loadAll(settingsInput(process.env, settingFlags(flags)));
+  const powerless = capabilityProblem(missingCapabilities());
+  if (powerless !== undefined) throw new ConfigError([powerless]);
   const log = createLog(settings.logLevel, {});
   for (const warning of warnings) log.warn("setting", { warning });
   const stop = new AbortController();

@@ -16,8 +16,9 @@ export interface KernelFact {
 
 /** IFA_PROTO. */
 const MARKS_SINCE: readonly [number, number] = [5, 18];
-/** capabilities(7), bits of CapEff. */
+/** Without these no VIP can be held: capabilities(7), bits of CapEff. */
 const CAPABILITIES = { NET_ADMIN: 12, NET_RAW: 13 } as const;
+const SELF = "/proc/self/status";
 
 const SILENT: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, with: () => SILENT };
 
@@ -25,7 +26,7 @@ const SILENT: Log = { debug: () => undefined, info: () => undefined, warn: () =>
 export async function kernelFacts(): Promise<readonly KernelFact[]> {
   const asked = await Promise.all([
     fact("kernel", async () => marks(release())),
-    ...Object.entries(CAPABILITIES).map(async ([name, bit]) => fact(`CAP_${name}`, async () => capability(name, bit, readFileSync("/proc/self/status", "utf8")))),
+    ...Object.entries(CAPABILITIES).map(async ([name, bit]) => fact(`CAP_${name}`, async () => capability(name, bit, readFileSync(SELF, "utf8")))),
     fact("raw sockets", async () => rawSocket()),
     fact("nf_tables", async () => nfTables()),
     fact("8021q", async () => module("8021q", "kube-vip.io/serviceVLAN")),
@@ -56,6 +57,18 @@ export function capability(name: string, bit: number, status: string): Omit<Kern
   if (effective === undefined) return { state: "unknown", detail: "/proc/self/status does not say" };
   const has = ((BigInt(`0x${effective}`) >> BigInt(bit)) & 1n) === 1n;
   return has ? { state: "ok", detail: "this process has it" } : { state: "missing", detail: `this process does not have it: capabilities: add: [${name}] in a pod, AmbientCapabilities=CAP_${name} in a unit` };
+}
+
+/** What no VIP can be held without and this process does not have. */
+export function missingCapabilities(status = readFileSync(SELF, "utf8")): readonly string[] {
+  return Object.entries(CAPABILITIES).flatMap(([name, bit]) => (capability(name, bit, status).state === "missing" ? [name] : []));
+}
+
+/** The line that ends the start without them: a daemon that owns VIPs and cannot hold them keeps them from everybody. */
+export function capabilityProblem(missing: readonly string[]): string | undefined {
+  if (missing.length === 0) return undefined;
+  const units = missing.map((name) => `CAP_${name}`).join(" ");
+  return `${units}: expected, for no VIP can be held without; run as root, or give capabilities: add: [${missing.join(", ")}] in a pod, AmbientCapabilities=${units} in a unit`;
 }
 
 async function rawSocket(): Promise<Omit<KernelFact, "what">> {

@@ -1,5 +1,4 @@
 import { hostname } from "node:os";
-import { ConfigError } from "../config/load.js";
 import type { Settings } from "../config/settings.js";
 import { DATA_PLANE_PACE, DataPlane } from "../core/dataplane.js";
 import { Engine } from "../core/engine.js";
@@ -8,7 +7,6 @@ import { History } from "../core/history.js";
 import { partOf } from "../core/model.js";
 import { Names } from "../core/names.js";
 import { watchForPause } from "../core/pause.js";
-import { parsePools } from "../core/pools.js";
 import { createKube } from "../kube/kube.js";
 import { Cleanup } from "../lib/cleanup.js";
 import { createClock } from "../linux/clock.js";
@@ -46,8 +44,6 @@ export interface StartDeps {
 /** Runs the daemon until `signal` aborts, then lets go of everything in order: VIPs handed over or removed, Leases released, sockets closed. */
 export async function start(settings: Settings, { version, log }: StartDeps, signal: AbortSignal): Promise<void> {
   const node = (settings.nodeName ?? hostname()).toLowerCase();
-  const { problems } = parsePools(undefined, settings.addresses);
-  if (problems.length > 0) throw new ConfigError(problems);
   await using cleanup = new Cleanup();
   const debug = debugBySignal(log);
   cleanup.defer(() => debug[Symbol.dispose]());

@@ -2,20 +2,26 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { runCheck, type CheckReport } from "../../src/cli/check.js";
-import { capability, kernelFacts, marks, type KernelFact } from "../../src/cli/kernel-facts.js";
+import { runCheck, type CheckDeps, type CheckReport } from "../../src/cli/check.js";
+import { capability, capabilityProblem, kernelFacts, marks, missingCapabilities, type KernelFact } from "../../src/cli/kernel-facts.js";
+import { linkFact, nodeFacts } from "../../src/cli/node-facts.js";
+import { loadSettings } from "../../src/config/load.js";
 import { SETTING_ROWS } from "../../src/config/settings.js";
+import type { Link } from "../../src/ports/kernel.js";
+import { folder, json, kubeconfig, serve, statusBody } from "../kube/support.js";
 import { FakeIo } from "./fake-io.js";
 
 const BASE = { vip_arp: "true", svc_enable: "true" };
-const FACTS: readonly KernelFact[] = [{ what: "nf_tables", state: "ok", detail: "usable" }, { what: "CAP_NET_RAW", state: "missing", detail: "this process does not have it" }];
+const FACTS: readonly KernelFact[] = [{ what: "nf_tables", state: "ok", detail: "usable" }, { what: "macvlan", state: "missing", detail: "not a part of this kernel" }];
+const NODE: readonly KernelFact[] = [{ what: "API", state: "missing", detail: "find a kubeconfig" }];
 
-async function check(env: Readonly<Record<string, string>>, flags: Readonly<Record<string, string>> = {}): Promise<{ readonly code: number; readonly text: string; readonly report: CheckReport }> {
+async function check(env: Readonly<Record<string, string>>, flags: Readonly<Record<string, string>> = {}, kernel = FACTS): Promise<{ readonly code: number; readonly text: string; readonly report: CheckReport }> {
   const io = new FakeIo();
-  const code = await runCheck({ env, flags, output: "text" }, async () => FACTS, io);
-  const json = new FakeIo();
-  await runCheck({ env, flags, output: "json" }, async () => FACTS, json);
-  return { code, text: io.stdout, report: JSON.parse(json.stdout) as CheckReport };
+  const deps: CheckDeps = { kernel: async () => kernel, node: async () => NODE };
+  const code = await runCheck({ env, flags, output: "text" }, deps, io);
+  const asJson = new FakeIo();
+  await runCheck({ env, flags, output: "json" }, deps, asJson);
+  return { code, text: io.stdout, report: JSON.parse(asJson.stdout) as CheckReport };
 }
 
 describe("vip check", () => {
@@ -30,14 +36,23 @@ describe("vip check", () => {
     expect(text).toMatch(/^vip_leaseduration +5 s +default$/m);
     expect(report.settings.find(({ name }) => name === "vip_arpRate")).toEqual({ name: "vip_arpRate", value: "1000 ms", from: `${file}: vip_arpRate` });
     expect(text).toMatch(/^ok {2}nf_tables +usable$/m);
-    expect(text).toMatch(/^NO {2}CAP_NET_RAW +this process does not have it$/m);
+    expect(text).toMatch(/^NO {2}macvlan +not a part of this kernel$/m);
+    expect(text).toMatch(/^NO {2}API +find a kubeconfig$/m);
+    expect(report.node).toEqual(NODE);
     expect(text).toMatch(/\nthe daemon would start with these settings\n$/);
+  });
+
+  test("ends with 1 where this process lacks what a daemon does not start without", async () => {
+    const { code, text } = await check(BASE, {}, [{ what: "CAP_NET_ADMIN", state: "missing", detail: "this process does not have it" }, { what: "CAP_NET_RAW", state: "ok", detail: "" }]);
+    expect(code).toBe(1);
+    expect(text).toMatch(/\nthe daemon would not start as this process, which lacks CAP_NET_ADMIN; the settings are fine\n$/);
   });
 
   test("shows values that are wrong, too, and ends with 1", async () => {
     const { code, text, report } = await check({ ...BASE, port: "many", lb_enable: "true" });
     expect(code).toBe(1);
     expect(report.problems).toEqual(['port="many": expected a whole number from 1 to 65535']);
+    expect(report.node).toEqual([]);
     expect(text).toMatch(/^port +many +port$/m);
     expect(text).toContain('warning: lb_enable="true" has no effect');
     expect(text).toContain('error: port="many": expected a whole number from 1 to 65535');
@@ -73,9 +88,49 @@ describe("what the kernel can do", () => {
     expect(capability("NET_RAW", 13, `Name:\tvip\nCapPrm:\t0\nCapEff:\t${bits}\n`).state).toBe(state);
   });
 
+  test.each<readonly [string, string, string | undefined]>([
+    ["has both", "0000000000003000", undefined],
+    ["has one", "0000000000001000", "CAP_NET_RAW: expected, for no VIP can be held without; run as root, or give capabilities: add: [NET_RAW] in a pod, AmbientCapabilities=CAP_NET_RAW in a unit"],
+    ["has none", "0000000000000000", "CAP_NET_ADMIN CAP_NET_RAW: expected, for no VIP can be held without; run as root, or give capabilities: add: [NET_ADMIN, NET_RAW] in a pod, AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW in a unit"],
+  ])("a process that %s of the capabilities", (_name, bits, line) => {
+    expect(capabilityProblem(missingCapabilities(`CapEff:\t${bits}\n`))).toBe(line);
+  });
+
   test("is told without an error, whatever this process may do", async () => {
     const facts = await kernelFacts();
     expect(facts.map(({ what }) => what)).toEqual(["kernel", "CAP_NET_ADMIN", "CAP_NET_RAW", "raw sockets", "nf_tables", "8021q", "macvlan"]);
     for (const { detail } of facts) expect(detail).not.toBe("");
+  });
+});
+
+describe("what the settings find on this node", () => {
+  const LINK = { index: 2, mac: undefined, up: true, carrier: true, loopback: false, mtu: 1500, kind: undefined, alias: "", parentIndex: undefined, vlan: undefined };
+  const LINKS: readonly Link[] = [{ ...LINK, name: "lo", loopback: true }, { ...LINK, name: "eth0" }, { ...LINK, name: "eth1", carrier: false }, { ...LINK, name: "eth2", up: false, carrier: false }];
+
+  test.each([
+    ["eth0", "ok", "up, with carrier"],
+    ["eth1", "missing", "has no carrier: this node is not eligible for its VIPs"],
+    ["eth2", "missing", "is down: ip link set eth2 up"],
+    ["eth9", "missing", "not on this node: expected one of eth0, eth1, eth2"],
+  ])("link %s: %s, %s", (name, state, detail) => {
+    expect(linkFact(name, LINKS)).toEqual({ state, detail });
+  });
+
+  test("links that cannot be read are unknown", () => {
+    expect(linkFact("eth0", "list links: EPERM")).toEqual({ state: "unknown", detail: "list links: EPERM" });
+  });
+
+  test("the API is asked for the Lease, and an answer that is an error is told as it is", async () => {
+    const record = { holderIdentity: "n2", leaseDurationSeconds: 5 };
+    await using server = await serve(({ path }, response) => {
+      if (path.endsWith("/leases/plndr-svcs-lock")) json(response, 200, { metadata: { namespace: "kube-system", name: "plndr-svcs-lock", uid: "u", resourceVersion: "1" }, spec: record });
+      else json(response, 403, statusBody(403, "Forbidden", "not you"));
+    });
+    using dir = folder();
+    const path = dir.file("config", kubeconfig({ server: server.url, "insecure-skip-tls-verify": true }));
+    const api = async (env: Readonly<Record<string, string>>): Promise<KernelFact | undefined> => (await nodeFacts(loadSettings({ env: { vip_arp: "true", k8s_config_file: path, ...env } }).settings)).at(-1);
+    expect(await api({ svc_enable: "true" })).toEqual({ what: "API", state: "ok", detail: `${new URL(server.url).host} by ${path}; Lease kube-system/plndr-svcs-lock is held by n2` });
+    expect(await api({ cp_enable: "true", address: "192.0.2.1" })).toMatchObject({ state: "missing", detail: expect.stringContaining("not you") as string });
+    await server.noneOpen();
   });
 });

@@ -82,6 +82,13 @@ describe("what is left in the kernel", () => {
     expect(stdout).toContain("would remove 192.0.2.1/32 on eth0");
   });
 
+  test("is an error, not nothing, for who may not look", async () => {
+    const node = await usedNode();
+    node.nft.refuse = Object.assign(new Error("list the VIPs: EPERM"), { code: "EPERM" });
+    expect(await cleanup(true, { find: async (signal) => kernelLeftovers(node, signal) })).toEqual({ code: 1, stdout: "", stderr: "vip: expected the capability NET_ADMIN, run it as root: list the VIPs: EPERM\n" });
+    expect(node.kernel.shown()).toHaveLength(3);
+  });
+
   test("an error of the search is one line", async () => {
     expect(await cleanup(true, { find: async () => Promise.reject(new Error("dump addresses: EPERM")) })).toEqual({ code: 1, stdout: "", stderr: "vip: dump addresses: EPERM\n" });
   });

@@ -30,9 +30,9 @@ describe("settings", () => {
     ["no URL", { control_plane_health_check_address: "127.0.0.1:6443/livez" }, 'control_plane_health_check_address="127.0.0.1:6443/livez": expected a URL such as https://127.0.0.1:6443/livez, or `off`'],
     ["no URL of HTTP", { control_plane_health_check_address: "tcp://127.0.0.1:6443" }, 'control_plane_health_check_address="tcp://127.0.0.1:6443": expected a URL such as https://127.0.0.1:6443/livez, or `off`'],
     ["no health checks in a row", { control_plane_health_check_failure_threshold: "0" }, 'control_plane_health_check_failure_threshold="0": expected a whole number from 1 to 1000'],
-    ["no mode", { vip_arp: "false" }, 'vip_arp="false": expected true, ARP is the mode that there is'],
-    ["nothing to do", { svc_enable: "false" }, 'svc_enable="false", cp_enable="false": expected one of them to be true, or there is nothing to do'],
-    ["control plane without address", { cp_enable: "true" }, 'address="": expected the address of the control-plane VIP, for cp_enable is true'],
+    ["no mode", { vip_arp: "false" }, 'vip_arp="false": expected true (--arp), ARP is the mode that there is'],
+    ["nothing to do", { svc_enable: "false" }, 'svc_enable="false", cp_enable="false": expected one of them to be true (--services, --controlplane), or there is nothing to do'],
+    ["control plane without address", { cp_enable: "true" }, 'address="": expected the address of the control-plane VIP (--address), for cp_enable is true'],
     ["lease too short for the kernel", { vip_leaseduration: "4" }, "vip_leaseduration x 0.98 - 1.6 must be at least vip_renewdeadline (vip_leaseduration=4, vip_renewdeadline=3, vip_retryperiod=1)"],
     ["retry too long", { vip_retryperiod: "2" }, "vip_renewdeadline must be more than 2 x vip_retryperiod (vip_leaseduration=5, vip_renewdeadline=3, vip_retryperiod=2)"],
   ])("%s ends the start with the name, the value and what was expected", (_name, env, line) => {

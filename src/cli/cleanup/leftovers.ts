@@ -1,3 +1,4 @@
+import { messageOf } from "../../lib/errors.js";
 import { LINK_ALIAS } from "../../modes/link.js";
 import { MARKS } from "../plan-config.js";
 import type { Kernel } from "../../ports/kernel.js";
@@ -16,6 +17,10 @@ export interface Found {
   readonly problems: readonly string[];
 }
 
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
 /**
  * What lives of this program have left in the kernel: rules, addresses by their marks, links by their alias, in the order in which they are taken away.
  * What somebody else made has no mark of ours, and is not among them.
@@ -24,7 +29,9 @@ export async function kernelLeftovers({ kernel, nft }: { readonly kernel: Pick<K
   const [links, addresses] = await Promise.all([kernel.links(signal), kernel.addresses(signal)]);
   const problems: string[] = [];
   const rules = await nft.vips(signal).catch((error: unknown) => {
-    problems.push(error instanceof Error ? error.message : String(error));
+    // Not a kernel without rules, but a process that may not see them.
+    if (codeOf(error) === "EPERM") throw new Error("expected the capability NET_ADMIN, run it as root", { cause: error });
+    problems.push(messageOf(error));
     return [];
   });
   const nameOf = (index: number): string => links.find((link) => link.index === index)?.name ?? `link ${index}`;

@@ -1,4 +1,5 @@
-import { ConfigError, loadSettings, type Loaded, type SettingsInput } from "../../config/load.js";
+import { ConfigError, type Loaded, type SettingsInput } from "../../config/load.js";
+import { loadAll } from "../config-file.js";
 import { EXIT, type CommandIo } from "../io.js";
 import { givenVariables, type Variable } from "./given.js";
 import { yamlOf } from "./objects.js";
@@ -28,7 +29,7 @@ export const IMAGE = "localhost/vip";
 /** `vip manifest KIND`: the manifest on stdout and nothing else there; warnings on stderr. Exit code 1 and an empty stdout where it could not work. */
 export function runManifest(kind: ManifestKind, options: ManifestOptions, io: CommandIo): number {
   try {
-    const loaded = loadSettings(options.input);
+    const loaded = loadAll(options.input);
     const text = manifestOf(kind, loaded, options);
     for (const warning of loaded.warnings) io.err(`vip: ${warning}`);
     io.out(text);

@@ -1,5 +1,6 @@
-import { ConfigError, examineSettings, type Loaded } from "../../config/load.js";
+import { ConfigError, type Loaded } from "../../config/load.js";
 import { SETTING_ROWS, type SettingName, type Settings } from "../../config/settings.js";
+import { examineAll } from "../config-file.js";
 import { givenVariables } from "../manifest/given.js";
 import { placeVariables } from "../manifest/manifest.js";
 import type { Json } from "../manifest/objects.js";
@@ -32,7 +33,7 @@ export function convert(found: Found, options: ConvertOptions): Converted {
   const said = saidBy(found.container);
   const stand = standIns(said.referred);
   const env = adapted(said.env, { found, inCluster, remarks });
-  const examined = examineSettings({ env: { ...env, ...stand.env, ...plain(said.others) }, flags: said.flags });
+  const examined = examineAll({ env: { ...env, ...stand.env, ...plain(said.others) }, flags: said.flags });
   const problems = [...said.problems, ...stand.problems, ...examined.problems.map(withAdvice)];
   if (problems.length > 0) throw new ConfigError(problems);
   remarks.push(...examined.warnings);
