@@ -4,8 +4,6 @@ import type { SkipReason } from "./plan-service.js";
 import type { World } from "./world.js";
 
 export const WITHOUT_ENDPOINTS = "kube-vip.io/allow-reconcile-without-endpoints";
-/** Where kube-proxy, and what stands in for it, tells its health. */
-export const KUBE_PROXY_HEALTH_PORT = 10_256;
 
 /** Whether this node could serve a Service as far as its endpoints go. */
 export type Fitness =

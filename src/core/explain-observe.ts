@@ -1,6 +1,6 @@
 import { assertNever, messageOf } from "../lib/errors.js";
 import type { Service } from "../ports/kube.js";
-import { KUBE_PROXY_HEALTH_PORT } from "./eligible.js";
+import { KUBE_PROXY_HEALTH_PORT } from "./dataplane.js";
 import type { ApiReport, ExplainInput, OwnershipReport, VipReport } from "./explain.js";
 import type { RuleName } from "./explain-rules.js";
 import type { ServiceKey } from "./model.js";

@@ -1,6 +1,6 @@
 import type { IpAddress } from "../lib/ip.js";
 import type { Stance } from "../machine/election-state.js";
-import { KUBE_PROXY_HEALTH_PORT } from "./eligible.js";
+import { KUBE_PROXY_HEALTH_PORT } from "./dataplane.js";
 import type { OwnershipKey } from "./model.js";
 import { Collection } from "./plan-collect.js";
 import { controlPlaneOutcome, serviceOutcome } from "./plan-draft.js";
