@@ -1,12 +1,13 @@
-/** Writes forward into a buffer of a fixed capacity. Going past its end is a RangeError: the capacity is the encoder's own promise. */
+/**
+ * Writes forward into a buffer of a fixed capacity. Going past its end is a RangeError: the capacity is the encoder's own promise. No DataView, as in
+ * `Reader`.
+ */
 export class Writer {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   #position = 0;
 
   constructor(capacity: number) {
     this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   get length(): number {
@@ -14,30 +15,26 @@ export class Writer {
   }
 
   u8(value: number): this {
-    this.#view.setUint8(this.#take(1), value);
+    this.#bytes[this.#take(1)] = value;
     return this;
   }
 
   /** 16 bits in network order. */
   u16(value: number): this {
-    this.#view.setUint16(this.#take(2), value);
-    return this;
+    return this.u8(value >>> 8).u8(value);
   }
 
   /** 32 bits in network order. */
   u32(value: number): this {
-    this.#view.setUint32(this.#take(4), value);
-    return this;
+    return this.u16(value >>> 16).u16(value);
   }
 
   u16le(value: number): this {
-    this.#view.setUint16(this.#take(2), value, true);
-    return this;
+    return this.u8(value).u8(value >>> 8);
   }
 
   u32le(value: number): this {
-    this.#view.setUint32(this.#take(4), value, true);
-    return this;
+    return this.u16le(value).u16le(value >>> 16);
   }
 
   bytes(value: Uint8Array): this {
@@ -50,9 +47,9 @@ export class Writer {
     return this;
   }
 
-  /** A copy of what was written. */
+  /** What was written. Nothing is to be written afterwards: where the buffer is full, these are its own octets. */
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#position);
+    return this.#position === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.#position);
   }
 
   #take(length: number): number {
