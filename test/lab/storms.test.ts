@@ -47,6 +47,21 @@ async function servedIn(cluster: Cluster, { name, ip }: { readonly name: string;
   return Math.round(lab.now() - started);
 }
 
+/** Waits until each of these is held by one node and says so in its status: one look at the nodes for all of them, for ten at once would be the load. */
+async function allServed({ lab, api }: Cluster, wanted: readonly { readonly name: string; readonly ip: string }[], ms: number): Promise<void> {
+  await lab.waitFor(
+    async () => {
+      const held = (await Promise.all(lab.nodes.map(async ({ name }) => await lab.addresses(name, "eth0")))).flat().map(({ local }) => local);
+      const services = await Promise.all(wanted.map(async ({ name }) => await api.client.service(name)));
+      const notHeld = wanted.filter(({ ip }) => held.filter((address) => address === ip).length !== 1).map(({ ip }) => ip);
+      const notSaid = wanted.filter(({ ip }, at) => services[at] === undefined || ingressOf(services[at]).join() !== ip).map(({ ip }) => ip);
+      return { ok: notHeld.length + notSaid.length === 0, notHeld, notSaid };
+    },
+    ms,
+    "all of them",
+  );
+}
+
 function warnings(vip: LabProcess): readonly Record<string, unknown>[] {
   return vip.logs().filter((line) => line["level"] === "warn" || line["level"] === "error");
 }
@@ -82,9 +97,9 @@ function broken(at: number): ServiceSpec {
 
 describe("while the API fails", () => {
   test.each<readonly [what: string, code: number, match: Filter, ms: number, probability: number]>([
-    ["429", 429, { resource: REST }, 6000, 1],
-    ["500", 500, { resource: REST }, 6000, 1],
-    ["500 or not, one or the other by chance, Leases too", 500, {}, 8000, 0.5],
+    ["429", 429, { resource: REST }, 4000, 1],
+    ["500", 500, { resource: REST }, 4000, 1],
+    ["500 or not, one or the other by chance, Leases too", 500, {}, 6000, 0.5],
     ["429, Leases too, for less than the renew deadline", 429, {}, RENEW_DEADLINE_MS - 1200, 1],
     ["500, Leases too, for less than the renew deadline", 500, {}, RENEW_DEADLINE_MS - 1200, 1],
   ])("every request with %s, the VIP is never away, and a Service made meanwhile is served soon after", async (what, code, match, ms, probability) => {
@@ -113,7 +128,7 @@ describe("while the API fails", () => {
     for (const { name } of lab.nodes) expect(warnings(cluster.vip(name)).length).toBeLessThan(60);
   });
 
-  test("every watch with 410 for 10 s, the VIP is never away, and Services made meanwhile and then are served within 2 s after", async () => {
+  test("every watch with 410 for 6 s, the VIP is never away, and Services made meanwhile and then are served within 2 s after", async () => {
     const { cluster } = await serving();
     await using _ = cluster;
     const { admin, lab, api } = cluster;
@@ -123,14 +138,14 @@ describe("while the API fails", () => {
       await admin.resetCounters();
       await admin.fault({ effect: { kind: "fail", code: 410, reason: "Expired" }, match: { ...OURS, verb: "watch" } });
       await admin.cutWatches(OURS);
-      await sleep(5000);
+      await sleep(3000);
       await cluster.api.client.createService(loadBalancer({ name: "meanwhile", ip: "10.77.0.201" }));
       // The second sort: the watch opens, and says in its stream that its version is too old.
       await admin.clear();
       for (let at = 0; at < 4; at += 1) {
         await admin.compact();
         await admin.cutWatches(OURS);
-        await sleep(1250);
+        await sleep(750);
       }
       requests = (await admin.counters()).requests.filter(({ verb }) => verb === "watch" || verb === "list").reduce((sum, { count }) => sum + count, 0);
       const healed = lab.now();
@@ -138,14 +153,14 @@ describe("while the API fails", () => {
       for (const ip of ["10.77.0.201", "10.77.0.202"]) await cluster.heldBy(ip, 2000);
       after = Math.round(lab.now() - healed);
     });
-    figure("watches answered by 410 for 10 s", { gapMs, listsAndWatches: requests, servedAfterMs: after });
+    figure("watches answered by 410 for 6 s", { gapMs, listsAndWatches: requests, servedAfterMs: after });
     expect(gapMs).toBeLessThan(NO_GAP_MS);
-    expect(requests).toBeLessThan(800);
+    expect(requests).toBeLessThan(500);
   });
 });
 
 describe("a flood", () => {
-  test("of updates of one Service for 10 s: others are served within a second meanwhile, its own status is right soon after, requests and memory stay bounded", async () => {
+  test("of updates of one Service for 6 s: others are served within a second meanwhile, its own status is right soon after, requests and memory stay bounded", async () => {
     const { cluster, owner } = await serving();
     await using _ = cluster;
     const { admin, lab, api } = cluster;
@@ -160,7 +175,7 @@ describe("a flood", () => {
     const gapMs = await gapDuring(cluster, async () => {
       await admin.resetCounters();
       await using storm = await hammer(lab, { service: "busy", kubeconfig: api.adminConf });
-      const end = lab.now() + 10_000;
+      const end = lab.now() + 6000;
       for (let at = 0; lab.now() < end; at += 1) {
         others.push(await servedIn(cluster, { name: `other-${at}`, ip: `10.77.0.${210 + at}` }, 5000));
         peak = Math.max(peak, rssAnonKiB(cluster.vip(owner)));
@@ -178,13 +193,13 @@ describe("a flood", () => {
       figure("status after the storm", { ms: Math.round(lab.now() - stopped) });
     });
     const updatesPerSecond = Math.round((hammered.updates / hammered.ms) * 1000);
-    figure("one Service updated as fast as it can be for 10 s", { updatesPerSecond, othersServedMs: others, requests, statusWrites: writes, rssBeforeKiB: before, rssPeakKiB: peak, gapMs });
+    figure("one Service updated as fast as it can be for 6 s", { updatesPerSecond, othersServedMs: others, requests, statusWrites: writes, rssBeforeKiB: before, rssPeakKiB: peak, gapMs });
     expect(hammered.updates).toBeGreaterThan(1000);
     // Most of them: what one of them takes is what the machine has left beside API, clients and kernel tools.
     expect(others.toSorted((a, b) => a - b)[others.length >> 1]).toBeLessThan(1000);
     expect(Math.max(...others)).toBeLessThan(3000);
     expect(others.length).toBeGreaterThanOrEqual(4);
-    expect(requests).toBeLessThan(250);
+    expect(requests).toBeLessThan(150);
     expect(peak - before).toBeLessThan(40 * 1024);
     expect(gapMs).toBeLessThan(NO_GAP_MS);
     for (const { name } of lab.nodes) expect(warnings(cluster.vip(name)).length).toBeLessThan(10);
@@ -202,7 +217,8 @@ describe("a flood", () => {
       await Promise.all(Array.from({ length: total }, async (_unused, at) => await api.client.createService(loadBalancer(broken(at)))));
       const made = lab.now();
       const good = Array.from({ length: 10 }, (_unused, at) => ({ name: `fine-${at}`, ip: `10.77.0.${210 + at}` }));
-      await Promise.all(good.map(async (one) => await servedIn(cluster, one, 2000)));
+      await Promise.all(good.map(async (one) => await api.client.createService(loadBalancer(one))));
+      await allServed(cluster, good, 2000);
       figure("10 good Services among 500 broken ones", { madeMs: Math.round(made - started), servedMs: Math.round(lab.now() - made) });
       await lab.waitFor(
         async () => {
