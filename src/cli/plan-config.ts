@@ -59,6 +59,7 @@ export function claimsConfig(settings: Settings, { node, process }: { readonly n
     node,
     process,
     namespace: leaseNamespace(settings),
+    fromTheStart: settings.election,
     weight: 1,
     leaseDurationMs: settings.leaseSeconds * 1000,
     renewDeadlineMs: settings.renewDeadlineSeconds * 1000,

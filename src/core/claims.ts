@@ -30,6 +30,8 @@ import type { OwnershipState } from "./world.js";
 export interface ClaimsConfig extends ClaimantConfig {
   /** Of the Leases of members and claims. */
   readonly namespace: string;
+  /** Become a member also while there is nothing to share out: who is there when the first key comes gets its share. */
+  readonly fromTheStart?: boolean;
 }
 
 export interface ClaimsDeps {
@@ -97,7 +99,7 @@ export class Claims implements Fence, AsyncDisposable {
   wish(wishes: ReadonlyMap<OwnershipKey, Wish> | undefined): void {
     if (wishes === undefined || this.#closing.signal.aborted) return;
     if (this.#watching === undefined) {
-      if (wishes.size === 0 || this.#leaving) return;
+      if ((wishes.size === 0 && this.config.fromTheStart !== true) || this.#leaving) return;
       this.#watch();
     } else if (this.#wishes !== undefined && sameWishes(this.#wishes, wishes)) return;
     this.#wishes = wishes;

@@ -19,6 +19,9 @@ const ALL = Array.from({ length: COUNT }, (_, i) => address(i));
 
 async function serving(nodes = 3): Promise<Cluster> {
   const cluster = await Cluster.up(nodes, { env: ENV });
+  const members = async (): Promise<number> => (await cluster.api.client.leases()).filter(({ metadata, spec }) => metadata.name.startsWith("vip-member-") && (spec?.holderIdentity ?? "") !== "").length;
+  await cluster.lab.waitFor(async () => (await members()) === nodes, 5000, "every node to be a member");
+  await sleep(500); // each has to see the others
   for (const [i, ip] of ALL.entries()) await cluster.api.client.createService(loadBalancer({ name: `web-${i}`, ip }));
   await placed(cluster, 6000);
   return cluster;
