@@ -58,7 +58,7 @@ export class ClaimStates {
     const { member, claims } = state;
     const before = this.#state;
     const fresh = now < freshUntil(member, this.config);
-    const wider = fresh !== this.#fresh || before === undefined || member.view !== before.member.view || claims.wishes !== before.claims.wishes || this.#otherLife(state, before);
+    const wider = fresh !== this.#fresh || before === undefined || member.view !== before.member.view || this.#otherLife(state, before);
     this.#fresh = fresh;
     const inMotion = claims.notes === before?.claims.notes ? this.#inMotion : movingIn(claims.notes);
     const moving = new Set([...this.#inMotion, ...inMotion]);
@@ -66,7 +66,9 @@ export class ClaimStates {
     for (const [index, shard] of claims.shards.entries()) {
       if (wider || shard !== before.claims.shards[index]) yield* claims.wishes?.[index]?.keys() ?? [];
     }
-    if (!wider) yield* moving;
+    if (wider) return;
+    yield* moving;
+    if (claims.wishes !== before.claims.wishes) for (const plots of claims.wishes ?? []) for (const key of plots.keys()) if (!this.#shown.has(key as OwnershipKey)) yield key;
   }
 
   #otherLife(state: ClaimantState, before: ClaimantState): boolean {
