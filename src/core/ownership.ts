@@ -175,13 +175,14 @@ export class Ownership implements Fence, AsyncDisposable {
     const seat = this.#seats.get(key);
     if (seat === undefined) return;
     const now = this.deps.clock.now();
-    const shown: OwnershipState = {
+    const next: OwnershipState = {
       held: holds(state, this.config, now),
       view: leaseView(state, this.config, now),
       holder: state.lease?.record.holderIdentity ?? "",
       created: state.created,
     };
     const before = seat.shown;
+    const shown = sameState(before, next) ? before : next;
     if (before.holder !== this.config.identity && before.holder !== "" && shown.holder === "") seat.freedAt = now;
     if (shown.held && !before.held) this.#inherit(seat, now);
     seat.shown = shown;
@@ -257,6 +258,10 @@ export class Ownership implements Fence, AsyncDisposable {
     if (code === "forbidden") log.error("lease request failed", told);
     else log.warn("lease request failed", told);
   }
+}
+
+function sameState(a: OwnershipState, b: OwnershipState): boolean {
+  return a.held === b.held && a.view === b.view && a.holder === b.holder && a.created === b.created;
 }
 
 /** Somebody else was quicker. A Lease that cannot be found is one that was deleted, unless it was to be made: then its namespace is missing. */
