@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { AddressLog } from "./address-log.js";
 import { Cluster, ingressOf } from "./cluster.js";
 import { loadBalancer } from "./kube-client.js";
+import { makePod } from "./romana.js";
 import { waitForAnswer } from "./service-plane.js";
 
 const ENV = { svc_election: "true" };
@@ -102,6 +103,27 @@ describe("leader election per Service (svc_election)", () => {
     console.log(JSON.stringify({ figure: "hand-over of a node's VIPs", vips: moved.length, udpGapMs: udp.gapMs, worstOverlapMs }));
     expect(worstOverlapMs).toBeLessThanOrEqual(OVERLAP_MS);
     for (const ip of ALL) if (before.get(ip) !== leaving) expect(after.get(ip)).toBe(before.get(ip));
+  });
+
+  test("policy Local: a Service is held where its pod is and follows it make before break, while the others stay", async () => {
+    await using cluster = await serving();
+    const { lab, api, admin } = cluster;
+    const others = await placed(cluster, 1000);
+    const ip = address(COUNT);
+    await makePod(cluster, "local", "n2", "local-1");
+    await api.client.createService(loadBalancer({ name: "local", ip, spec: { externalTrafficPolicy: "Local", selector: { app: "local" } } }));
+    expect(await cluster.heldBy(ip, 3000)).toBe("n2");
+    const answerers = await lab.answerers([ip], { intervalMs: 10 });
+    await makePod(cluster, "local", "n3", "local-2");
+    await admin.terminatePod("local-1");
+    await cluster.heldBy(ip, 3000, "n3");
+    await admin.finishPod("local-1");
+    const { perVip, worstOverlapMs } = await answerers.stop();
+    console.log(JSON.stringify({ figure: "Local Service follows its pod", longestGapMs: perVip[0]?.longestGapMs, worstOverlapMs }));
+    expect(worstOverlapMs).toBeLessThanOrEqual(OVERLAP_MS);
+    await admin.deletePod("local-2");
+    await cluster.free(ip, 3000);
+    expect(await placed(cluster, 1000)).toEqual(others);
   });
 
   test("costs the API the same for 12 and for 300 Services: a write per node and renew period", async () => {
