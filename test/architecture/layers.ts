@@ -20,7 +20,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   wire: {
     imports: ["lib"],
-    packages: {},
+    packages: { saxes: "XML of routers: strict, without entities of their own, no I/O" },
     effects: [],
     reason: "a codec turns values into bytes and back: it never logs, waits, or knows who called, so that it is tested with bytes alone",
   },
