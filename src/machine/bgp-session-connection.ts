@@ -1,8 +1,10 @@
+import type { Family } from "../lib/ip.js";
 import { CEASE_ADMIN_RESET, CEASE_ADMIN_SHUTDOWN, CEASE_COLLISION, CEASE_DECONFIGURED, ERROR_CEASE } from "../wire/bgp/codes.js";
 import { notificationOf, type Notification } from "../wire/bgp/error.js";
 import { encodeMessage, type BgpMessage } from "../wire/bgp/message.js";
 import { ceaseWithText, describeNotification, hardReset } from "../wire/bgp/notification.js";
 import { backoffMs } from "./backoff.js";
+import type { RouteMap } from "./bgp-session-config.js";
 import { ourOpen } from "./bgp-session-open.js";
 import { emptyOut, updateContext } from "./bgp-session-out.js";
 import type { BgpSessionAction, Cease, Connection, ConnectionId, Moment, SessionEnd, Turn } from "./bgp-session-state.js";
@@ -51,8 +53,9 @@ export function opened(turn: Turn, { id, incoming }: Pick<Connection, "id" | "in
 export function endConnection(turn: Turn, connection: Connection, ending: Ending, moment: Moment): Turn {
   const connections = turn.state.connections.filter(({ id }) => id !== connection.id);
   const actions = [...turn.actions, ...farewell(connection, ending)];
-  const state = { ...turn.state, connections };
   const wasEstablished = connection.phase === "Established";
+  // Routes are made for one session: the next hop and the path depend on what was agreed on.
+  const state = { ...turn.state, connections, ...(wasEstablished ? { routes: new Map<Family, RouteMap>() } : {}) };
   if (connections.length > 0 && !wasEstablished) return { state, actions };
   const end: SessionEnd = { at: moment.now, wasEstablished, by: ending.by, notification: ending.notification, reason: ending.reason };
   const failures = wasEstablished && moment.now - connection.since >= LASTING_MS ? 0 : state.failures;
@@ -81,6 +84,11 @@ export function endAll(turn: Turn, cease: Cease | undefined, moment: Moment): Tu
     const notification = ceaseNotification(cease, connection.negotiated?.notificationRestart === true);
     return endConnection(next, connection, { by: "local", notification, reason: describeNotification(notification) }, moment);
   }, turn);
+}
+
+/** RFC 4271 10: three quarters to all of it. */
+export function jittered(ms: number, random: number): number {
+  return ms * (0.75 + 0.25 * random);
 }
 
 function ceaseNotification({ subcode, text, hard }: Cease, restartable: boolean): Notification {

@@ -9,7 +9,7 @@ import type { Open } from "../wire/bgp/open.js";
 import { REFRESH_REQUEST, type RouteRefresh } from "../wire/bgp/route-refresh.js";
 import { splitStream } from "../wire/bgp/stream.js";
 import { routeChanges, type ReceivedUpdate } from "../wire/bgp/update.js";
-import { connectionOf, dropCollided, endConnection, refuse, sendAction, withConnection } from "./bgp-session-connection.js";
+import { connectionOf, dropCollided, endConnection, jittered, OPEN_WAIT_MS, refuse, sendAction, withConnection } from "./bgp-session-connection.js";
 import { keepsIncoming, negotiate } from "./bgp-session-open.js";
 import { refreshOut, updateContext } from "./bgp-session-out.js";
 import type { Connection, ConnectionPhase, Moment, Turn } from "./bgp-session-state.js";
@@ -66,8 +66,9 @@ function onOpen(turn: Turn, connection: Connection, open: Open, moment: Moment):
     ...connection,
     phase: "OpenConfirm",
     negotiated,
-    deadline: holdDeadline(negotiated.holdMs, moment.now),
-    keepaliveAt: negotiated.keepaliveMs === 0 ? undefined : moment.now + negotiated.keepaliveMs * (0.75 + 0.25 * moment.random),
+    // Without a hold timer a peer that says no more would be waited for forever.
+    deadline: holdDeadline(negotiated.holdMs, moment.now) ?? moment.now + OPEN_WAIT_MS,
+    keepaliveAt: negotiated.keepaliveMs === 0 ? undefined : moment.now + jittered(negotiated.keepaliveMs, moment.random),
   };
   const rival = turn.state.connections.find(({ id, phase }) => id !== connection.id && (phase === "OpenConfirm" || phase === "Established"));
   if (rival === undefined) return confirm(turn, confirmed);

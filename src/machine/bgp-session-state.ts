@@ -49,7 +49,10 @@ export interface BgpSessionState {
   /** Attempts that failed since the last session that lasted. */
   readonly failures: number;
   readonly nextId: number;
-  /** What the peer is to have. A family without an entry is not known yet: nothing is sent of it, no End-of-RIB either. */
+  /**
+   * What the peer is to have, forgotten when the session ends. A family without an entry is not known yet: nothing is sent of it, no End-of-RIB
+   * either.
+   */
   readonly routes: ReadonlyMap<Family, RouteMap>;
   readonly lastEnd: SessionEnd | undefined;
 }
@@ -83,7 +86,7 @@ type BgpSessionInput =
   /** The answer to a `flush`. */
   | { readonly type: "writable"; readonly id: ConnectionId }
   | { readonly type: "bfdDown" }
-  /** The whole of what the peer is to have, by family. */
+  /** The whole of what the peer is to have, by family; to be told after each `established`, and on every change. */
   | { readonly type: "routes"; readonly routes: ReadonlyMap<Family, RouteMap> };
 
 /** Every event brings a random number, uniform in [0, 1). */

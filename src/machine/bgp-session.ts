@@ -1,7 +1,7 @@
 import { assertNever } from "../lib/errors.js";
 import { CEASE_BFD_DOWN, CEASE_COLLISION, ERROR_CEASE, ERROR_HOLD_TIMER, ERROR_SEND_HOLD_TIMER } from "../wire/bgp/codes.js";
 import { notificationOf } from "../wire/bgp/error.js";
-import { connectionOf, dial, dropCollided, endAll, endConnection, opened, refuse, sendAction, withConnection } from "./bgp-session-connection.js";
+import { connectionOf, dial, dropCollided, endAll, endConnection, jittered, opened, refuse, sendAction, withConnection } from "./bgp-session-connection.js";
 import { receive } from "./bgp-session-message.js";
 import { nextBatch } from "./bgp-session-out.js";
 import {
@@ -163,9 +163,4 @@ function wakeAt({ started, connections, retryAt = Infinity }: BgpSessionState, c
 
 function sendHoldMs({ negotiated }: Connection): number {
   return Math.max(SEND_HOLD_MS, 2 * (negotiated?.holdMs ?? 0));
-}
-
-/** RFC 4271 10: three quarters to all of it. */
-export function jittered(ms: number, random: number): number {
-  return ms * (0.75 + 0.25 * random);
 }
