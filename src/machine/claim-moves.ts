@@ -1,5 +1,5 @@
-import { offerTo, wakeBy, type Draft, type Lot } from "./claim-pass.js";
-import type { Plot } from "./claim-state.js";
+import { offerTo, wakeBy, type Draft } from "./claim-pass.js";
+import type { Lot, Plot } from "./claim-state.js";
 import { betterFor, isAbove, score, type Seat } from "./placement.js";
 
 /**

@@ -1,5 +1,5 @@
 import type { Claim, Ref } from "./claim-codec.js";
-import { offerBound, type ClaimEnv, type ClaimState, type Note, type Plot } from "./claim-state.js";
+import { offerBound, type ClaimEnv, type ClaimState, type Lot, type Note, type Plot } from "./claim-state.js";
 import { isAlive } from "./member-state.js";
 import { firstFor, hashText, mixed, rankFor, tableOf, type Seat, type Table } from "./placement.js";
 
@@ -9,14 +9,6 @@ export interface Edit {
   /** Undefined: the entry goes. */
   readonly claim: Claim | undefined;
   readonly note: Note | undefined;
-}
-
-/** One key as a pass sees it. */
-export interface Lot {
-  readonly shard: number;
-  readonly key: string;
-  readonly claim: Claim | undefined;
-  readonly plot: Plot | undefined;
 }
 
 /** What one look at all claims comes to; filled by the functions of this file and of claim-moves. */
@@ -44,7 +36,7 @@ const MAX_TURNS = 5;
 
 /** Looks at every claim and every wish once. `me`: this life of this node, which has to be fresh. */
 export function lookAround(state: ClaimState, now: number, env: ClaimEnv, me: Ref): Draft {
-  const table = tableOf(env.members, totalWeight(state), { steadyMs: env.config.steadyMs, returnedMs: env.config.returnedMs, now });
+  const table = tableOf(env.members, state.totalWeight, { steadyMs: env.config.steadyMs, returnedMs: env.config.returnedMs, now });
   const draft: Draft = {
     state,
     now,
@@ -58,13 +50,14 @@ export function lookAround(state: ClaimState, now: number, env: ClaimEnv, me: Re
     onOffer: new Set(),
     wakeAt: Infinity,
   };
-  const lots = allLots(state);
-  for (const lot of lots) addLoad(draft, lot);
+  for (const lots of state.lots) for (const lot of lots) addLoad(draft, lot);
   const free: Lot[] = [];
-  for (const lot of lots) {
-    if (!stands(draft, lot.claim?.owner)) free.push(lot);
-    else if (isMine(draft, lot.claim?.owner)) mine(draft, lot);
-    else others(draft, lot);
+  for (const lots of state.lots) {
+    for (const lot of lots) {
+      if (!stands(draft, lot.claim?.owner)) free.push(lot);
+      else if (isMine(draft, lot.claim?.owner)) mine(draft, lot);
+      else if (isMine(draft, lot.claim?.heir) || isMine(draft, lot.claim?.from)) others(draft, lot);
+    }
   }
   // In the same order on every node, so that all come to the same loads.
   free.sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -89,23 +82,6 @@ function stands(draft: Draft, ref: Ref | undefined): ref is Ref {
 
 function isMine(draft: Draft, ref: Ref | undefined): boolean {
   return ref?.node === draft.me.node && ref.incarnation === draft.me.incarnation;
-}
-
-function totalWeight({ wishes }: ClaimState): number {
-  let total = 0;
-  for (const plots of wishes ?? []) for (const plot of plots.values()) total += plot.weight;
-  return total;
-}
-
-function allLots(state: ClaimState): Lot[] {
-  const lots: Lot[] = [];
-  for (const [shard, { known, unreadable, content }] of state.shards.entries()) {
-    if (!known || unreadable !== undefined) continue;
-    const plots = state.wishes?.[shard];
-    for (const [key, plot] of plots ?? []) if (!content.kept.has(key)) lots.push({ shard, key, plot, claim: content.claims.get(key) });
-    for (const [key, claim] of content.claims) if (plots?.has(key) !== true) lots.push({ shard, key, plot: undefined, claim });
-  }
-  return lots;
 }
 
 function addLoad(draft: Draft, { claim, plot }: Lot): void {

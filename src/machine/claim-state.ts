@@ -115,12 +115,24 @@ export interface Note {
   readonly droppedAt?: number;
 }
 
+/** One key as a look at all claims sees it. */
+export interface Lot {
+  readonly shard: number;
+  readonly key: string;
+  readonly claim: Claim | undefined;
+  readonly plot: Plot | undefined;
+}
+
 export type Wishes = readonly ReadonlyMap<string, Plot>[];
 
 export interface ClaimState {
   readonly shards: readonly ShardState[];
   /** By shard; undefined until they are known, and until then nothing is given up or taken. */
   readonly wishes: Wishes | undefined;
+  /** Sum of the weights of all wishes. */
+  readonly totalWeight: number;
+  /** Claims beside wishes, by shard; made anew only for a shard that has changed. */
+  readonly lots: readonly (readonly Lot[])[];
   readonly notes: ReadonlyMap<string, Note>;
   readonly nextId: number;
   readonly nextMoveAt: number;
@@ -159,7 +171,16 @@ const SHARD_START: ShardState = {
 /** Nothing known, nothing wished. */
 export function claimStart(): ClaimState {
   const shards = Array.from({ length: SHARDS }, () => SHARD_START);
-  return { shards, wishes: undefined, notes: new Map(), nextId: 1, nextMoveAt: 0, wakeAt: undefined };
+  return { shards, wishes: undefined, totalWeight: 0, lots: shards.map(() => []), notes: new Map(), nextId: 1, nextMoveAt: 0, wakeAt: undefined };
+}
+
+/** Keys of a shard that are claimed or wished for. What another version of this program has written is left out. */
+export function lotsOf(shard: number, { known, unreadable, content }: ShardState, plots: ReadonlyMap<string, Plot> | undefined): readonly Lot[] {
+  if (!known || unreadable !== undefined) return [];
+  const lots: Lot[] = [];
+  for (const [key, plot] of plots ?? []) if (!content.kept.has(key)) lots.push({ shard, key, plot, claim: content.claims.get(key) });
+  for (const [key, claim] of content.claims) if (plots?.has(key) !== true) lots.push({ shard, key, plot: undefined, claim });
+  return lots;
 }
 
 /** Start of the newest write that offered or may have offered this key, as far as it can still take effect. */

@@ -3,7 +3,7 @@ import { isOlderVersion } from "../lib/resource-version.js";
 import { bytesOf, ClaimError, decodeShard, encodeShard, type Claim, type ShardContent } from "./claim-codec.js";
 import { rebalance } from "./claim-moves.js";
 import { lookAround, wakeBy, type Draft, type Edit } from "./claim-pass.js";
-import type { ClaimEnv, ClaimState, Doubt, Gives, Note, Plot, ShardState, ShardVersion, Wish } from "./claim-state.js";
+import { lotsOf, type ClaimEnv, type ClaimState, type Doubt, type Gives, type Note, type Plot, type ShardState, type ShardVersion, type Wish } from "./claim-state.js";
 import { hashText, mixed, shardOfHash, SHARDS } from "./placement.js";
 import type { StepResult } from "./step.js";
 
@@ -43,7 +43,7 @@ const BACKOFF_MS = 20;
 export function claimStep(state: ClaimState, event: ClaimEvent, now: number, env: ClaimEnv): StepResult<ClaimState, ClaimAction> {
   const { me } = env;
   const fresh = me !== undefined && now < env.freshUntil;
-  const next = absorb(!fresh || (event.type === "look" && event.lapsed) ? lapsed(state, now) : state, event, now, env);
+  const next = laidOut(absorb(!fresh || (event.type === "look" && event.lapsed) ? lapsed(state, now) : state, event, now, env), state);
   if (!fresh || next.shards.some(({ known }) => !known)) {
     return { state: { ...next, wakeAt: undefined }, actions: [], wakeAt: undefined };
   }
@@ -61,6 +61,16 @@ export function claimStep(state: ClaimState, event: ClaimEvent, now: number, env
   return { state: { ...next, shards, notes: draft.notes, nextId, nextMoveAt, wakeAt }, actions, wakeAt };
 }
 
+/** Brings `lots` up to date. */
+function laidOut(state: ClaimState, before: ClaimState): ClaimState {
+  const lots = state.shards.map((shard, index) => {
+    const old = before.shards[index];
+    const same = old?.content === shard.content && old.known === shard.known && old.unreadable === shard.unreadable && before.wishes === state.wishes;
+    return (same ? before.lots[index] : undefined) ?? lotsOf(index, shard, state.wishes?.[index]);
+  });
+  return { ...state, lots };
+}
+
 /** What was being given away when everything had to be let go of does not come back for the rest of the hand-over. */
 function lapsed(state: ClaimState, now: number): ClaimState {
   const notes = new Map<string, Note>();
@@ -76,7 +86,7 @@ function absorb(state: ClaimState, event: ClaimEvent, now: number, env: ClaimEnv
     case "look":
       return state;
     case "wishes":
-      return { ...state, wishes: plotted(event.wishes, state) };
+      return { ...state, wishes: plotted(event.wishes, state), totalWeight: [...event.wishes.values()].reduce((sum, { weight }) => sum + weight, 0) };
     case "shard":
       return withShard(state, event.shard, (shard) => {
         const seen = observe(shard, event.version, env);

@@ -15,8 +15,10 @@ export function peerSeen(state: MemberState, { node, version, read }: PeerSeen, 
   if (version === undefined) return peerAbsent(state, node, { now, read, leaseDurationMs: config.leaseDurationMs });
   if (known !== undefined && (known.version.resourceVersion === version.resourceVersion || isOlderVersion(version.resourceVersion, known.version.resourceVersion))) return state;
   const peers = new Map(state.peers).set(node, { version, changedAt: now, write: known?.write, retryAt: 0 });
+  // A renew puts off what was due for it; nothing is due sooner.
+  if (known !== undefined && version.record.state === known.version.record.state) return { ...state, peers };
   const strangers = new Map(state.strangers);
-  return { ...state, peers, strangers: strangers.delete(node) ? strangers : state.strangers };
+  return { ...state, peers, strangers: strangers.delete(node) ? strangers : state.strangers, judgeAt: -Infinity };
 }
 
 /** The member is no longer there; where claims name it, its absence is watched. */
@@ -31,7 +33,7 @@ function peerAbsent(state: MemberState, node: string, { now, read, leaseDuration
   const gone = stranger.absentSince !== undefined;
   const readAt = gone ? Infinity : reading + leaseDurationMs;
   const next: Stranger = { absentSince: stranger.absentSince ?? reading, reading: undefined, readAt, gone };
-  return { ...removed, strangers: new Map(removed.strangers).set(node, next) };
+  return { ...removed, strangers: new Map(removed.strangers).set(node, next), judgeAt: -Infinity };
 }
 
 /** A request about another member has been answered, or has failed. */
@@ -43,18 +45,18 @@ export function answered(
   const stranger = state.strangers.get(node);
   if (how.readAgainAt !== undefined) {
     if (stranger === undefined) return state;
-    return { ...state, strangers: new Map(state.strangers).set(node, { ...stranger, reading: undefined, readAt: how.readAgainAt }) };
+    return { ...state, strangers: new Map(state.strangers).set(node, { ...stranger, reading: undefined, readAt: how.readAgainAt }), judgeAt: -Infinity };
   }
   const peer = state.peers.get(node);
   if (peer === undefined || peer.write !== how.id) return state;
   const next: Peer = { ...peer, write: undefined, changedAt: how.alive ?? peer.changedAt, retryAt: how.retryAt ?? peer.retryAt };
-  return { ...state, peers: new Map(state.peers).set(node, next) };
+  return { ...state, peers: new Map(state.peers).set(node, next), judgeAt: -Infinity };
 }
 
 /** Everybody's silence starts anew. */
 export function followPeers(state: MemberState, now: number): MemberState {
   const strangers = new Map([...state.strangers].map(([node]) => [node, newStranger(now)] as const));
-  return { ...state, peers: new Map([...state.peers].map(([node, peer]) => [node, { ...peer, changedAt: now }] as const)), strangers };
+  return { ...state, peers: new Map([...state.peers].map(([node, peer]) => [node, { ...peer, changedAt: now }] as const)), strangers, judgeAt: -Infinity };
 }
 
 /** Follows the absence of those that claims name and that have no Lease. */
@@ -64,7 +66,7 @@ export function nameStrangers(state: MemberState, now: number): MemberState {
   for (const node of state.named) {
     if (!state.peers.has(node)) strangers.set(node, state.strangers.get(node) ?? newStranger(now));
   }
-  return { ...state, strangers };
+  return { ...state, strangers, judgeAt: -Infinity };
 }
 
 function newStranger(now: number): Stranger {
@@ -80,13 +82,13 @@ interface Out {
 /** Fences, removals and reads whose time has come. Only who is fresh may judge others. */
 export function duePeers(state: MemberState, out: Out): MemberState {
   const { now, config } = out;
-  if (now >= freshUntil(state, config)) return state;
+  if (now < state.judgeAt || now >= freshUntil(state, config)) return state;
   let next = state;
   for (const [node, peer] of state.peers) {
     if (peer.write === undefined && now >= judgedAt([node, peer], state, out)) next = judge(next, [node, peer], out);
   }
   for (const [node, stranger] of state.strangers) next = readStranger(next, [node, stranger], out);
-  return next;
+  return { ...next, judgeAt: nextJudgement(next, now, config) };
 }
 
 function judge(state: MemberState, [node, peer]: NamedPeer, { actions, now, config }: Out): MemberState {
@@ -115,13 +117,11 @@ function readStranger(state: MemberState, [node, stranger]: readonly [string, St
   return { ...state, strangers: new Map(state.strangers).set(node, { ...stranger, reading: now }) };
 }
 
-/** Own monotonic time at which something about the others is due. */
-export function peerWakeAt(state: MemberState, now: number, config: MemberConfig): number | undefined {
-  if (now >= freshUntil(state, config)) return undefined;
+function nextJudgement(state: MemberState, now: number, config: MemberConfig): number {
   let at = Infinity;
   for (const [node, peer] of state.peers) if (peer.write === undefined) at = Math.min(at, judgedAt([node, peer], state, { now, config }));
   for (const stranger of state.strangers.values()) if (stranger.reading === undefined) at = Math.min(at, stranger.readAt);
-  return at === Infinity ? undefined : at;
+  return at;
 }
 
 /** Place of this node among those that may judge `node`; members that are silent themselves are passed over. */

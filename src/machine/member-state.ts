@@ -99,6 +99,8 @@ export interface MemberState {
   readonly strangers: ReadonlyMap<string, Stranger>;
   /** Nodes that claims name; their Leases are not collected. */
   readonly named: ReadonlySet<string>;
+  /** Before then there is nothing to be done about others: with 300 of them, not every renew is a reason to go through all. */
+  readonly judgeAt: number;
   readonly view: MemberMap;
   /** A renew of ours was acknowledged and the watch has yet to show it. */
   readonly echo: { readonly resourceVersion: string; readonly at: number } | undefined;
@@ -125,6 +127,7 @@ export function memberStart(): MemberState {
     peers: new Map(),
     strangers: new Map(),
     named: new Set(),
+    judgeAt: -Infinity,
     view: new Map(),
     echo: undefined,
     heardAt: 0,

@@ -1,8 +1,15 @@
 import type { MemberConfig, MemberMap, MemberState, MemberVersion, MemberView } from "./member-state.js";
 import { hashText } from "./placement.js";
 
+interface Occasion {
+  readonly now: number;
+  readonly config: MemberConfig;
+  /** The only member that can have changed beside this node; undefined: any. */
+  readonly node: string | undefined;
+}
+
 /** Brings `view` up to date; it keeps its identity where nothing has changed that placing keys depends on. */
-export function viewed(state: MemberState, before: MemberState, now: number, config: MemberConfig): MemberState {
+export function viewed(state: MemberState, before: MemberState, { now, config, node: about }: Occasion): MemberState {
   if (state.peers === before.peers && state.own === before.own && state.strangers === before.strangers) return state;
   const changes: [string, MemberView | undefined][] = [];
   const note = (node: string, version: MemberVersion | undefined): void => {
@@ -11,6 +18,10 @@ export function viewed(state: MemberState, before: MemberState, now: number, con
     if (next !== old) changes.push([node, next]);
   };
   if (state.own !== before.own) note(config.node, state.own);
+  if (about !== undefined && state.strangers === before.strangers) {
+    if (about !== config.node) note(about, state.peers.get(about)?.version);
+    return changes.length === 0 ? state : { ...state, view: changed(state.view, changes) };
+  }
   for (const [node, peer] of state.peers) if (peer.version !== before.peers.get(node)?.version) note(node, peer.version);
   for (const node of before.peers.keys()) if (!state.peers.has(node)) note(node, undefined);
   if (state.strangers !== before.strangers) for (const node of state.strangers.keys()) note(node, undefined);

@@ -1,6 +1,6 @@
 import { isOlderVersion } from "../lib/resource-version.js";
 import type { MemberRecord } from "./claim-codec.js";
-import { answered, duePeers, followPeers, nameStrangers, peerSeen, peerWakeAt } from "./member-peers.js";
+import { answered, duePeers, followPeers, nameStrangers, peerSeen } from "./member-peers.js";
 import { freshUntil, isMine, type MemberConfig, type MemberState, type MemberStance, type MemberVersion } from "./member-state.js";
 import { viewed } from "./member-view.js";
 import type { StepResult } from "./step.js";
@@ -67,7 +67,7 @@ export function memberStep(state: MemberState, event: MemberEvent, now: number, 
     if (next.heardAt < next.echo.at && next.stance !== "out") actions.push({ type: "relist" });
     next = { ...next, echo: undefined };
   }
-  return { state: viewed(next, state, now, config), actions, wakeAt: wakeAt(next, now, config) };
+  return { state: viewed(next, state, { now, config, node: "node" in event ? event.node : undefined }), actions, wakeAt: wakeAt(next, now, config) };
 }
 
 function absorb(state: MemberState, event: MemberEvent, now: number, config: MemberConfig): MemberState {
@@ -204,7 +204,6 @@ function wakeAt(state: MemberState, now: number, config: MemberConfig): number |
   const at = renewAt(state, config);
   if (at !== undefined) times.push(at);
   if (state.echo !== undefined) times.push(state.echo.at + config.echoMs);
-  const peers = peerWakeAt(state, now, config);
-  if (peers !== undefined) times.push(peers);
+  if (until > now && state.judgeAt < Infinity) times.push(state.judgeAt);
   return times.length === 0 ? undefined : Math.max(now, Math.min(...times));
 }

@@ -5,7 +5,7 @@ import type { Wish } from "../../src/machine/claim-state.js";
 import type { MemberView } from "../../src/machine/member-state.js";
 import { firstFor, hashText, shardOf, SHARDS, tableOf } from "../../src/machine/placement.js";
 import { ModelApi, type Stored } from "../machine/claims-sim-api.js";
-import { SIM_CONFIG } from "../machine/claims-sim.js";
+import { SIM_CONFIG } from "../machine/claims-sim-options.js";
 import { figure, median, progress } from "./lib/figures.js";
 import { benchOptions } from "./lib/options.js";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { campaign } from "../machine/claims-campaign.js";
-import { FAULTS, STORM } from "../machine/claims-sim.js";
+import { FAULTS, STORM } from "../machine/claims-sim-options.js";
 
 const RUNS = 1000;
 

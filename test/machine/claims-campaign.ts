@@ -1,4 +1,5 @@
-import { ClaimsSim, type SimOptions, type SimResult } from "./claims-sim.js";
+import type { SimOptions, SimResult } from "./claims-sim-options.js";
+import { ClaimsSim } from "./claims-sim.js";
 
 export interface Campaign {
   readonly runs: number;

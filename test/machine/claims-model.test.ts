@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { campaign } from "./claims-campaign.js";
-import { ClaimsSim, FAULTS, STORM, type SimOptions } from "./claims-sim.js";
+import { FAULTS, STORM, type SimOptions } from "./claims-sim-options.js";
+import { ClaimsSim } from "./claims-sim.js";
 
 /*
  * Rules that were switched off one by one, and what this model then shows: docs/decisions/0010-claims.md. A failure names its seed:
@@ -8,25 +9,25 @@ import { ClaimsSim, FAULTS, STORM, type SimOptions } from "./claims-sim.js";
  */
 
 const LEASE_MS = 5000;
-const ALL: Omit<SimOptions, "seed"> = { nodes: 4, keys: 20, seconds: 130, calmSeconds: 30, faults: FAULTS, stalls: true };
+const ALL: Omit<SimOptions, "seed"> = { nodes: 4, keys: 20, seconds: 100, calmSeconds: 30, faults: FAULTS, stalls: true };
 /** No slow or lost requests, and what nobody holds counts during faults, too. */
 const STRICT = { ...ALL, stalls: false, strict: true };
 const SOUND = { overlap: "", broken: [], needless: [], restless: [], unheld: [] };
 
 describe("four nodes, twenty keys, random faults", { timeout: 60_000 }, () => {
   test("of all kinds: one holder each outside a hand-over, all held again after the last fault, and no writes when nothing changes", () => {
-    const worst = campaign(ALL, 12);
-    expect(worst).toMatchObject({ ...SOUND, runs: 12 });
-    expect(worst.moves).toBeGreaterThan(12 * 40);
-    expect(worst.handOvers).toBeGreaterThan(12 * 8);
+    const worst = campaign(ALL, 10);
+    expect(worst).toMatchObject({ ...SOUND, runs: 10 });
+    expect(worst.moves).toBeGreaterThan(10 * 25);
+    expect(worst.handOvers).toBeGreaterThan(10 * 5);
     // A request that hangs for its time-out, and a retry, on top of a lease time.
     expect(worst.gapMs).toBeLessThan(LEASE_MS + 3000 + 2000);
   });
 
   test("hand-overs of all kinds while requests hang and watches are dead: still one holder each", () => {
-    const worst = campaign({ ...ALL, ...STORM, seconds: 100 }, 8);
+    const worst = campaign({ ...ALL, ...STORM }, 8);
     expect(worst).toMatchObject({ ...SOUND, runs: 8 });
-    expect(worst.handOvers).toBeGreaterThan(8 * 15);
+    expect(worst.handOvers).toBeGreaterThan(8 * 10);
     // The bound of a hand-over: the owner's patience, the heir's time, and a kernel lifetime of a frozen or killed owner.
     expect(worst.handOverMs).toBeLessThan(1000 + 80 + 999 + 1550);
   });
@@ -34,7 +35,7 @@ describe("four nodes, twenty keys, random faults", { timeout: 60_000 }, () => {
   test("processes that die: every key is held again within the lease time and 1 s", () => {
     const worst = campaign({ ...STRICT, faults: ["kill"] }, 8);
     expect(worst).toMatchObject({ ...SOUND, runs: 8, handOvers: 0 });
-    expect(worst.moves).toBeGreaterThan(8 * 40);
+    expect(worst.moves).toBeGreaterThan(8 * 30);
     expect(worst.gapMs).toBeLessThan(LEASE_MS + 1000);
   });
 
@@ -58,7 +59,7 @@ describe("four nodes, twenty keys, random faults", { timeout: 60_000 }, () => {
   test("leaving and draining hand over without a break", () => {
     const worst = campaign({ ...STRICT, faults: ["leave", "drain"] }, 8);
     expect(worst).toMatchObject({ ...SOUND, runs: 8 });
-    expect(worst.handOvers).toBeGreaterThan(8 * 60);
+    expect(worst.handOvers).toBeGreaterThan(8 * 40);
     expect(worst.handOverMs).toBeLessThan(200);
     // The start, when nobody has been there before.
     expect(worst.gapMs).toBeLessThan(500);
@@ -103,7 +104,7 @@ describe("seeds that failed once", () => {
   test.each([
     ["an address that came back while its key was on offer, after the owner had had to let go of it", { ...ALL, seconds: 160, calmSeconds: 40, seed: 25 }],
     ["a late heir's take-over brought back what had been let go of", { ...ALL, seconds: 160, calmSeconds: 40, preferred: true, config: { rebalanceRate: 5 }, seed: 7 }],
-    ["after a standstill an owner that was giving a key away took its address up again", { ...ALL, ...STORM, seed: 109 }],
+    ["after a standstill an owner that was giving a key away took its address up again", { ...ALL, ...STORM, seconds: 130, seed: 109 }],
     ["after a standstill a former owner took it up again for the rest of its time", { ...ALL, ...STORM, seconds: 160, calmSeconds: 60, preferred: true, config: { rebalanceRate: 5 }, seed: 4 }],
   ])("%s", (_name, options) => {
     expect(new ClaimsSim(options).run()).toMatchObject({ overlapText: "", broken: [] });

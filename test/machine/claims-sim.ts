@@ -1,122 +1,16 @@
-import { claimHeldUntil, claimKernelDeadline, claimantStart, claimantStep, type ClaimantAction, type ClaimantConfig, type ClaimantEvent, type ClaimantState } from "../../src/machine/claimant.js";
+import { claimHeldUntil, claimKernelDeadline, claimantStart, claimantStep, type ClaimantAction, type ClaimantConfig, type ClaimantEvent } from "../../src/machine/claimant.js";
 import type { Fit, Wish } from "../../src/machine/claim-state.js";
-import { ModelApi, type Change, type Stored } from "./claims-sim-api.js";
+import { ModelApi, type Stored } from "./claims-sim-api.js";
+import { failure, simNode, success, type SimNode } from "./claims-sim-node.js";
+import { SIM_CONFIG, type Fault, type SimOptions, type SimResult } from "./claims-sim-options.js";
+import { Witness } from "./claims-sim-witness.js";
 import { seeded } from "./election-sim.js";
-
-export interface SimOptions {
-  readonly seed: number;
-  readonly nodes: number;
-  readonly keys: number;
-  readonly seconds: number;
-  /** Faults end so many seconds before the end. */
-  readonly calmSeconds: number;
-  /** Which of FAULTS; empty: none, and no slow or lost requests. */
-  readonly faults: readonly Fault[];
-  readonly stalls: boolean;
-  /** Share of the requests that may hang for up to 10 s; 0.02 by default. */
-  readonly hanging?: number;
-  /** Longest time between two faults, ms. */
-  readonly faultMs?: number;
-  /** Count what is not held during faults, too. */
-  readonly strict?: boolean;
-  /** Every fifth key prefers a node. */
-  readonly preferred?: boolean;
-  /** The nodes start so far apart, ms. */
-  readonly startMs?: number;
-  /** Fences go through whatever the member has written since. */
-  readonly blindFence?: boolean;
-  readonly config?: Partial<ClaimantConfig>;
-}
-
-export const FAULTS = ["freeze", "cut", "watchSlow", "watchDead", "kill", "outage", "leave", "drain", "unfit", "suspect", "service"] as const;
-export type Fault = (typeof FAULTS)[number];
-
-/** Hand-overs of all kinds while many requests hang and watches are slow or dead: what is in the air matters. */
-export const STORM = {
-  stalls: true,
-  hanging: 0.09,
-  faultMs: 3000,
-  faults: ["leave", "drain", "unfit", "unfit", "kill", "watchDead", "watchSlow", "suspect"],
-} as const satisfies Partial<SimOptions>;
-
-export interface SimResult {
-  /** Longest time two kernels held a key that is not being handed over, ms. */
-  readonly overlapMs: number;
-  readonly overlapText: string;
-  /** Longest overlap of a hand-over between two that run, ms; of all, the median. */
-  readonly handOverMs: number;
-  readonly handOverMedianMs: number;
-  /** Longest time nobody held a key that somebody could have, ms. */
-  readonly gapMs: number;
-  readonly gapText: string;
-  /** Times a key came to another node. */
-  readonly moves: number;
-  readonly handOvers: number;
-  /** Moves whose reason the model does not know. */
-  readonly needless: readonly string[];
-  readonly broken: readonly string[];
-  /** Writes to shards in the last third of the calm. */
-  readonly restlessWrites: number;
-  readonly memberWritesPerSecond: number;
-  /** Of the members that live at the end: fewest and most keys. */
-  readonly spread: readonly [number, number];
-  readonly unheld: number;
-  /** Members that were fenced although their process ran, not frozen and not cut off, for the last two lease times. */
-  readonly fencedAlive: number;
-  readonly events: number;
-}
-
-interface Node {
-  readonly name: string;
-  readonly rate: number;
-  readonly offset: number;
-  state: ClaimantState;
-  process: number;
-  alive: boolean;
-  frozenUntil: number;
-  cutUntil: number;
-  watchSlowUntil: number;
-  watchDeadUntil: number;
-  lastTold: number;
-  wake: number;
-  goodSince: number;
-  readonly fits: Map<string, Fit>;
-  /** Real time at which this kernel's address of a key ends. */
-  readonly kernel: Map<string, number>;
-  readonly renewed: Map<string, string>;
-}
 
 interface Job {
   readonly at: number;
   readonly order: number;
   readonly run: () => void;
 }
-
-export const SIM_CONFIG: Omit<ClaimantConfig, "node" | "process"> = {
-  weight: 1,
-  leaseDurationMs: 5000,
-  renewDeadlineMs: 3000,
-  retryPeriodMs: 1000,
-  drift: 0.01,
-  kernelLatenessMs: 1600,
-  fenceTurnMs: 50,
-  echoMs: 900,
-  collectMs: 30_000,
-  handOverMs: 1000,
-  heirMs: 80,
-  dropMs: 50,
-  turnMs: 100,
-  patienceMs: 1000,
-  offerAgainMs: 5000,
-  steadyMs: 5000,
-  returnedMs: 20_000,
-  rebalanceRate: 0,
-  shardLimitBytes: 200 * 1024,
-  leaveMs: 5000,
-};
-
-/** Beyond it two holders are two holders, hand-over or not: the bound of the owner, the heir's time, and a kernel lifetime that was left behind. */
-const HAND_OVER_BOUND_MS = 1000 + 80 + 999 + 1550 + 100;
 
 /** A whole cluster around the Leases of members and claims. */
 export class ClaimsSim {
@@ -126,36 +20,27 @@ export class ClaimsSim {
   #events = 0;
   #apiDownUntil = -1;
   #calmSince = 0;
-  #takeovers = 0;
-  #handOvers = 0;
-  #fencedAlive = 0;
-  #gap = { ms: 0, text: "" };
-  #overlap = { ms: 0, text: "" };
   #shardWritesBefore = 0;
   #memberWritesBefore = 0;
-  readonly #took = new Map<string, { readonly from: string; readonly to: string; readonly at: number }>();
-  readonly #overlapSince = new Map<string, number>();
-  readonly #heldAt = new Map<string, number>();
-  readonly #planned: number[] = [];
-  readonly #needless: string[] = [];
-  readonly #broken: string[] = [];
   readonly #random: () => number;
-  readonly #nodes: Node[] = [];
+  readonly #nodes: SimNode[] = [];
   readonly #keys = new Set<string>();
   readonly #api: ModelApi;
+  readonly #witness: Witness;
 
   constructor(private readonly options: SimOptions) {
     this.#random = seeded(options.seed);
+    this.#witness = new Witness(options, { now: () => this.#now, calmSince: () => this.#calmSince, nodes: this.#nodes, keys: this.#keys });
     this.#api = new ModelApi({
       now: () => this.#now,
       leaseDurationMs: this.#config("").leaseDurationMs,
       wrote: (stored) => this.#nodes.forEach((node) => this.#tell(node, [stored])),
-      changed: (change) => this.#moved(change),
-      fenced: (name) => this.#fenced(name),
-      broken: (rule) => this.#broken.push(`${Math.round(this.#now)}: ${rule}`),
+      changed: (change) => this.#witness.moved(change),
+      fenced: (name) => this.#witness.fenced(name),
+      broken: (rule) => this.#witness.broken(rule),
     });
     for (let i = 0; i < options.keys; i += 1) this.#keys.add(`default/web-${i}`);
-    for (let i = 0; i < options.nodes; i += 1) this.#nodes.push(this.#node(`n${i + 1}`));
+    for (let i = 0; i < options.nodes; i += 1) this.#nodes.push(simNode(`n${i + 1}`, this.#random));
   }
 
   run(): SimResult {
@@ -170,56 +55,15 @@ export class ClaimsSim {
       const job = this.#pop();
       if (job === undefined) break;
       this.#now = job.at;
-      this.#check();
+      this.#witness.check();
       job.run();
       this.#events += 1;
     }
-    return this.#result();
-  }
-
-  #result(): SimResult {
-    const quiet = (this.options.calmSeconds / 3) * 1;
-    const live = this.#nodes.filter((node) => node.alive);
-    const counts = live.map((node) => [...node.kernel.values()].filter((end) => end > this.#now).length);
-    const planned = this.#planned.toSorted((a, b) => a - b);
     return {
-      overlapMs: this.#overlap.ms,
-      overlapText: this.#overlap.text,
-      handOverMs: planned.at(-1) ?? 0,
-      handOverMedianMs: planned[Math.floor(planned.length / 2)] ?? 0,
-      gapMs: this.#gap.ms,
-      gapText: this.#gap.text,
-      moves: this.#takeovers,
-      handOvers: this.#handOvers,
-      needless: this.#needless,
-      broken: this.#broken,
+      ...this.#witness.result(),
       restlessWrites: this.#api.shardWrites - this.#shardWritesBefore,
-      memberWritesPerSecond: (this.#api.memberWrites - this.#memberWritesBefore) / quiet,
-      spread: [Math.min(...counts), Math.max(...counts)],
-      unheld: [...this.#keys].filter((key) => this.#holders(key).length === 0).length,
-      fencedAlive: this.#fencedAlive,
+      memberWritesPerSecond: ((this.#api.memberWrites - this.#memberWritesBefore) * 3) / calmSeconds,
       events: this.#events,
-    };
-  }
-
-  #node(name: string): Node {
-    return {
-      name,
-      rate: 1 + (this.#random() - 0.5) * 0.02,
-      offset: this.#random() * 1e6,
-      state: claimantStart(),
-      process: 0,
-      alive: false,
-      frozenUntil: -1,
-      cutUntil: -1,
-      watchSlowUntil: -1,
-      watchDeadUntil: -1,
-      lastTold: 0,
-      wake: 0,
-      goodSince: 0,
-      fits: new Map(),
-      kernel: new Map(),
-      renewed: new Map(),
     };
   }
 
@@ -227,16 +71,16 @@ export class ClaimsSim {
     return { ...SIM_CONFIG, ...this.options.config, node, process: `${node}-${process}` };
   }
 
-  #configOf(node: Node): ClaimantConfig {
+  #configOf(node: SimNode): ClaimantConfig {
     return this.#config(node.name, node.process);
   }
 
-  #local(node: Node): number {
+  #local(node: SimNode): number {
     return node.offset + this.#now * node.rate;
   }
 
   /** Wall clocks are wrong by up to an hour: they must not matter. */
-  #wall(node: Node): number {
+  #wall(node: SimNode): number {
     return 1.7e12 + this.#now + (node.offset - 5e5) * 7;
   }
 
@@ -256,7 +100,7 @@ export class ClaimsSim {
     return job;
   }
 
-  #start(node: Node): void {
+  #start(node: SimNode): void {
     node.alive = true;
     node.goodSince = this.#now;
     node.process += 1;
@@ -266,7 +110,7 @@ export class ClaimsSim {
   }
 
   /** Runs `fn` on this process once it is not frozen, after `delay`. */
-  #on(node: Node, fn: () => void, delay = 0): void {
+  #on(node: SimNode, fn: () => void, delay = 0): void {
     const { process } = node;
     const go = (): void => {
       if (!node.alive || node.process !== process) return;
@@ -276,7 +120,7 @@ export class ClaimsSim {
     this.#at(delay, go);
   }
 
-  #wishes(node: Node): void {
+  #wishes(node: SimNode): void {
     const wishes = new Map<string, Wish>();
     for (const key of this.#keys) {
       const preferred = this.options.preferred === true && key.endsWith("5") ? [this.#nodes[0]?.name ?? ""] : [];
@@ -285,7 +129,7 @@ export class ClaimsSim {
     this.#send(node, { type: "wishes", wishes, wallMs: this.#wall(node) });
   }
 
-  #send(node: Node, event: ClaimantEvent): void {
+  #send(node: SimNode, event: ClaimantEvent): void {
     const config = this.#configOf(node);
     const { state, actions, wakeAt } = claimantStep(node.state, event, this.#local(node), config);
     node.state = state;
@@ -303,7 +147,7 @@ export class ClaimsSim {
   }
 
   /** What arp mode does: set the lifetime after a renew and when the key is being given away, drop when the node no longer holds. The kernel is up to 1.55 s late. */
-  #kernel(node: Node, config: ClaimantConfig): void {
+  #kernel(node: SimNode, config: ClaimantConfig): void {
     const now = this.#local(node);
     for (const key of this.#keys) {
       const until = claimHeldUntil(node.state, key, config);
@@ -329,11 +173,11 @@ export class ClaimsSim {
     return r < 1 - (this.options.hanging ?? 0.02) ? this.#random() * 500 : this.#random() * 10_000;
   }
 
-  #unreachable(node: Node): boolean {
+  #unreachable(node: SimNode): boolean {
     return node.cutUntil > this.#now || this.#apiDownUntil > this.#now;
   }
 
-  #request(node: Node, action: ClaimantAction): void {
+  #request(node: SimNode, action: ClaimantAction): void {
     if (action.type === "relist") return this.#list(node);
     const lost = this.options.stalls && this.#random() < 0.03;
     let done = false;
@@ -358,7 +202,7 @@ export class ClaimsSim {
   }
 
   /** Everything, as a list shows it; the watch goes on from there. */
-  #list(node: Node): void {
+  #list(node: SimNode): void {
     if (this.#unreachable(node)) return this.#on(node, () => this.#list(node), 200);
     this.#on(
       node,
@@ -371,7 +215,7 @@ export class ClaimsSim {
   }
 
   /** The watch of a node shows this, in order, sooner or later. */
-  #tell(node: Node, all: readonly Stored[], list = false): void {
+  #tell(node: SimNode, all: readonly Stored[], list = false): void {
     if (!node.alive) return;
     if (!list && node.watchDeadUntil > this.#now) return;
     const stall = Math.max(0, node.watchSlowUntil - this.#now, node.cutUntil - this.#now, this.#apiDownUntil - this.#now);
@@ -388,7 +232,7 @@ export class ClaimsSim {
     );
   }
 
-  #listed(node: Node, all: readonly Stored[], wallMs: number): void {
+  #listed(node: SimNode, all: readonly Stored[], wallMs: number): void {
     const there = new Set(all.flatMap((stored) => (stored.type === "member" ? [stored.node] : [])));
     const shards = new Set(all.flatMap((stored) => (stored.type === "shard" ? [stored.shard] : [])));
     for (const [name] of node.state.member.peers) if (!there.has(name)) this.#send(node, { type: "member", node: name, version: undefined, read: false, wallMs });
@@ -407,7 +251,7 @@ export class ClaimsSim {
     this.#at(1000 + this.#random() * (this.options.faultMs ?? 8000), () => this.#fault());
   }
 
-  #strike(node: Node, kind: Fault, ms: number): void {
+  #strike(node: SimNode, kind: Fault, ms: number): void {
     const until = this.#now + ms;
     this.#calmSince = Math.max(this.#calmSince, until);
     if (kind === "freeze") node.frozenUntil = until;
@@ -425,7 +269,7 @@ export class ClaimsSim {
   }
 
   /** The watch shows nothing any more, without a word, until somebody lists again or it ends by itself. */
-  #deafen(node: Node, ms: number): void {
+  #deafen(node: SimNode, ms: number): void {
     node.watchDeadUntil = this.#now + ms;
     const { process, watchDeadUntil } = node;
     this.#at(ms, () => {
@@ -434,14 +278,14 @@ export class ClaimsSim {
   }
 
   /** The process dies; the kernel keeps its addresses until their lifetimes end. */
-  #kill(node: Node, ms: number): void {
+  #kill(node: SimNode, ms: number): void {
     node.alive = false;
     this.#at(ms, () => {
       if (!node.alive) this.#start(node);
     });
   }
 
-  #stance(node: Node, stance: "in" | "drain" | "leave", then: () => void): void {
+  #stance(node: SimNode, stance: "in" | "drain" | "leave", then: () => void): void {
     this.#on(node, () => {
       if (node.state.member.stance === "leave" || node.state.member.stance === "out") return;
       node.goodSince = this.#now;
@@ -450,7 +294,7 @@ export class ClaimsSim {
     });
   }
 
-  #unfit(node: Node, ms: number): void {
+  #unfit(node: SimNode, ms: number): void {
     const fit = this.#random() < 0.5 ? "yield" : "drop";
     const keys = [...this.#keys].filter(() => this.#random() < 0.5);
     const change = (to: Fit): void => {
@@ -466,98 +310,7 @@ export class ClaimsSim {
   #service(): void {
     const key = `default/web-${Math.floor(this.#random() * this.options.keys * 1.3)}`;
     if (!this.#keys.delete(key)) this.#keys.add(key);
-    this.#heldAt.delete(key);
-    this.#took.delete(key);
-    this.#overlapSince.delete(`${key} planned`);
+    this.#witness.forget(key);
     for (const node of this.#nodes) if (node.alive) this.#on(node, () => this.#wishes(node), this.#random() * 500);
   }
-
-  #moved({ key, old, next, writer }: Change): void {
-    const by = this.#nodes.find(({ name }) => name === writer);
-    if (by === undefined) return;
-    if (next !== undefined && old?.owner.node !== next.owner.node) {
-      this.#takeovers += 1;
-      if (next.from !== undefined && next.from.node === old?.owner.node) {
-        this.#handOvers += 1;
-        this.#overlapSince.delete(`${key} planned`);
-        this.#took.set(key, { from: old.owner.node, to: next.owner.node, at: this.#now });
-      }
-    }
-    const offers = old?.owner.node === writer && next?.heir !== undefined && old.heir?.node !== next.heir.node;
-    const rebalancing = (this.options.config?.rebalanceRate ?? 0) > 0;
-    // A write under way may be older than the reason's end.
-    const reason = by.state.member.stance !== "in" || (by.fits.get(key) ?? "run") !== "run" || this.#now - by.goodSince < 12_000 || rebalancing;
-    if (offers && !reason) this.#needless.push(`${Math.round(this.#now)}: ${writer} offers ${key} to ${next.heir?.node}`);
-  }
-
-  #fenced(name: string): void {
-    const node = this.#nodes.find((other) => other.name === name);
-    const since = this.#now - 10_000;
-    if (node?.alive === true && node.frozenUntil < since && node.cutUntil < since && node.state.member.stance !== "out") this.#fencedAlive += 1;
-  }
-
-  #holders(key: string): Node[] {
-    return this.#nodes.filter((node) => (node.kernel.get(key) ?? -1) > this.#now);
-  }
-
-  #check(): void {
-    for (const key of this.#keys) {
-      const holders = this.#holders(key);
-      this.#checkOverlap(key, holders);
-      this.#checkGap(key, holders.length > 0);
-    }
-  }
-
-  #checkOverlap(key: string, holders: readonly Node[]): void {
-    const took = this.#took.get(key);
-    if (took !== undefined && !holders.some(({ name }) => name === took.from)) {
-      const both = this.#overlapSince.get(`${key} planned`);
-      if (both !== undefined) this.#planned.push(this.#now - both);
-      this.#overlapSince.delete(`${key} planned`);
-      this.#took.delete(key);
-    }
-    if (holders.length < 2) {
-      this.#overlapSince.delete(key);
-      return;
-    }
-    const pair = holders.length === 2 && took !== undefined && holders.every(({ name }) => name === took.from || name === took.to);
-    if (pair && this.#now < took.at + HAND_OVER_BOUND_MS) {
-      if (!this.#overlapSince.has(`${key} planned`)) this.#overlapSince.set(`${key} planned`, this.#now);
-      return;
-    }
-    const since = this.#overlapSince.get(key) ?? this.#now;
-    this.#overlapSince.set(key, since);
-    const ms = this.#now - since;
-    if (ms >= this.#overlap.ms) this.#overlap = { ms, text: `${Math.round(this.#now)}: ${key} at ${holders.map(({ name }) => name).join(", ")}` };
-  }
-
-  #checkGap(key: string, held: boolean): void {
-    const good = this.#nodes.some((node) => node.alive && node.frozenUntil < this.#now && node.state.member.stance === "in" && (node.fits.get(key) ?? "run") === "run");
-    if (held || !good || (this.#calmSince > this.#now && this.options.strict !== true)) this.#heldAt.set(key, this.#now);
-    const ms = this.#now - (this.#heldAt.get(key) ?? this.#now);
-    if (!this.#heldAt.has(key)) this.#heldAt.set(key, this.#now);
-    if (ms > this.#gap.ms) this.#gap = { ms, text: `${Math.round(this.#now)}: ${key}` };
-  }
-}
-
-type Request = Exclude<ClaimantAction, { readonly type: "relist" }>;
-
-function failure(action: Request, conflict: boolean, wallMs: number): ClaimantEvent {
-  switch (action.type) {
-    case "readMember":
-      return { type: "memberReadFailed", node: action.node, wallMs };
-    case "readShard":
-      return { type: "shardReadFailed", shard: action.shard, wallMs };
-    case "writeShard":
-      return { type: "shardFailed", shard: action.shard, id: action.id, conflict, wallMs };
-    default:
-      return { type: "memberFailed", node: action.node, id: action.id, conflict, wallMs };
-  }
-}
-
-function success(action: Request, stored: Stored, wallMs: number): ClaimantEvent {
-  if (action.type === "readMember" || action.type === "readShard") return { ...stored, read: true, wallMs };
-  if (stored.type === "member") return { type: "memberWritten", node: stored.node, id: "id" in action ? action.id : 0, version: stored.version, wallMs };
-  if (stored.version === undefined) throw new Error("a shard was written and is not there");
-  return { type: "shardWritten", shard: stored.shard, id: "id" in action ? action.id : 0, version: stored.version, wallMs };
 }

@@ -17,7 +17,7 @@ import {
   type ClaimantState,
 } from "../../src/machine/claimant.js";
 import { SHARDS, shardOf } from "../../src/machine/placement.js";
-import { SIM_CONFIG } from "./claims-sim.js";
+import { SIM_CONFIG } from "./claims-sim-options.js";
 
 const WALL = 1_700_000_000_000;
 const LIFE = 1_700_000_000;
@@ -37,7 +37,7 @@ class Bench {
   }
 
   at(now: number, event: Draft<ClaimantEvent>): readonly ClaimantAction[] {
-    const result = claimantStep(this.state, { ...event, wallMs: WALL } as ClaimantEvent, now, this.config);
+    const result = claimantStep(this.state, { ...event, wallMs: WALL }, now, this.config);
     this.state = result.state;
     this.wakeAt = result.wakeAt;
     return result.actions;
@@ -276,7 +276,7 @@ describe("limits and ends", () => {
     bench.shard(2030, "22", TAKEN);
     expect(bench.at(2160, { type: "tick" }).some((action) => action.type === "writeMember" && action.record.state === "released")).toBe(false);
     const last = bench.wrote(2170, 3, "23", `{"${KEY}":"n2#4"}`);
-    expect(last).toContainEqual(expect.objectContaining({ type: "writeMember", record: expect.objectContaining({ state: "released" }) }));
+    expect(last.map((action) => (action.type === "writeMember" ? action.record.state : ""))).toContain("released");
     expect(hasLeft(bench.state, bench.config)).toBe(false);
   });
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { MemberRecord } from "../../src/machine/claim-codec.js";
 import { freshUntil, isAlive, memberKernelDeadline, memberStart, ownRef, type MemberState, type MemberVersion } from "../../src/machine/member-state.js";
 import { memberStep, type MemberAction, type MemberEvent } from "../../src/machine/membership.js";
-import { SIM_CONFIG } from "./claims-sim.js";
+import { SIM_CONFIG } from "./claims-sim-options.js";
 
 const CONFIG = { ...SIM_CONFIG, node: "n1", process: "p1" };
 const WALL = 1_700_000_000_000;
