@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { PolicyRule } from "./api/rights.js";
 import { Cluster, ingressOf, VIP } from "./cluster.js";
 import { loadBalancer } from "./kube-client.js";
 import type { LabProcess } from "./process.js";
 import { makeApp } from "./romana.js";
-import { KUBE_VIP_ROLE, userWith, VIP_ROLE, without } from "./roles.js";
+import { KUBE_VIP_ROLE, printedRole, rightsIn, userWith, without } from "./roles.js";
 import { answeringNode } from "./service-plane.js";
 
 const POOLED = "10.77.0.210";
@@ -41,20 +42,46 @@ test("with the rights of kube-vip's manifests and no more: Services are served w
   expect(refused.reduce((sum, { count }) => sum + count, 0), JSON.stringify(refused)).toBeLessThanOrEqual(4); // by each process, one PATCH for each Service that was on its way
 });
 
+/** Rights that the issue of rights asks for, and that nothing uses. */
+const UNUSED = ["get services", "get endpointslices", "get nodes", "get configmaps"];
+
+test("with the rights that `vip manifest rbac` prints and no more: Services are served with status and Events, another node takes over, and nothing is complained of", async () => {
+  await using cluster = await Cluster.bare(2);
+  const role = await printedRole(cluster.lab);
+  expect(rightsIn(role)).not.toContain("patch services");
+  const used = UNUSED.reduce((rest, right) => without(rest, ...(right.split(" ") as [string, string])), role);
+  const env = { k8s_config_file: await userWith(cluster, "vip", used), svc_addresses: POOLED };
+  for (const { name } of cluster.lab.nodes) await cluster.startVip(name, { env });
+  await cluster.owner();
+  await cluster.api.client.createService(loadBalancer({ name: "web" }));
+  const holder = await cluster.heldBy(POOLED, 3000);
+  await cluster.service("web", 1000, "a status", (one) => ingressOf(one).join() === POOLED);
+  await cluster.lab.waitFor(async () => (await cluster.api.client.events()).some(({ involvedObject }) => involvedObject?.name === "web"), 3000, "an Event");
+  await cluster.vip(holder).stop();
+  const next = await cluster.heldBy(POOLED, 2000);
+  await cluster.service("web", 1000, "the name of the next holder", (one) => one.metadata.annotations?.["kube-vip.io/vipHost"] === next);
+  expect(cluster.lab.nodes.flatMap(({ name }) => complaints(cluster.vip(name)))).toEqual([]);
+});
+
 describe("without", () => {
   let cluster: Cluster;
+  let role: readonly PolicyRule[] = [];
   let at = 0;
+  /** Rights that were taken away, as `verb resource`. */
+  const taken = new Set(UNUSED);
   beforeAll(async () => {
     cluster = await Cluster.bare(1);
+    role = await printedRole(cluster.lab, ["--romana"]);
   });
   afterAll(async () => await cluster[Symbol.asyncDispose]());
 
   /** A new `vip` with these rights, for a Service of its own that is there before. */
   async function started(verb: string, resource: string, annotations: Readonly<Record<string, string>> = {}): Promise<{ readonly vip: LabProcess; readonly name: string; readonly address: string } & AsyncDisposable> {
     at += 1;
+    taken.add(`${verb} ${resource}`);
     const [name, address] = [`web-${at}`, `10.77.0.${200 + at}`];
     const { client } = cluster.api;
-    const env = { k8s_config_file: await userWith(cluster, `user-${at}`, without(VIP_ROLE, verb, resource)) };
+    const env = { k8s_config_file: await userWith(cluster, `user-${at}`, without(role, verb, resource)) };
     await client.createService(loadBalancer({ name, ip: address, annotations }));
     const vip = await cluster.startVip("n1", { env });
     const end = async (): Promise<void> => {
@@ -109,7 +136,7 @@ describe("without", () => {
     await using run = await started(verb, "events");
     await cluster.lab.waitFor(async () => (await cluster.api.client.events()).some((one) => one.involvedObject?.name === run.name), 3000, "an Event");
     await run.vip.stop();
-    await using again = await cluster.startVip("n1", { env: { k8s_config_file: await userWith(cluster, `user-${at}`, without(VIP_ROLE, verb, "events")) } });
+    await using again = await cluster.startVip("n1", { env: { k8s_config_file: await userWith(cluster, `user-${at}`, without(role, verb, "events")) } });
     await cluster.lab.waitFor(() => complaints(again, `cannot ${verb} resource`, "events"), 3000, "a complaint");
     await cluster.heldBy(run.address, 3000);
   });
@@ -140,7 +167,11 @@ describe("without", () => {
     await cluster.lab.waitFor(async () => (await cluster.admin.counters()).requests.some((one) => one.user === `user-${at}` && one.code === 403 && one.count >= 4), 6000, "four refusals");
     expect(complaints(run.vip)).toEqual([expect.objectContaining({ level: "error", lease: "plndr-svcs-lock" })]);
     expect(await cluster.lab.holders(run.address)).toEqual([]);
-    if (fresh) await cluster.admin.rights(`user-${at}`, VIP_ROLE);
+    if (fresh) await cluster.admin.rights(`user-${at}`, role);
     if (fresh) await cluster.heldBy(run.address, 3000);
+  });
+
+  test("each right that is printed, none was forgotten", () => {
+    expect([...taken].toSorted()).toEqual([...new Set(rightsIn(role))].toSorted());
   });
 });

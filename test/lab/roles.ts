@@ -2,6 +2,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { PolicyRule } from "./api/rights.js";
 import type { Cluster } from "./cluster.js";
+import { objectsIn } from "./container.js";
+import type { Lab } from "./lab.js";
 
 const CORE = "";
 const DISCOVERY = "discovery.k8s.io";
@@ -19,16 +21,23 @@ export const KUBE_VIP_ROLE: readonly PolicyRule[] = [
   rule(CORE, ["pods"], ["list"]),
 ];
 
-/** What `vip` uses, and nothing beyond. */
-export const VIP_ROLE: readonly PolicyRule[] = [
-  rule(CORE, ["services"], ["list", "watch", "patch"]),
-  rule(CORE, ["services/status"], ["patch"]),
-  rule(DISCOVERY, ["endpointslices"], ["list", "watch"]),
-  rule(CORE, ["nodes"], ["list", "watch"]),
-  { ...rule(CORE, ["configmaps"], ["list", "watch"]), resourceNames: ["kubevip"] },
-  rule(CORE, ["events"], ["create", "get", "patch"]),
-  rule(COORDINATION, ["leases"], ["get", "list", "watch", "create", "update"]),
-];
+/** An object of `vip manifest rbac`. */
+interface Printed {
+  readonly kind: string;
+  readonly metadata: { readonly namespace?: string };
+  readonly rules?: readonly PolicyRule[];
+}
+
+/** What the roles that `vip manifest rbac` prints allow, taken together; `args` are settings as flags, and `--romana`. */
+export async function printedRole(lab: Lab, args: readonly string[] = []): Promise<readonly PolicyRule[]> {
+  const { stdout } = await lab.exec("n1", [lab.built("vip"), "manifest", "rbac", "--arp", "--services", ...args]);
+  return objectsIn<Printed>(stdout).flatMap(({ metadata, rules = [] }) => rules.map((one) => ({ ...one, ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }) })));
+}
+
+/** Every right of a role, as `verb resource`. */
+export function rightsIn(role: readonly PolicyRule[]): readonly string[] {
+  return role.flatMap(({ resources, verbs }) => resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource}`)));
+}
 
 /** The role without one verb of one resource. */
 export function without(role: readonly PolicyRule[], verb: string, resource: string): readonly PolicyRule[] {
