@@ -1,6 +1,5 @@
 import { isOlderVersion } from "../lib/resource-version.js";
-import { freshUntil, type MemberConfig, type MemberState, type MemberVersion, type Peer, type Stranger } from "./member-state.js";
-import type { MemberAction } from "./membership.js";
+import { freshUntil, type MemberAction, type MemberConfig, type MemberState, type MemberVersion, type Peer, type Stranger } from "./member-state.js";
 import { hashText, score } from "./placement.js";
 
 interface PeerSeen {

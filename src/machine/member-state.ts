@@ -50,6 +50,23 @@ export type MemberMap = ReadonlyMap<string, MemberView>;
  */
 export type MemberStance = "in" | "drain" | "leave" | "out";
 
+/** A request that is to be sent out. */
+export type MemberAction =
+  /** PUT with the resourceVersion of `base`, POST where there is none. */
+  | {
+      readonly type: "writeMember";
+      readonly node: string;
+      readonly id: number;
+      readonly base: MemberVersion | undefined;
+      readonly record: MemberRecord;
+      readonly timeoutMs: number;
+    }
+  /** DELETE with the resourceVersion of `base` as precondition. */
+  | { readonly type: "deleteMember"; readonly node: string; readonly id: number; readonly base: MemberVersion; readonly timeoutMs: number }
+  | { readonly type: "readMember"; readonly node: string; readonly timeoutMs: number }
+  /** The watches are dead: list members and claims again. */
+  | { readonly type: "relist" };
+
 export interface Peer {
   readonly version: MemberVersion;
   /** Own monotonic time at which its Lease was last seen to change, or this node came back from being cut off. */

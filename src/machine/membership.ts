@@ -1,9 +1,11 @@
 import { isOlderVersion } from "../lib/resource-version.js";
 import type { MemberRecord } from "./claim-codec.js";
 import { answered, duePeers, followPeers, nameStrangers, peerSeen } from "./member-peers.js";
-import { freshUntil, isMine, type MemberConfig, type MemberState, type MemberStance, type MemberVersion } from "./member-state.js";
+import { freshUntil, isMine, type MemberAction, type MemberConfig, type MemberState, type MemberStance, type MemberVersion } from "./member-state.js";
 import { viewed } from "./member-view.js";
 import type { StepResult } from "./step.js";
+
+export type { MemberAction } from "./member-state.js";
 
 /*
  * Who is there: one Lease `vip-member-<node>` per node, renewed by its node, and fenced by others once it has been silent for a lease time on their
@@ -31,22 +33,6 @@ type MemberInput =
 
 /** Every event carries the wall clock, which makes the number of a first life unlike any earlier one, and is used for nothing else. */
 export type MemberEvent = MemberInput & { readonly wallMs: number };
-
-export type MemberAction =
-  /** PUT with the resourceVersion of `base`, POST where there is none. */
-  | {
-      readonly type: "writeMember";
-      readonly node: string;
-      readonly id: number;
-      readonly base: MemberVersion | undefined;
-      readonly record: MemberRecord;
-      readonly timeoutMs: number;
-    }
-  /** DELETE with the resourceVersion of `base` as precondition. */
-  | { readonly type: "deleteMember"; readonly node: string; readonly id: number; readonly base: MemberVersion; readonly timeoutMs: number }
-  | { readonly type: "readMember"; readonly node: string; readonly timeoutMs: number }
-  /** The watches are dead: list members and claims again. */
-  | { readonly type: "relist" };
 
 const MAX_RENEWS_IN_FLIGHT = 3;
 
