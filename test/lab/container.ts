@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { load, loadAll } from "js-yaml";
+import { load } from "js-yaml";
 import type { Lab } from "./lab.js";
 import type { LabProcess } from "./process.js";
 
@@ -81,9 +81,19 @@ export async function startContainer(lab: Lab, { node, spec, service = {} }: { r
   const account = spec.serviceAccountName === undefined ? [] : [`${hostFolder(lab, node, ACCOUNT)}:${ACCOUNT}:ro`];
   const given = env.map(({ name, value, valueFrom }) => `${name}=${valueFrom === undefined ? (value ?? "").replaceAll("$$", "$") : fieldOf(node, valueFrom.fieldRef.fieldPath)}`);
   const inside = [
-    ...["setpriv", `--reuid=${context.runAsUser}`, `--regid=${context.runAsUser}`, "--clear-groups", ...(context.allowPrivilegeEscalation ? [] : ["--no-new-privs"])],
-    ...["--inh-caps=-all", `--bounding-set=${[...context.capabilities.drop.map((name) => `-${name.toLowerCase()}`), ...context.capabilities.add.map((name) => `+${name.toLowerCase()}`)].join(",")}`],
-    ...["env", "-i", ...Object.entries(service).map(([name, value]) => `${name}=${value}`), ...given, "/vip", ...args],
+    "setpriv",
+    `--reuid=${context.runAsUser}`,
+    `--regid=${context.runAsUser}`,
+    "--clear-groups",
+    ...(context.allowPrivilegeEscalation ? [] : ["--no-new-privs"]),
+    "--inh-caps=-all",
+    `--bounding-set=${[...context.capabilities.drop.map((name) => `-${name.toLowerCase()}`), ...context.capabilities.add.map((name) => `+${name.toLowerCase()}`)].join(",")}`,
+    "env",
+    "-i",
+    ...Object.entries(service).map(([name, value]) => `${name}=${value}`),
+    ...given,
+    "/vip",
+    ...args,
   ];
   return await lab.spawn(node, ["unshare", "--mount", "sh", "-c", RUN, "container", root, lab.built("vip"), ...mounts, ...account, "--", ...inside], { name: `container-${node}` });
 }
@@ -101,9 +111,4 @@ export function writeAccount(lab: Lab, node: string, kubeconfig: string): void {
   writeFileSync(join(folder, "token"), users[0].user.token);
   writeFileSync(join(folder, "ca.crt"), Buffer.from(clusters[0].cluster["certificate-authority-data"] ?? "", "base64"));
   writeFileSync(join(folder, "namespace"), "kube-system");
-}
-
-/** Every object of a manifest. */
-export function objectsIn<T>(manifest: string): readonly T[] {
-  return loadAll(manifest) as readonly T[];
 }

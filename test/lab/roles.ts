@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { loadAll } from "js-yaml";
 import type { PolicyRule } from "./api/rights.js";
 import type { Cluster } from "./cluster.js";
-import { objectsIn } from "./container.js";
 import type { Lab } from "./lab.js";
 
 const CORE = "";
@@ -31,7 +31,7 @@ interface Printed {
 /** What the roles that `vip manifest rbac` prints allow, taken together; `args` are settings as flags, and `--romana`. */
 export async function printedRole(lab: Lab, args: readonly string[] = []): Promise<readonly PolicyRule[]> {
   const { stdout } = await lab.exec("n1", [lab.built("vip"), "manifest", "rbac", "--arp", "--services", ...args]);
-  return objectsIn<Printed>(stdout).flatMap(({ metadata, rules = [] }) => rules.map((one) => ({ ...one, ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }) })));
+  return (loadAll(stdout) as readonly Printed[]).flatMap(({ metadata, rules = [] }) => rules.map((one) => ({ ...one, ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }) })));
 }
 
 /** Every right of a role, as `verb resource`. */
