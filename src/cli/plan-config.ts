@@ -23,7 +23,8 @@ const CLAIM_TIMINGS = {
   handOverMs: HAND_OVER_MS,
   heirMs: HEIR_MS,
   dropMs: DROP_MS,
-  turnMs: 50,
+  /** Claims of one shard are written one after the other: three nodes that all lose a race once need some 100 ms. */
+  turnMs: 200,
   patienceMs: PATIENCE_MS,
   offerAgainMs: OFFER_AGAIN_MS,
   steadyMs: 30_000,
