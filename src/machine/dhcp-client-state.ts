@@ -20,6 +20,7 @@ export interface DhcpClientConfig {
   readonly timing: DhcpTiming;
 }
 
+/** Of RFC 2131 where it names them. */
 export interface DhcpTiming {
   /** RFC 2131 4.1: 4, 8, 16, 32, 64 s between sends, each with 1 s more or less, and then 64 s for ever. */
   readonly retryFirstMs: number;
@@ -37,6 +38,7 @@ export interface DhcpTiming {
   readonly probeMs: number;
 }
 
+/** The numbers of the RFC; no patience with an address of an earlier life that nobody knows. */
 export const DHCP_TIMING: DhcpTiming = {
   retryFirstMs: 4000,
   retryMostMs: 64_000,
@@ -75,6 +77,7 @@ export interface DhcpLease {
  */
 export type DhcpPhase = "init" | "selecting" | "requesting" | "rebooting" | "probing" | "bound" | "renewing" | "rebinding" | "released";
 
+/** What is known, asked and due. */
 export interface DhcpState {
   readonly phase: DhcpPhase;
   /** When the phase acts next without being asked. */
@@ -105,6 +108,7 @@ export interface DhcpState {
 /** `random` is uniform in [0, 1). */
 export type DhcpEvent = { readonly random: number } & DhcpInput;
 
+/** What can happen to the client. */
 export type DhcpInput =
   | { readonly type: "tick" }
   /** A message to a client's port on our link; `from` is the MAC that it came from. Those of others are sorted out here. */
@@ -140,6 +144,7 @@ export type DhcpDropReason =
   | "noLeaseTime"
   | "tooLate";
 
+/** What is to be done, in this order. */
 export type DhcpAction =
   | { readonly type: "send"; readonly message: DhcpMessage; readonly path: DhcpPath }
   /** Ask the link whether anyone has the address (RFC 5227); the answer is the event `probed`. */
