@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { framed, type BgpMessage } from "../../src/wire/bgp/message.js";
+import { decodeMessage, encodeMessage, framed, type BgpMessage } from "../../src/wire/bgp/message.js";
 import type { IpAddress } from "../../src/lib/ip.js";
 import type { Capability } from "../../src/wire/bgp/capability.js";
 import { Drive } from "../../src/machine/drive.js";
@@ -7,7 +7,7 @@ import { bgpSessionStart, bgpStateName, establishedOf, type BgpSessionEvent } fr
 import { bgpSessionStep } from "../../src/machine/bgp-session.js";
 import { FakeClock } from "../fakes/clock.js";
 import { fromHex } from "../wire/hex.js";
-import { Bench, briefAction, config, FAMILIES, KEEPALIVE, notification, PEER_CAPABILITIES, peerOpen } from "./bgp-session-bench.js";
+import { Bench, briefAction, config, CONTEXT, FAMILIES, KEEPALIVE, notification, PEER_CAPABILITIES, peerOpen } from "./bgp-session-bench.js";
 
 const REFRESH: BgpMessage = { type: "refresh", refresh: { afi: 1, safi: 1, subtype: 0, filters: new Uint8Array() } };
 const UPDATE: BgpMessage = { type: "update", update: { withdrawn: [], attributes: {}, nlri: [], faults: [] } };
@@ -40,10 +40,28 @@ describe("the way up", () => {
     expect(new Bench().send({ type: "accepted", id: "in-1" })).toEqual(["in-1 close hard"]);
   });
 
-  test("our OPEN offers both families for an IPv6 session, too, and a large AS as AS_TRANS", () => {
-    const bench = Bench.in("OpenSent", { ...config, localAs: 4_200_000_000, gracefulRestartSeconds: 60 });
-    const sent = bench.actions.find(({ type }) => type === "send");
-    expect(sent !== undefined && briefAction(sent)).toEqual(["out-1 OPEN"]);
+  test("our OPEN says all that we can, a large AS as AS_TRANS, and that we follow a restart", () => {
+    const bench = new Bench({ ...config, localAs: 4_200_000_000, extendedNextHop: true, gracefulRestartSeconds: 60 });
+    bench.send({ type: "start", restarting: true });
+    bench.send({ type: "connected", id: "out-1" });
+    const [sent] = bench.actions.flatMap((action) => (action.type === "send" ? [decodeMessage(action.octets, CONTEXT)] : []));
+    const forwarding = FAMILIES.map((family) => ({ afi: family.kind === "multiprotocol" ? family.afi : 0, safi: 1, forwarding: true }));
+    const capabilities: readonly Capability[] = [
+      ...FAMILIES,
+      { kind: "routeRefresh" },
+      { kind: "extendedNextHop", entries: [{ afi: 1, safi: 1, nextHopAfi: 2 }] },
+      { kind: "extendedMessage" },
+      { kind: "gracefulRestart", restarting: true, notification: true, seconds: 60, families: forwarding },
+      { kind: "fourOctetAs", as: 4_200_000_000 },
+      { kind: "enhancedRefresh" },
+    ];
+    expect(sent).toEqual({ type: "open", open: { as: 23_456, holdSeconds: 90, routerId: "10.0.0.1", capabilities } });
+  });
+
+  test("the OPEN names IPv4 also where it is the only family, for BIRD refuses one without", () => {
+    const bench = Bench.in("OpenSent", { ...config, families: [4] });
+    const [sent] = bench.actions.flatMap((action) => (action.type === "send" ? [decodeMessage(action.octets, CONTEXT)] : []));
+    expect(sent?.type === "open" && sent.open.capabilities[0]).toEqual({ kind: "multiprotocol", afi: 1, safi: 1 });
   });
 
   test("runs on Drive: the hold timer ends a silent session at its second, and another dial follows", async () => {
@@ -64,11 +82,7 @@ describe("the way up", () => {
     );
     drive.send({ type: "start", restarting: false, random: 0 });
     drive.send({ type: "connected", id: "out-1", random: 0 });
-    const bench = Bench.in("OpenSent");
-    bench.hear("out-1", peerOpen());
-    const hear = (message: BgpMessage) => drive.send({ type: "data", id: "out-1", octets: message.type === "open" ? OPEN_OCTETS : framed(4, new Uint8Array()), random: 0 });
-    hear(peerOpen());
-    hear(KEEPALIVE);
+    for (const message of [peerOpen(), KEEPALIVE]) drive.send({ type: "data", id: "out-1", octets: encodeMessage(message, CONTEXT), random: 0 });
     expect(bgpStateName(drive.state)).toBe("Established");
     await clock.advance(91_000);
     expect(log.filter((line) => !line.includes("flush")).slice(-4)).toEqual(["90000 out-1 NOTIFICATION 4/0", "90000 out-1 close", "90000 ended by local: Hold Timer Expired", "90500 out-2 dial"]);
@@ -76,8 +90,6 @@ describe("the way up", () => {
     expect(clock.pending).toBe(0);
   });
 });
-
-const OPEN_OCTETS = framed(1, fromHex("04 fbf5 005a 0a000002 14 0212 01040001 0001 01040002 0001 4104 0000fbf5"));
 
 describe("a message that is not expected (RFC 6608)", () => {
   const messages: Readonly<Record<string, BgpMessage>> = { open: peerOpen(), update: UPDATE, keepalive: KEEPALIVE, refresh: REFRESH, notification: notification(6, 4) };
