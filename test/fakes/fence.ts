@@ -9,13 +9,14 @@ export class FakeFence implements Fence {
   verdict: Promise<boolean> = Promise.resolve(true);
   asked = 0;
   leaving = false;
-  readonly #listeners = new Set<(ownership: OwnershipKey) => void>();
+  readonly #listeners = new Set<(ownership: OwnershipKey | undefined) => void>();
 
   constructor(private readonly clock: Clock) {}
 
-  renew(): void {
+  /** `told`: what listeners hear has moved; undefined: any key may have. */
+  renew(told: { readonly moved: OwnershipKey | undefined } = { moved: "services" }): void {
     this.#renewedAt = this.clock.now();
-    for (const listener of this.#listeners) listener("services");
+    for (const listener of this.#listeners) listener(told.moved);
   }
 
   lose(): void {
@@ -39,7 +40,7 @@ export class FakeFence implements Fence {
     return this.verdict;
   }
 
-  onMoved(listener: (ownership: OwnershipKey) => void): () => void {
+  onMoved(listener: (ownership: OwnershipKey | undefined) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }

@@ -52,6 +52,22 @@ function gate(): { readonly promise: Promise<void>; readonly open: () => void } 
   return { promise, open: resolve };
 }
 
+test("a renew that may have moved every key is for all of them; one of a single key for that one only", async () => {
+  await using bench = new Bench();
+  bench.keep("a");
+  bench.lifetimes.keep("b", "svc/b", bench.clock.now() + 3000);
+  await bench.clock.advance(1600);
+  bench.fence.renew();
+  await flush();
+  expect(bench.puts).toEqual(["1600 a"]);
+  bench.fence.renew({ moved: undefined });
+  await flush();
+  expect(bench.puts).toEqual(["1600 a", "1600 b"]);
+  bench.lifetimes.forget("a");
+  bench.lifetimes.forget("b");
+  await bench.clock.advance(10_000);
+});
+
 describe("with every renew", () => {
   test("a lifetime is set anew once more than half of it is used up, not before", async () => {
     await using bench = new Bench();
