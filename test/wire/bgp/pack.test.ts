@@ -62,6 +62,19 @@ describe("10,000 host routes with one set of attributes", () => {
   });
 });
 
+test.each([IPV4, IPV6])("how long 10,000 host routes take is printed", (options) => {
+  const wanted = routes(options.family, 10_000);
+  const times = Array.from({ length: 3 }, () => {
+    const start = performance.now();
+    const { messages } = packUpdates([], wanted, options);
+    const packed = performance.now();
+    expect(announced(messages)).toHaveLength(10_000);
+    return { pack: packed - start, decode: performance.now() - packed, messages: messages.length };
+  });
+  const best = (of: "pack" | "decode"): number => Number(Math.min(...times.map((time) => time[of])).toFixed(1));
+  console.info(JSON.stringify({ figure: "bgp pack", family: options.family, routes: 10_000, updates: times[0]?.messages, packMs: best("pack"), decodeMs: best("decode") }));
+});
+
 describe("packing", () => {
   test("withdraws first", () => {
     const { messages } = packUpdates(prefixes(4, 1), routes(4, 2).slice(1), IPV4);
