@@ -63,8 +63,8 @@ test("a renew that may have moved every key is for all of them; one of a single 
   bench.fence.renew({ moved: undefined });
   await flush();
   expect(bench.puts).toEqual(["1600 a", "1600 b"]);
-  bench.lifetimes.forget("a");
-  bench.lifetimes.forget("b");
+  await bench.lifetimes.forget("a");
+  await bench.lifetimes.forget("b");
   await bench.clock.advance(10_000);
 });
 
