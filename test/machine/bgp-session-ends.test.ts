@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { IpAddress } from "../../src/lib/ip.js";
+import { decodeMessage } from "../../src/wire/bgp/message.js";
 import { hardReset } from "../../src/wire/bgp/notification.js";
 import { notificationOf } from "../../src/wire/bgp/error.js";
 import type { Capability } from "../../src/wire/bgp/capability.js";
 import { CEASE_ADMIN_RESET, CEASE_ADMIN_SHUTDOWN, CEASE_CONFIG_CHANGE, CEASE_DECONFIGURED } from "../../src/wire/bgp/codes.js";
-import { Bench, config, KEEPALIVE, notification, PEER_CAPABILITIES, peerOpen, routeMap } from "./bgp-session-bench.js";
+import { Bench, config, CONTEXT, KEEPALIVE, notification, PEER_CAPABILITIES, peerOpen, routeMap } from "./bgp-session-bench.js";
 
 const GR: Capability = { kind: "gracefulRestart", restarting: false, notification: true, seconds: 120, families: [] };
 const GR_OPEN = peerOpen({ capabilities: [...PEER_CAPABILITIES, GR] });
@@ -142,6 +143,21 @@ describe("the end of a session", () => {
     const bench = Bench.in("Established", GR_CONFIG, GR_OPEN);
     expect(bench.send({ type: "abandon" })).toEqual(["out-1 close hard", "ended by local: left for the process that follows"]);
     expect([bench.name, bench.wakeAt]).toEqual(["Idle", undefined]);
+  });
+
+  test("after the first session that comes up, an OPEN says no more that we follow a restart", () => {
+    const bench = new Bench(GR_CONFIG);
+    bench.send({ type: "start", restarting: true });
+    for (const id of ["out-1", "out-2", "out-3"]) {
+      bench.send({ type: "connected", id });
+      // Only the second one comes up.
+      if (id === "out-2") bench.hear(id, GR_OPEN, KEEPALIVE);
+      bench.send({ type: "closed", id, reason: "ECONNRESET" });
+      bench.wake();
+    }
+    const opens = bench.actions.flatMap((action) => (action.type === "send" ? [decodeMessage(action.octets, CONTEXT)] : []));
+    const restarting = opens.flatMap((message) => (message.type === "open" ? message.open.capabilities : [])).flatMap((one) => (one.kind === "gracefulRestart" ? [one.restarting] : []));
+    expect(restarting).toEqual([true, true, false]);
   });
 
   test("BFD down (RFC 9384); before a session is up it means nothing", () => {
