@@ -59,7 +59,7 @@ export async function runClusterStatus(options: ClusterOptions, io: CommandIo): 
 const SILENT: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, with: () => SILENT };
 
 /** Reads and joins the three lists. Services must be readable; what else is refused is named in `errors`. */
-export async function clusterReport(reader: Omit<ClusterReader, keyof AsyncDisposable>, at: { readonly namespace: string; readonly wallMs: number }, signal: AbortSignal): Promise<ClusterReport> {
+export async function clusterReport(reader: Pick<ClusterReader, "lease" | "services" | "warnings">, at: { readonly namespace: string; readonly wallMs: number }, signal: AbortSignal): Promise<ClusterReport> {
   const errors: string[] = [];
   const optional = async <T>(work: Promise<T>, instead: T): Promise<T> =>
     work.catch((error: unknown) => {

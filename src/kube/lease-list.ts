@@ -6,16 +6,20 @@ import type { ConnectionConfig } from "./config.js";
 import { Connector } from "./connector.js";
 import { decodeService } from "./decode-service.js";
 import { listAll, listWarnings, type Warning } from "./event-list.js";
-import { createLeases } from "./leases.js";
+import { collectionOf, createLeases, decodeLease } from "./leases.js";
 
 const TIMEOUT_MS = 10_000;
 
-/** What a command reads of a cluster, once: every method fails with a KubeError instead of trying again. */
+/** What a command reads of a cluster, and takes away there, once: every method fails with a KubeError instead of trying again. */
 export interface ClusterReader extends AsyncDisposable {
   /** Undefined where there is none. */
   lease(id: LeaseId, signal: AbortSignal): Promise<Lease | undefined>;
+  /** All of a namespace. */
+  leases(namespace: string, signal: AbortSignal): Promise<readonly Lease[]>;
   /** Of all namespaces and types. */
   services(signal: AbortSignal): Promise<readonly Service[]>;
+  /** That version of it; another one is a KubeError `conflict`, none is success. */
+  removeLease(lease: Lease, signal: AbortSignal): Promise<void>;
   /** Warning Events about Services, of all namespaces. */
   warnings(signal: AbortSignal): Promise<readonly Warning[]>;
 }
@@ -27,6 +31,11 @@ export function createClusterReader(connection: ConnectionConfig, deps: { readon
   const leases = createLeases({ client, ...deps, random: { float: () => 0 } });
   return {
     lease: async (id, signal) => leases.get(id, TIMEOUT_MS, signal),
+    leases: async (namespace, signal) => {
+      const items = await listAll(client, { resource: "leases", path: collectionOf({ namespace }), query: {} }, signal);
+      return items.flatMap((raw) => decodeLease(raw) ?? []);
+    },
+    removeLease: async (lease, signal) => leases.remove(lease, TIMEOUT_MS, signal),
     services: async (signal) => {
       const items = await listAll(client, { resource: "services", path: "/api/v1/services", query: {} }, signal);
       return items.flatMap((raw) => decodeService(raw) ?? []);

@@ -110,18 +110,12 @@ class LeaseStore {
     }
   }
 
-  /** Undefined where the object has no name, namespace, uid or version. */
   decode(raw: unknown): Lease | undefined {
+    const lease = decodeLease(raw);
+    if (lease === undefined) return undefined;
     const object = fieldsOf(raw);
-    const metadata = fieldsOf(object["metadata"]);
-    const namespace = textOf(metadata["namespace"]);
-    const name = textOf(metadata["name"]);
-    const uid = textOf(metadata["uid"]);
-    const resourceVersion = versionOf(raw);
-    if (namespace === undefined || name === undefined || uid === undefined || resourceVersion === undefined) return undefined;
-    const lease: Lease = { id: { namespace, name }, uid, resourceVersion, record: recordOf(fieldsOf(object["spec"])), annotations: ownOf(metadata["annotations"]) };
     // managedFields are many times larger than the rest, and a PUT without them leaves them alone.
-    const { managedFields: _managedFields, ...kept } = metadata;
+    const { managedFields: _managedFields, ...kept } = fieldsOf(object["metadata"]);
     this.#raw.set(lease, { ...object, metadata: kept });
     return lease;
   }
@@ -133,7 +127,20 @@ class LeaseStore {
   }
 }
 
-function collectionOf(id: { readonly namespace: string }): string {
+/** Undefined where the object has no name, namespace, uid or version. */
+export function decodeLease(raw: unknown): Lease | undefined {
+  const object = fieldsOf(raw);
+  const metadata = fieldsOf(object["metadata"]);
+  const namespace = textOf(metadata["namespace"]);
+  const name = textOf(metadata["name"]);
+  const uid = textOf(metadata["uid"]);
+  const resourceVersion = versionOf(raw);
+  if (namespace === undefined || name === undefined || uid === undefined || resourceVersion === undefined) return undefined;
+  return { id: { namespace, name }, uid, resourceVersion, record: recordOf(fieldsOf(object["spec"])), annotations: ownOf(metadata["annotations"]) };
+}
+
+/** Path of all Leases of a namespace. */
+export function collectionOf(id: { readonly namespace: string }): string {
   return `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(id.namespace)}/leases`;
 }
 

@@ -1,7 +1,10 @@
+import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { runCleanup, type CleanupDeps } from "../../src/cli/cleanup/cleanup.js";
+import { fileLeftovers } from "../../src/cli/cleanup/files.js";
 import { kernelLeftovers } from "../../src/cli/cleanup/leftovers.js";
-import { livingHolder, serviceLeftovers } from "../../src/cli/cleanup/services.js";
+import { leaseFindings } from "../../src/cli/cleanup/leases.js";
+import { serviceLeftovers } from "../../src/cli/cleanup/services.js";
 import type { IpAddress } from "../../src/lib/ip.js";
 import { LINK_ALIAS } from "../../src/modes/link.js";
 import type { Lease } from "../../src/ports/kube.js";
@@ -10,6 +13,7 @@ import { FakeKernel } from "../fakes/kernel.js";
 import { FakeKube } from "../fakes/kube.js";
 import { FakeNft } from "../fakes/nft.js";
 import { fakeIngress, fakeService } from "../fakes/service.js";
+import { folder } from "../kube/support.js";
 import { FakeIo } from "./fake-io.js";
 
 const SIGNAL = new AbortController().signal;
@@ -116,22 +120,48 @@ describe("what is left in the API", () => {
     expect(serviceLeftovers([...kube.services.values()], kube.servicePort)).toEqual([]);
   });
 
-  const lease = (holderIdentity: string, resourceVersion: string): Lease => ({ id: LEASE, uid: "u", resourceVersion, record: { holderIdentity, leaseDurationSeconds: 5, acquireTime: undefined, renewTime: undefined, leaseTransitions: 0 }, annotations: {} });
+  const lease = (name: string, holderIdentity: string, resourceVersion: string): Lease => ({ id: { ...LEASE, name }, uid: "u", resourceVersion, record: { holderIdentity, leaseDurationSeconds: 5, acquireTime: undefined, renewTime: undefined, leaseTransitions: 0 }, annotations: {} });
+  const SVCS = LEASE.name;
+  const [ROMANA, MEMBER, CLAIMS] = ["vip-romana.default.web", "vip-member-n1", "vip-claims-0"];
 
-  test.each<readonly [string, readonly (Lease | undefined)[], string | undefined]>([
-    ["there is no Lease", [undefined], undefined],
-    ["nobody holds it", [lease("", "1")], undefined],
-    ["its holder is dead", [lease("n1", "1"), lease("n1", "1")], undefined],
-    ["its holder renews it", [lease("n1", "1"), lease("n1", "2")], "n1"],
-    ["another one takes it meanwhile", [lease("n1", "1"), lease("n2", "2")], "n2"],
-    ["it is released meanwhile", [lease("n1", "1"), lease("", "2")], undefined],
-  ])("belongs to whoever holds the Lease when %s", async (_name, readings, holder) => {
+  test.each<readonly [string, readonly (readonly Lease[])[], string | undefined]>([
+    ["there is no Lease", [[]], undefined],
+    ["nobody holds one", [[lease(SVCS, "", "1")]], undefined],
+    ["its holder is dead", [[lease(SVCS, "n1", "1")], [lease(SVCS, "n1", "1")]], undefined],
+    ["its holder renews it", [[lease(SVCS, "n1", "1")], [lease(SVCS, "n1", "2")]], "n1 kube-system/plndr-svcs-lock"],
+    ["another one takes it meanwhile", [[lease(SVCS, "n1", "1")], [lease(SVCS, "n2", "2")]], "n2 kube-system/plndr-svcs-lock"],
+    ["it is released meanwhile", [[lease(SVCS, "n1", "1")], [lease(SVCS, "", "2")]], undefined],
+    ["a Romana VIP is held", [[lease(SVCS, "", "1"), lease(ROMANA, "n1", "1")], [lease(SVCS, "", "1"), lease(ROMANA, "n1", "2")]], `n1 kube-system/${ROMANA}`],
+    ["a member comes meanwhile", [[lease(CLAIMS, "x", "1")], [lease(CLAIMS, "x", "1"), lease(MEMBER, "n1", "2")]], `n1 kube-system/${MEMBER}`],
+    ["somebody else's Lease is renewed", [[lease(SVCS, "n1", "1"), lease("kube-scheduler", "n1", "1")], [lease(SVCS, "n1", "1"), lease("kube-scheduler", "n1", "2")]], undefined],
+  ])("belongs to whoever renews a Lease when %s", async (_name, readings, holder) => {
     const clock = new FakeClock();
     const left = [...readings];
-    const asked = livingHolder(LEASE, { reader: { lease: async () => left.shift() }, clock }, SIGNAL);
+    const asked = leaseFindings({ namespace: LEASE.namespace, services: SVCS }, { reader: { leases: async () => left.shift() ?? [], removeLease: async () => undefined }, clock }, SIGNAL);
     await clock.advance(5000);
-    expect(await asked).toBe(holder);
+    const { living } = await asked;
+    expect(living === undefined ? undefined : `${living.holder} ${living.lease}`).toBe(holder);
     expect(left).toEqual([]);
     expect(clock.pending).toBe(0);
   });
+
+  test("is of Leases those that only we make", async () => {
+    const all = [lease(SVCS, "", "1"), lease(ROMANA, "", "1"), lease(MEMBER, "", "1"), lease(CLAIMS, "", "1"), lease("vip-of-somebody-else", "", "1")];
+    const gone: string[] = [];
+    const reader = { leases: async () => all, removeLease: async ({ id }: Lease) => void gone.push(id.name) };
+    const { leftovers } = await leaseFindings({ namespace: LEASE.namespace, services: SVCS }, { reader, clock: new FakeClock() }, SIGNAL);
+    expect(leftovers.map(({ what }) => what)).toEqual([ROMANA, MEMBER, CLAIMS].map((name) => `Lease kube-system/${name}`));
+    for (const leftover of leftovers) await leftover.remove(SIGNAL);
+    expect(gone).toEqual([ROMANA, MEMBER, CLAIMS]);
+  });
+});
+
+test("of files, sockets and the record go, and nothing else", async () => {
+  using dir = folder();
+  for (const name of ["vip.sock", "vip-12.sock", "addresses.json", "other.sock", "addresses.json.old"]) dir.file(name, "x");
+  const found = fileLeftovers(dir.path);
+  expect(found.map(({ what }) => what.slice(dir.path.length + 1))).toEqual(["addresses.json", "vip-12.sock", "vip.sock"]);
+  for (const leftover of found) await leftover.remove(SIGNAL);
+  expect(readdirSync(dir.path).toSorted()).toEqual(["addresses.json.old", "other.sock"]);
+  expect(fileLeftovers(`${dir.path}/none`)).toEqual([]);
 });

@@ -5,6 +5,9 @@ import { Cluster, VIP } from "./cluster.js";
 import type { CommandOptions, Finished } from "./command.js";
 import { loadBalancer } from "./kube-client.js";
 import { Lab } from "./lab.js";
+import { externalIpsOf, makeApp } from "./romana.js";
+
+const ROMANA = "10.77.0.240";
 
 async function vip(lab: Lab, args: readonly string[], options: CommandOptions = {}): Promise<Finished> {
   return await lab.exec("n1", [lab.built("vip"), ...args], { mayFail: true, ...options });
@@ -12,11 +15,14 @@ async function vip(lab: Lab, args: readonly string[], options: CommandOptions = 
 
 describe("vip cleanup", () => {
   test("removes what a killed daemon left, in kernel and API, and touches nothing while one lives", async () => {
-    await using cluster = await Cluster.up(1);
+    // Lifetimes that do not end before what was left is looked at.
+    await using cluster = await Cluster.up(1, { env: { vip_leaseduration: "10", vip_renewdeadline: "6", vip_retryperiod: "1" } });
     const { lab, api } = cluster;
     await api.client.createService(loadBalancer({ name: "web", ip: VIP }));
     await cluster.heldBy(VIP, 2000);
     await cluster.service("web", 2000, "has the address", ({ status }) => status?.loadBalancer?.ingress?.[0]?.ip === VIP);
+    await makeApp(cluster, { name: "romana", ip: ROMANA }, ["n1"]);
+    await cluster.heldBy(ROMANA, 3000);
     const here = ["--directory", join(lab.dir, "n1", "run-vip")];
     const inApi = ["--api", "--kubeconfig", api.adminConf];
 
@@ -27,15 +33,21 @@ describe("vip cleanup", () => {
     expect(held).toMatchObject({ code: 1, stdout: "", stderr: "vip: n1 holds and renews the Lease kube-system/plndr-svcs-lock: stop every vip and kube-vip that serves Services first, or it would write all of it again\n" });
 
     await cluster.vip("n1").stop("SIGKILL");
+    await lab.exec("n1", ["ip", "addr", "add", "10.77.0.250/32", "dev", "eth0"]);
+    const left = [`${VIP}/32 on eth0`, `${ROMANA}/32 on eth0`, join(lab.dir, "n1", "run-vip", "vip.sock")];
     const shown = await vip(lab, ["cleanup", ...here]);
-    expect(shown).toMatchObject({ code: 0, stdout: `would remove ${VIP}/32 on eth0\nnothing was removed: \`vip cleanup --yes\` removes it\n` });
+    expect(shown).toMatchObject({ code: 0, stdout: [...left.map((what) => `would remove ${what}`), "nothing was removed: `vip cleanup --yes` removes it", ""].join("\n") });
     expect(await lab.holders(VIP)).toEqual(["n1"]);
-    expect(await vip(lab, ["cleanup", "--yes", ...here])).toMatchObject({ code: 0, stdout: `removed ${VIP}/32 on eth0\n1 found\n` });
-    expect(await lab.holders(VIP)).toEqual([]);
+    expect(await vip(lab, ["cleanup", "--yes", ...here])).toMatchObject({ code: 0, stdout: [...left.map((what) => `removed ${what}`), "3 found", ""].join("\n") });
+    expect([await lab.holders(VIP), await lab.holders(ROMANA), await lab.holders("10.77.0.250")]).toEqual([[], [], ["n1"]]);
+    expect(await vip(lab, ["cleanup", ...here])).toMatchObject({ code: 0, stdout: "nothing is left\n" });
 
     const cleared = await vip(lab, ["cleanup", "--yes", ...inApi]);
     expect(cleared).toMatchObject({ code: 0, stderr: "" });
     expect(cleared.stdout).toContain("removed Service default/web: vip.internal/announced");
+    expect(cleared.stdout).toMatch(/^removed Lease kube-system\/vip-/m);
+    expect((await api.client.leases()).map(({ metadata }) => metadata.name)).toEqual(["plndr-svcs-lock"]);
+    expect(externalIpsOf(await api.client.service("romana"))).toEqual([]);
     const web = await cluster.service("web", 1000, "is as it was", ({ status }) => (status?.loadBalancer?.ingress ?? []).length === 0);
     expect(Object.keys(web.metadata.annotations ?? {}).filter((name) => name.startsWith("vip.internal/") || name === "kube-vip.io/vipHost")).toEqual([]);
   });

@@ -7,9 +7,12 @@ import { createRandom } from "../../linux/random.js";
 import type { Log } from "../../ports/log.js";
 import { apiConnection, type ApiOptions } from "../api-connection.js";
 import { askDaemons, NoDaemon } from "../control-client.js";
+import { CONTROL_DIRECTORY } from "../control-socket.js";
 import type { CleanupDeps } from "./cleanup.js";
+import { fileLeftovers } from "./files.js";
+import { leaseFindings } from "./leases.js";
 import { kernelLeftovers, type Found } from "./leftovers.js";
-import { livingHolder, serviceLeftovers } from "./services.js";
+import { serviceLeftovers } from "./services.js";
 
 export interface CleanupPlaces extends ApiOptions {
   /** Where the daemons of this node have their sockets. */
@@ -33,7 +36,10 @@ export function cleanupDeps(places: CleanupPlaces, cleanup: { use<T extends Asyn
     find: async (signal) => {
       if (places.api) return apiLeftovers(places, cleanup, signal);
       const kernel = cleanup.use(createKernel({ log: SILENT, clock: createClock() }));
-      return kernelLeftovers({ kernel, nft: cleanup.use(createNft()) }, signal);
+      const { leftovers, problems } = await kernelLeftovers({ kernel, nft: cleanup.use(createNft()) }, signal);
+      const files = (await daemonsOf(places)).length === 0 ? fileLeftovers(places.directory ?? CONTROL_DIRECTORY) : [];
+      // The record last: it says which addresses are ours where the kernel cannot.
+      return { leftovers: [...leftovers, ...files], problems };
     },
   };
 }
@@ -52,7 +58,7 @@ async function apiLeftovers({ namespace, lease, ...api }: CleanupPlaces, cleanup
   const connection = apiConnection(api);
   const reader = cleanup.use(createClusterReader(connection, { clock, log: SILENT }));
   const kube = cleanup.use(createKube({ connection, nodeName: "cleanup" }, { clock, log: SILENT, random: createRandom() }));
-  const holder = await livingHolder({ namespace, name: lease }, { reader, clock }, signal);
-  if (holder !== undefined) throw new Error(`${holder} holds and renews the Lease ${namespace}/${lease}: stop every vip and kube-vip that serves Services first, or it would write all of it again`);
-  return { leftovers: serviceLeftovers(await reader.services(signal), kube.services), problems: [] };
+  const { living, leftovers } = await leaseFindings({ namespace, services: lease }, { reader, clock }, signal);
+  if (living !== undefined) throw new Error(`${living.holder} holds and renews the Lease ${living.lease}: stop every vip and kube-vip that serves Services first, or it would write all of it again`);
+  return { leftovers: [...serviceLeftovers(await reader.services(signal), kube.services), ...leftovers], problems: [] };
 }

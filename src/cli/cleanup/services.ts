@@ -1,8 +1,7 @@
 import { EXTERNAL_IPS, EXTERNAL_IPS_REFUSED, externalIPsStep } from "../../core/external-ips.js";
 import { GRANTED } from "../../core/plan-service.js";
 import { ANNOUNCED, clearStatus, VIP_HOST } from "../../core/status.js";
-import type { LeaseId, Lease, Service, Services } from "../../ports/kube.js";
-import type { Clock } from "../../ports/clock.js";
+import type { Service, Services } from "../../ports/kube.js";
 import type { Leftover } from "./leftovers.js";
 
 /** Annotations that only we write. `vipHost` is kube-vip's, too: it goes where we recorded that the status is ours. */
@@ -33,21 +32,4 @@ async function clear(service: Service, port: Pick<Services, "patchStatus" | "pat
   const records = Object.fromEntries(OURS.filter((name) => now.annotations[name] !== undefined).map((name) => [name, null]));
   const patch = status.type === "patch" ? status.patch : { ingress: undefined, annotations: {} };
   await port.patchStatus(now, { ingress: patch.ingress, annotations: { ...patch.annotations, ...records } }, signal);
-}
-
-export interface LeaseReader {
-  lease(id: LeaseId, signal: AbortSignal): Promise<Lease | undefined>;
-}
-
-/**
- * Who holds the Lease and renews it; undefined where nobody does. A holder that is dead is told from one that lives by waiting for as long as the Lease lasts:
- * the times in it are of another machine's clock.
- */
-export async function livingHolder(id: LeaseId, { reader, clock }: { readonly reader: LeaseReader; readonly clock: Clock }, signal: AbortSignal): Promise<string | undefined> {
-  const first = await reader.lease(id, signal);
-  if (first === undefined || first.record.holderIdentity === "") return undefined;
-  await new Promise<void>((resolve) => clock.after(first.record.leaseDurationSeconds * 1000, resolve));
-  const second = await reader.lease(id, signal);
-  const holder = second?.record.holderIdentity ?? "";
-  return holder !== "" && second?.resourceVersion !== first.resourceVersion ? holder : undefined;
 }
