@@ -1,5 +1,5 @@
 import type { Claim, Ref } from "./claim-codec.js";
-import { offerBound, type ClaimEnv, type ClaimState, type Lot, type Note, type Plot } from "./claim-state.js";
+import { isGivenUp, offerBound, type ClaimEnv, type ClaimState, type Lot, type Note, type Plot } from "./claim-state.js";
 import { isAlive } from "./member-state.js";
 import { firstFor, hashText, mixed, rankFor, tableOf, type Seat, type Table } from "./placement.js";
 
@@ -145,16 +145,19 @@ function offered(draft: Draft, lot: Owned, note: Note): void {
   }
   const tried = [...(note.tried ?? []), lot.claim.heir?.node ?? ""];
   if (lot.plot.fit === "yield" || env.giving !== "no") offer(draft, lot, { ...note, tried });
-  else withdraw(draft, lot);
+  else withdraw(draft, lot, note);
 }
 
 /** Names the first one who has not been asked yet as heir. */
 function offer(draft: Draft, lot: Owned, note: Note): void {
   const { now, env, me, table } = draft;
   const seat = firstFor(lot.plot, table, new Set([...(note.tried ?? []), me.node]));
-  if (seat === undefined) return env.giving === "leave" ? letGo(draft, lot) : withdraw(draft, lot);
+  if (seat === undefined) return env.giving === "leave" ? letGo(draft, lot) : withdraw(draft, lot, note);
   seat.load += lot.plot.weight;
-  offerTo(draft, lot, seat, { ...note, offeredAt: now, boundAt: now + env.config.handOverMs });
+  const shard = draft.state.shards[lot.shard];
+  // What is not held yet is not taken up to be given away.
+  const absent: Note = note.droppedAt === undefined && shard !== undefined && isGivenUp(shard, lot.key) ? { droppedAt: now } : {};
+  offerTo(draft, lot, seat, { ...note, ...absent, offeredAt: now, boundAt: now + env.config.handOverMs });
 }
 
 /** The write that makes `seat` the heir; also used for moves that make the load more even. */
@@ -163,11 +166,11 @@ export function offerTo(draft: Draft, lot: Lot, seat: Seat, note: Note): void {
   edit(draft, lot, { kind: "offer", claim: { owner: draft.me, heir, from: undefined }, note });
 }
 
-/** Nobody is there to take it: it stays here for the time being. */
-function withdraw(draft: Draft, lot: Owned): void {
+/** Nobody is there to take it: it stays here for the time being. Until that is written, an heir may still have taken it. */
+function withdraw(draft: Draft, lot: Owned, note: Note): void {
   const askAgainAt = draft.now + draft.env.config.offerAgainMs;
-  if (lot.claim.heir !== undefined) edit(draft, lot, { kind: "other", claim: { ...lot.claim, heir: undefined }, note: { askAgainAt } });
-  else draft.notes.set(lot.key, { askAgainAt });
+  if (lot.claim.heir !== undefined) edit(draft, lot, { kind: "other", claim: { ...lot.claim, heir: undefined }, note: { ...note, askAgainAt } });
+  else draft.notes.set(lot.key, { ...note, askAgainAt });
   wakeBy(draft, askAgainAt);
 }
 
