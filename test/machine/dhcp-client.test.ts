@@ -171,6 +171,7 @@ describe("a NAK", () => {
   test("in a renewal takes the address away, and asks for a new one at once", () => {
     const bench = DhcpBench.bound().until(1_755_000).nak();
     expect(bench.log.slice(1)).toEqual([`1755000 lost ${VIP} refused`, `1755000 refused ${SERVER} no`, `1755000 DISCOVER * wants ${VIP}`]);
+    expect(bench.state.lease).toBeUndefined();
   });
 
   test("in a rebinding counts from any server", () => {
