@@ -1,7 +1,7 @@
 /** An annotation or label of a Service or node. */
 export interface Annotation {
   readonly name: string;
-  readonly on: "Service" | "Node";
+  readonly on: "Service" | "Node" | "Lease";
   readonly fate: "supported" | "planned" | "dropped";
   /** What it means and how it is written; for the others what brings it, or why it never comes. */
   readonly doc: string;
@@ -42,6 +42,10 @@ export const ANNOTATIONS: readonly Annotation[] = [
   ours("granted", "The address that the Service was given from a pool, so that it keeps it.", WRITTEN),
   ours("external-ips", "Which of `spec.externalIPs` are ours, so that only these are ever removed.", WRITTEN),
   ours("external-ips-refused", "Which of `spec.externalIPs` the API did not take, so that the next holder does not ask again.", WRITTEN),
+  ours("ownership", "A label: what the Lease is for, `member` or `claims`.", { on: "Lease", written: true }),
+  ours("node", "The whole name of the node whose member Lease it is.", { on: "Lease", written: true }),
+  ours("member", "What a member says of itself.", { on: "Lease", written: true }),
+  ours("claims", "Which node has which key.", { on: "Lease", written: true }),
   planned("loadbalancerHostname", DHCP),
   planned("hwaddr", DHCP, WRITTEN),
   planned("requestedIP", DHCP, WRITTEN),

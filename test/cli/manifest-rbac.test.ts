@@ -26,7 +26,7 @@ function rights(env: Readonly<Record<string, string>>, more: Partial<ManifestOpt
 }
 
 const FOR_SERVICES = ["get,list,watch services", "patch services/status", "get,list,watch endpointslices", "create,get,patch events"];
-const LEASES = "Role kube-system: get,list,watch,create,update leases";
+const LEASES = "Role kube-system: get,list,watch,create,update,delete leases";
 
 describe("the rights that are asked for", () => {
   test("for Services", () => {
@@ -43,7 +43,7 @@ describe("the rights that are asked for", () => {
 
   test("for Leases elsewhere name them", () => {
     const env = { ...SERVICES, ...CONTROL_PLANE, vip_leasename: "infra/api", svc_leasename: "infra/svcs", cp_namespace: "vips" };
-    expect(rights(env).filter((right) => right.includes("leases"))).toEqual(["Role vips: get,list,watch,create,update leases", "Role infra: get,list,watch,update leases svcs api", "Role infra: create leases"]);
+    expect(rights(env).filter((right) => right.includes("leases"))).toEqual(["Role vips: get,list,watch,create,update,delete leases", "Role infra: get,list,watch,update leases svcs api", "Role infra: create leases"]);
   });
 
   test("let Services be changed only for Romana VIPs that are led by externalIPs", () => {

@@ -21,7 +21,9 @@ describe("reflect while the API has troubles", () => {
     const waits = clock.waits.filter((ms) => ms < 5000 && ms > 10);
     expect(waits.slice(0, 7)).toEqual([75, 150, 300, 600, 1200, 2250, 2250]);
     const said = running.log.filter((one) => one.message.startsWith("list and watch"));
-    expect(said.map((one) => one.fields["repeated"] ?? one.message)).toEqual([1, 2, 4, 8, 16, "list and watch work again"]);
+    // Also once a minute, which may come in between where this machine is busy.
+    const times = said.map((one) => one.fields["repeated"] ?? one.message).filter((one) => typeof one !== "number" || Number.isInteger(Math.log2(one)));
+    expect(times).toEqual([1, 2, 4, 8, 16, "list and watch work again"]);
     expect(said[0]).toMatchObject({ level: "warn", fields: { resource: "things", reason: "GET /things: 500 Internal Server Error: no", code: "server" } });
   });
 
@@ -39,12 +41,12 @@ describe("reflect while the API has troubles", () => {
   it("replaces a watch that is open and silent, and one that has no head", async () => {
     const handler = script({ list: [answer(list(1, []))], watch: [open(), () => undefined, open(line("ADDED", thing("a", 2)))] });
     await using server = await serve(handler);
-    await using running = run(server, { silenceMs: 60, timeoutMs: 40 });
+    await using running = run(server, { silenceMs: 600, timeoutMs: 400 });
     await eventually(() => {
       expect(running.now()).toEqual(["a@2"]);
     });
     expect(queries(handler.got).slice(0, 4)).toEqual(["list", "watch 1", "watch 1", "watch 1"]);
-    expect(warnings(running.log).slice(0, 2)).toEqual(["GET /things: watch silent for 60 ms", "GET /things: no answer within 40 ms"]);
+    expect(warnings(running.log).slice(0, 2)).toEqual(["GET /things: watch silent for 600 ms", "GET /things: no answer within 400 ms"]);
   });
 
   it("does not spin where every watch ends at once", async () => {

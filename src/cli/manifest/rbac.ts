@@ -48,7 +48,7 @@ function leaseRights(settings: Settings): readonly Json[] {
   const leases = { apiGroups: [COORDINATION], resources: ["leases"] };
   const foreign = [...leaseIds(settings).values()].filter(({ namespace }) => namespace !== home);
   return [
-    ...bound({ name: `${APP}-leases`, namespace: home, rules: [{ ...leases, verbs: [...READ, "create", "update"] }] }, home),
+    ...bound({ name: `${APP}-leases`, namespace: home, rules: [{ ...leases, verbs: [...READ, "create", "update", ...(settings.services ? ["delete"] : [])] }] }, home),
     ...[...new Set(foreign.map(({ namespace }) => namespace))].flatMap((namespace) => {
       const resourceNames = foreign.filter((id) => id.namespace === namespace).map(({ name }) => name);
       return bound({ name: `${APP}-leases`, namespace, rules: [{ ...leases, resourceNames, verbs: [...READ, "update"] }, { ...leases, verbs: ["create"] }] }, home);
