@@ -89,5 +89,6 @@ function verdict(report: CheckReport): string {
   if (report.problems.length > 0) return "the daemon would not start with these settings";
   const missing = missingFor(report);
   if (missing.length > 0) return `the daemon would not start as this process, which lacks ${missing.join(" and ")}; the settings are fine`;
-  return "the daemon would start with these settings";
+  const absent = [...report.kernel, ...report.node].some(({ state }) => state === "missing");
+  return `the daemon would start with these settings${absent ? `, and wait for or do without what is marked ${MARKS.missing}` : ""}`;
 }

@@ -39,7 +39,7 @@ describe("vip check", () => {
     expect(text).toMatch(/^NO {2}macvlan +not a part of this kernel$/m);
     expect(text).toMatch(/^NO {2}API +find a kubeconfig$/m);
     expect(report.node).toEqual(NODE);
-    expect(text).toMatch(/\nthe daemon would start with these settings\n$/);
+    expect(text).toMatch(/\nthe daemon would start with these settings, and wait for or do without what is marked NO\n$/);
   });
 
   test("ends with 1 where this process lacks what a daemon does not start without", async () => {

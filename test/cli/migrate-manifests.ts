@@ -129,3 +129,75 @@ spec:
             - { name: lb_class_name, value: "a$$b" }
           securityContext: { privileged: true, capabilities: { add: [NET_ADMIN, SYS_TIME] } }
 `;
+
+/** What the Helm chart kube-vip makes of its default values: `lb_enable` is on, and there is no `vip_nodename`. */
+export const HELM_CHART = `
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: { name: kube-vip, namespace: kube-system }
+spec:
+  selector: { matchLabels: { app.kubernetes.io/name: kube-vip, app.kubernetes.io/instance: kube-vip } }
+  template:
+    metadata: { labels: { app.kubernetes.io/name: kube-vip, app.kubernetes.io/instance: kube-vip } }
+    spec:
+      containers:
+        - args: [manager]
+          env:
+            - { name: "cp_enable", value: "false" }
+            - { name: "lb_enable", value: "true" }
+            - { name: "lb_port", value: "6443" }
+            - { name: "svc_election", value: "false" }
+            - { name: "svc_enable", value: "true" }
+            - { name: "vip_arp", value: "true" }
+            - { name: "vip_interface", value: "" }
+            - { name: "vip_leaderelection", value: "false" }
+            - { name: "vip_subnet", value: "32" }
+          image: ghcr.io/kube-vip/kube-vip:v1.0.4
+          imagePullPolicy: IfNotPresent
+          name: kube-vip
+          resources: {}
+          securityContext: { capabilities: { add: [NET_ADMIN, NET_RAW], drop: [ALL] } }
+      hostNetwork: true
+      serviceAccountName: kube-vip
+      tolerations: [{ effect: NoSchedule, key: node-role.kubernetes.io/control-plane, operator: Exists }]
+`;
+
+/** A DaemonSet of kube-vip's documentation (0.4): control plane and Services in the cluster, with names of then. */
+export const OLD_DAEMON_SET = `
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: { creationTimestamp: null, name: kube-vip-ds, namespace: kube-system }
+spec:
+  selector: { matchLabels: { name: kube-vip-ds } }
+  template:
+    metadata: { creationTimestamp: null, labels: { name: kube-vip-ds } }
+    spec:
+      containers:
+        - args: [manager]
+          env:
+            - { name: vip_arp, value: "true" }
+            - { name: port, value: "6443" }
+            - { name: vip_interface, value: eth0 }
+            - { name: vip_cidr, value: "32" }
+            - { name: cp_enable, value: "true" }
+            - { name: cp_namespace, value: kube-system }
+            - { name: vip_ddns, value: "false" }
+            - { name: svc_enable, value: "true" }
+            - { name: vip_leaderelection, value: "true" }
+            - { name: vip_leaseduration, value: "5" }
+            - { name: vip_renewdeadline, value: "3" }
+            - { name: vip_retryperiod, value: "1" }
+            - { name: lb_enable, value: "true" }
+            - { name: lb_port, value: "6443" }
+            - { name: lb_fwdmethod, value: local }
+            - { name: vip_address, value: 192.168.0.1 }
+          image: ghcr.io/kube-vip/kube-vip:v0.4.1
+          imagePullPolicy: Always
+          name: kube-vip
+          resources: {}
+          securityContext: { capabilities: { add: [NET_ADMIN, NET_RAW] } }
+      hostNetwork: true
+      serviceAccountName: kube-vip
+  updateStrategy: {}
+status: { currentNumberScheduled: 0, desiredNumberScheduled: 0, numberMisscheduled: 0, numberReady: 0 }
+`;

@@ -2,7 +2,7 @@ import { load, loadAll } from "js-yaml";
 import { describe, expect, test } from "vitest";
 import { runMigrate } from "../../src/cli/migrate/migrate.js";
 import { FakeIo } from "./fake-io.js";
-import { DAEMON_SET, STATIC_POD } from "./migrate-manifests.js";
+import { DAEMON_SET, HELM_CHART, OLD_DAEMON_SET, STATIC_POD } from "./migrate-manifests.js";
 
 interface Entry {
   readonly name: string;
@@ -139,6 +139,52 @@ describe("a DaemonSet of kube-vip with its rights", () => {
   });
 });
 
+describe("a DaemonSet of kube-vip in the cluster", () => {
+  const NODE_NAME = { fieldRef: { fieldPath: "spec.nodeName" } };
+
+  test.each<readonly [string, string, Readonly<Record<string, unknown>>, readonly string[]]>([
+    [
+      "by the Helm chart",
+      HELM_CHART,
+      { vip_arp: "true", svc_enable: "true", cp_enable: "false", svc_election: "false", vip_subnet: "32", vip_nodename: NODE_NAME },
+      [
+        `lb_enable="true" has no effect: the VIP leads to the API server of the node that holds it; IPVS of our own would be in the way of kube-proxy's`,
+        `lb_port="6443" has no effect: the VIP leads to the API server of the node that holds it; IPVS of our own would be in the way of kube-proxy's`,
+        "image localhost/vip:1.2.3 instead of ghcr.io/kube-vip/kube-vip:v1.0.4",
+        "read-only root, no privilege escalation, seccomp RuntimeDefault, priority system-node-critical, requests and limits are added",
+        "it is called vip: remove the DaemonSet kube-vip on the same node; nodes may change one after the other, for the Leases are the same",
+        "Lease timings are 5/3/1 s by default, kube-vip's are 15/10/2 s",
+      ],
+    ],
+    [
+      "by the documentation of 0.4",
+      OLD_DAEMON_SET,
+      { vip_arp: "true", svc_enable: "true", cp_enable: "true", address: "192.168.0.1", port: "6443", vip_interface: "eth0", vip_subnet: "32", cp_namespace: "kube-system", vip_leaseduration: "5", vip_renewdeadline: "3", vip_retryperiod: "1", vip_nodename: NODE_NAME },
+      [
+        `lb_enable="true" has no effect: the VIP leads to the API server of the node that holds it; IPVS of our own would be in the way of kube-proxy's`,
+        `lb_port="6443" has no effect: the VIP leads to the API server of the node that holds it; IPVS of our own would be in the way of kube-proxy's`,
+        `lb_fwdmethod="local" has no effect: the VIP leads to the API server of the node that holds it; IPVS of our own would be in the way of kube-proxy's`,
+        "image localhost/vip:1.2.3 instead of ghcr.io/kube-vip/kube-vip:v0.4.1",
+        "read-only root, no privilege escalation, seccomp RuntimeDefault, priority system-node-critical, requests and limits are added",
+        "it is called vip: remove the DaemonSet kube-vip-ds on the same node; nodes may change one after the other, for the Leases are the same",
+      ],
+    ],
+  ])("%s", (_name, text, env, remarks) => {
+    const { code, stdout, stderr } = migrate(text);
+    expect(code).toBe(0);
+    const ours = (loadAll(stdout) as readonly Workload[]).at(-1);
+    expect(envOf(ours?.spec.template.spec ?? { containers: [] })).toEqual(env);
+    expect(ours?.spec.template.spec["serviceAccountName"]).toBe("vip");
+    expect(stderr.trimEnd().split("\n").map((line) => line.replace(/^vip: /, ""))).toEqual(remarks);
+  });
+
+  test("with another container says that this is left out", () => {
+    const { stderr, stdout } = migrate(HELM_CHART.replace("      containers:\n", "      initContainers: [{ name: wait, image: busybox }]\n      containers:\n        - { name: side, image: other }\n"));
+    expect(stderr).toContain("vip: container wait is left out: only kube-vip's own is replaced\nvip: container side is left out");
+    expect(stdout).not.toContain("busybox\n");
+  });
+});
+
 describe("what cannot be migrated is an error, and nothing on stdout", () => {
   const withEnv = (lines: string): string => STATIC_POD.replace("    - name: lb_enable\n      value: \"true\"\n", lines);
   test.each<readonly [string, string, string]>([
@@ -147,6 +193,8 @@ describe("what cannot be migrated is an error, and nothing on stdout", () => {
     ["an election by etcd", STATIC_POD.replace("    - manager", "    - manager\n    - --leaderElectionType=etcd"), 'vip: --leaderElectionType="etcd" is refused'],
     ["a flag that nobody knows", STATIC_POD.replace("    - manager", "    - manager\n    - --foo"), "vip: --foo: expected a flag of kube-vip\n"],
     ["an address from elsewhere", STATIC_POD.replace("value: 192.168.0.40", "valueFrom: { configMapKeyRef: { name: a, key: b } }"), "vip: address: expected its value in the manifest; it comes from elsewhere, so that it cannot be checked\n"],
+    ["settings of a ConfigMap", HELM_CHART.replace("        - args: [manager]\n", "        - args: [manager]\n          envFrom: [{ configMapRef: { name: settings } }]\n"), "vip: envFrom: expected the settings of ConfigMap settings as entries of env, for what is in it cannot be seen here\n"],
+    ["settings of a Secret", HELM_CHART.replace("        - args: [manager]\n", "        - args: [manager]\n          envFrom: [{ secretRef: { name: settings } }]\n"), "vip: envFrom: expected the settings of Secret settings as entries of env, for what is in it cannot be seen here\n"],
     ["no kube-vip", "kind: ConfigMap\nmetadata: { name: a }", "vip: standard input: expected a Pod or DaemonSet that runs kube-vip\n"],
     ["nothing", "", "vip: standard input: expected "],
     ["no YAML", "a: [", "vip: standard input: expected manifests in YAML: "],

@@ -110,12 +110,14 @@ function differences({ container, spec, kind, name }: Found, { image }: ConvertO
   const context = fieldsOf(container["securityContext"]);
   const capabilities = fieldsOf(context["capabilities"])["add"];
   const more = Array.isArray(capabilities) ? capabilities.flatMap((one) => textOf(one) ?? []).filter((one) => !ADDED.includes(one)) : [];
+  const others = ["initContainers", "containers"].flatMap((list) => itemsOf(spec[list])).filter((one) => one["name"] !== container["name"]);
   const mounts = itemsOf(spec["volumes"]).map(({ name: volume, hostPath }) => `${textOf(volume)} (${textOf(fieldsOf(hostPath)["path"]) ?? "not of the node"})`);
   const what = kind === "pod" ? `the file of ${name} in the folder of static pods` : `the DaemonSet ${name}`;
   return [
     `image ${image} instead of ${textOf(container["image"]) ?? "none"}`,
     ...(more.length === 0 ? [] : [`capabilities ${more.join(", ")} are not needed`]),
     ...(context["privileged"] === true ? [`not privileged: ${ADDED.join(" and ")} are enough`] : []),
+    ...others.map((one) => `container ${textOf(one["name"]) ?? "without a name"} is left out: only kube-vip's own is replaced`),
     ...(mounts.length === 0 ? [] : [`volumes ${mounts.join(", ")} are replaced: folders instead of files, read-only, and /run/vip`]),
     "read-only root, no privilege escalation, seccomp RuntimeDefault, priority system-node-critical, requests and limits are added",
     `it is called vip: remove ${what} on the same node; nodes may change one after the other, for the Leases are the same`,

@@ -82,8 +82,14 @@ export function saidBy(container: Json): Said {
     flags,
     referred: known.filter((entry) => entry["valueFrom"] !== undefined),
     others: entries.filter((entry) => !known.includes(entry)),
-    problems,
+    problems: [...problems, ...itemsOf(container["envFrom"]).map(elsewhere)],
   };
+}
+
+/** A whole source of variables: settings in it would be lost without a word. */
+function elsewhere(source: Json): string {
+  const [kind, from] = source["secretRef"] === undefined ? ["ConfigMap", source["configMapRef"]] : ["Secret", source["secretRef"]];
+  return `envFrom: expected the settings of ${kind} ${textOf(fieldsOf(from)["name"]) ?? ""} as entries of env, for what is in it cannot be seen here`;
 }
 
 /** `$$` is how a manifest says `$`. */
