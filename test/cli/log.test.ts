@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { createLog, debugBySignal } from "../../src/cli/log.js";
 import { readable } from "../../src/cli/log-text.js";
@@ -57,6 +58,11 @@ test("SIGUSR1 switches, and says so, until the end", async () => {
   expect(JSON.parse(lines[0] ?? "")).toMatchObject({ level: "warn", to: "debug" });
   switched[Symbol.dispose]();
   expect(process.listenerCount("SIGUSR1")).toBe(before);
+});
+
+test("SIGUSR1 is heard before the rest of the program is read: until then Node opens its debugger on it", () => {
+  const [first] = readFileSync(new URL("../../src/main.ts", import.meta.url), "utf8").split("\n").filter((line) => line.startsWith("import "));
+  expect(first).toBe('import "./cli/early-signal.js";');
 });
 
 const TIME = '"time":"2026-11-21T09:15:02.123Z"';
