@@ -23,13 +23,24 @@ export interface PutPlan {
 
 /** `last` is asked just before the write; less than one second is refused. */
 export function putRequest({ address, look }: PutPlan, last: () => WrittenMark & { readonly seconds: number }): NetlinkRequest {
-  const tried = `add ${address.address}/${address.prefix} to link ${address.linkIndex}`;
   const payload = (): Uint8Array => {
     const { seconds, ...mark } = last();
-    if (!(seconds >= 1)) throw new KernelError(tried, ETIME, "no whole second is left of its lifetime");
+    if (!(seconds >= 1)) throw new KernelError(triedOf(address), ETIME, "no whole second is left of its lifetime");
     return encodeAddress(addressMessage(address, seconds, mark));
   };
-  return { type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE | (look ? NLM_F_ECHO : 0), payload, tried };
+  return {
+    type: RTM_NEWADDR,
+    flags: NLM_F_CREATE | NLM_F_REPLACE | (look ? NLM_F_ECHO : 0),
+    payload,
+    // Hardly ever asked for, and there are hundreds of requests a second.
+    get tried() {
+      return triedOf(address);
+    },
+  };
+}
+
+function triedOf({ address, prefix, linkIndex }: AddressPut): string {
+  return `add ${address}/${prefix} to link ${linkIndex}`;
 }
 
 /** Asks for one IPv6 address as it is now. */

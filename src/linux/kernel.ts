@@ -3,13 +3,7 @@ import type { Clock } from "../ports/clock.js";
 import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, Route, VlanPut } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
-import {
-  decodeAddress,
-  encodeAddressRemoval,
-  IFA_F_DADFAILED,
-  IFA_F_TENTATIVE,
-  type AddressMessage,
-} from "../wire/netlink/address.js";
+import { decodeAddress, encodeAddressRemoval, IFA_F_DADFAILED, IFA_F_TENTATIVE, type AddressMessage } from "../wire/netlink/address.js";
 import { decodeLink, encodeLinkDump } from "../wire/netlink/link.js";
 import {
   RTM_DELADDR,
@@ -154,8 +148,9 @@ class LinuxKernel implements Kernel {
     const events = NetlinkEvents.open(deps, {
       onMessage: (message) => {
         // Every prolonged lifetime comes back as an event: a thousand a second or more, and nobody wants them.
-        if (message.type === RTM_NEWADDR && message.portId !== 0 && message.portId === this.#requests.portId) return;
-        const event = eventFrom(message, (address) => this.#marks.markOf(address));
+        const own = message.type === RTM_NEWADDR && message.portId !== 0 && message.portId === this.#requests.portId;
+        if (own) events.ignorePutsBy(message.portId);
+        const event = own ? undefined : eventFrom(message, (address) => this.#marks.markOf(address));
         if (event !== undefined) listener(event);
       },
       onOverrun: () => listener({ type: "overrun" }),

@@ -2,6 +2,7 @@ import type { Log } from "../ports/log.js";
 import type { NetlinkMessage } from "../wire/netlink/message.js";
 import { messageOf } from "../lib/errors.js";
 import { errnoName } from "./errors.js";
+import { notPutBy } from "./event-filter.js";
 import type { Native, Poll } from "./native.js";
 import { EAGAIN, EINTR, ENOBUFS, openNetlink, RECEIVE_BUFFER_SIZE, receiveNow, type Received } from "./netlink-socket.js";
 
@@ -33,6 +34,7 @@ export class NetlinkEvents implements AsyncDisposable {
   readonly #poll: Poll;
   readonly #buffer = new Uint8Array(RECEIVE_BUFFER_SIZE);
   #open = true;
+  #ignored: number | undefined;
   #closed: Promise<void> | undefined;
 
   private constructor(deps: EventDeps, listener: EventListener, fd: number) {
@@ -46,6 +48,13 @@ export class NetlinkEvents implements AsyncDisposable {
     const groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
     const receiveBuffer = deps.receiveBuffer ?? WAITING_OCTETS;
     return new NetlinkEvents(deps, listener, openNetlink(deps.native, { groups, receiveBuffer, receiveTimeoutSeconds: undefined }));
+  }
+
+  /** From now on the kernel keeps back what `notPutBy` drops; what is queued already still comes, and all of it where the kernel refuses the filter. */
+  ignorePutsBy(portId: number): void {
+    if (this.#ignored === portId) return;
+    this.#ignored = portId;
+    this.#deps.native.attachFilter(this.#fd, notPutBy(portId));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -24,7 +24,6 @@ const WAITING_OCTETS = 8 * 1024 * 1024;
 interface Entry {
   readonly request: NetlinkRequest;
   readonly signal: AbortSignal;
-  readonly onAbort: () => void;
   readonly echoes: NetlinkMessage[];
   readonly resolve: (echoes: readonly NetlinkMessage[]) => void;
   readonly reject: (reason: unknown) => void;
@@ -46,6 +45,8 @@ export class NetlinkRequests implements AsyncDisposable {
   readonly #fd: number;
   readonly #buffer = new Uint8Array(RECEIVE_BUFFER_SIZE);
   readonly #queue = new Set<Entry>();
+  /** One listener for all that is queued under a signal: a listener that is added to a signal is compared with every other one there. */
+  readonly #listeners = new Map<AbortSignal, { readonly onAbort: () => void; queued: number }>();
   #seq = 0;
   #portId: number | undefined;
   #running: Promise<void> | undefined;
@@ -70,15 +71,38 @@ export class NetlinkRequests implements AsyncDisposable {
     signal.throwIfAborted();
     if (this.#closed !== undefined) throw new KernelError(request.tried, ECANCELED, "the socket is closed");
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#queue.delete(entry);
-        reject(signal.reason as Error);
-      };
-      const entry: Entry = { request, signal, onAbort, echoes: [], resolve, reject };
-      signal.addEventListener("abort", onAbort, { once: true });
-      this.#queue.add(entry);
+      this.#enqueue({ request, signal, echoes: [], resolve, reject });
       this.#running ??= this.#run();
     });
+  }
+
+  #enqueue(entry: Entry): void {
+    const { signal } = entry;
+    this.#queue.add(entry);
+    const listener = this.#listeners.get(signal);
+    if (listener !== undefined) {
+      listener.queued += 1;
+      return;
+    }
+    const onAbort = (): void => {
+      for (const other of [...this.#queue].filter((queued) => queued.signal === signal)) {
+        this.#dequeue(other);
+        other.reject(signal.reason);
+      }
+    };
+    this.#listeners.set(signal, { onAbort, queued: 1 });
+    signal.addEventListener("abort", onAbort, { once: true });
+  }
+
+  #dequeue(entry: Entry): void {
+    const { signal } = entry;
+    this.#queue.delete(entry);
+    const listener = this.#listeners.get(signal);
+    if (listener === undefined) return;
+    listener.queued -= 1;
+    if (listener.queued > 0) return;
+    signal.removeEventListener("abort", listener.onAbort);
+    this.#listeners.delete(signal);
   }
 
   /** The address that the kernel gave to this socket; events say who caused them by it. Known from the first answer on. */
@@ -92,11 +116,10 @@ export class NetlinkRequests implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    for (const { request, signal, onAbort, reject } of this.#queue) {
-      signal.removeEventListener("abort", onAbort);
-      reject(new KernelError(request.tried, ECANCELED, "the socket was closed"));
+    for (const entry of this.#queue) {
+      this.#dequeue(entry);
+      entry.reject(new KernelError(entry.request.tried, ECANCELED, "the socket was closed"));
     }
-    this.#queue.clear();
     await this.#running;
     this.#native.close(this.#fd);
   }
@@ -113,8 +136,7 @@ export class NetlinkRequests implements AsyncDisposable {
     const messages: Uint8Array[] = [];
     for (const entry of this.#queue) {
       if (messages.length === BATCH) break;
-      this.#queue.delete(entry);
-      entry.signal.removeEventListener("abort", entry.onAbort);
+      this.#dequeue(entry);
       const { type, flags, payload } = entry.request;
       try {
         const seq = nextSequence(this.#seq);

@@ -7,13 +7,13 @@ import { ND_NEIGHBOR_ADVERT, ND_NEIGHBOR_SOLICIT } from "../wire/ndp.js";
 export const FRAME_SIZE = 2048;
 
 // Classic BPF: {u16 code, u8 jump if true, u8 jump if false, u32 operand}
-const LOAD_HALF = 0x28;
+export const LOAD_HALF = 0x28;
 const LOAD_BYTE = 0x30;
-const LOAD_WORD = 0x20;
+export const LOAD_WORD = 0x20;
 const A_TO_X = 0x07;
-const JUMP_EQUAL = 0x15;
+export const JUMP_EQUAL = 0x15;
 const JUMP_EQUAL_X = 0x1d;
-const RETURN = 0x06;
+export const RETURN = 0x06;
 /** Load from here: not the frame but what the kernel knows about it, first the packet type. */
 const ANCILLARY_PACKET_TYPE = 0xffff_f000 + 4;
 /** For another host; frames of a VLAN that this link does not have are marked so too, and what they carry is not ours. */
@@ -73,7 +73,8 @@ export const ND_CLAIMS = encodeFilter([
   [RETURN, 0, 0, 0],
 ]);
 
-function encodeFilter(instructions: readonly (readonly [code: number, ifTrue: number, ifFalse: number, operand: number])[]): Uint8Array {
+/** The program as the kernel takes it: 8 octets for each instruction. */
+export function encodeFilter(instructions: readonly (readonly [code: number, ifTrue: number, ifFalse: number, operand: number])[]): Uint8Array {
   const program = new DataView(new ArrayBuffer(instructions.length * 8));
   instructions.forEach(([code, ifTrue, ifFalse, operand], index) => {
     program.setUint16(index * 8, code, true);

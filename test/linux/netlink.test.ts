@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 
 import { dump } from "../../src/linux/netlink-dump.js";
@@ -111,6 +112,16 @@ describe("NetlinkRequests", () => {
     unlock();
     await Promise.all([sent, other]);
     expect(native.writes.map((write) => write.map(({ payload }) => payload[0]))).toEqual([[1], [3]]);
+  });
+
+  it("all that is queued under one signal listens to it once, and to the end of its queue only", async () => {
+    const native = new FakeNative();
+    await using requests = NetlinkRequests.open({ native, log: new FakeLog() });
+    const { signal } = new AbortController();
+    const all = Array.from({ length: 300 }, async (_, n) => requests.request(request(n), signal));
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    await Promise.all(all);
+    expect(getEventListeners(signal, "abort")).toHaveLength(0);
   });
 
   it("asks for what comes late while a write is waiting in the next write", async () => {
