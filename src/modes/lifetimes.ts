@@ -17,6 +17,12 @@ const GUARD_MS = 750;
 /** The guard looks again this much later where nothing could be done, ms. */
 const GUARD_RETRY_MS = 100;
 
+/**
+ * So many are set at a time: as many as go to the kernel in one write. What thousands at once leave behind outlives the young generation of the garbage
+ * collector, which then takes more time than they do.
+ */
+const AT_ONCE = 128;
+
 /** Lifetimes are whole seconds (struct ifa_cacheinfo). */
 const SECOND = 1000;
 
@@ -33,6 +39,8 @@ export class Lifetimes<K> implements AsyncDisposable {
   readonly #entries = new Map<K, Entry>();
   /** Lifetimes that are just being set, also of keys that were let go or kept anew since. */
   readonly #putting = new Map<K, Promise<void>>();
+  /** Due, and waiting for one of those to end. */
+  readonly #waiting = new Set<K>();
   readonly #endMoved: () => void;
   #guard: Timer | undefined;
   #guardAt = Infinity;
@@ -93,6 +101,10 @@ export class Lifetimes<K> implements AsyncDisposable {
 
   #put(key: K, entry: Entry, validUntil: number): void {
     if (this.#putting.has(key)) return;
+    if (this.#putting.size >= AT_ONCE) {
+      this.#waiting.add(key);
+      return;
+    }
     const work = this.deps
       .put(key, validUntil)
       .then((endsAt) => {
@@ -101,8 +113,24 @@ export class Lifetimes<K> implements AsyncDisposable {
       .catch((error: unknown) => {
         if (!this.#closed && this.#entries.get(key) === entry) this.deps.failed(key, error);
       })
-      .finally(() => this.#putting.delete(key));
+      .finally(() => {
+        this.#putting.delete(key);
+        this.#putNext();
+      });
     this.#putting.set(key, work);
+  }
+
+  /** By the fence as it is now: it may have changed meanwhile. */
+  #putNext(): void {
+    for (const key of this.#waiting) {
+      this.#waiting.delete(key);
+      const entry = this.#entries.get(key);
+      if (entry === undefined || this.#closed) continue;
+      const validUntil = this.deps.fence.kernelDeadline(entry.ownership);
+      if (validUntil - this.deps.clock.now() < SECOND) continue;
+      this.#put(key, entry, validUntil);
+      return;
+    }
   }
 
   #armGuard(at: number): void {
