@@ -85,10 +85,11 @@ export class KernelTap {
   #learn(operation: string, given: unknown, result: unknown): void {
     if (operation !== "putAddress" && operation !== "prolongAddress" && operation !== "removeAddress") return;
     const { linkIndex, address } = given as AddressId;
+    const key = `${linkIndex}/${address}`;
     // Again at the end of the map, so that its beginning is what was prolonged longest ago.
-    this.#ends.delete(`${linkIndex}/${address}`);
+    this.#ends.delete(key);
     if (operation === "removeAddress") return;
-    this.#ends.set(`${linkIndex}/${address}`, result as number);
+    this.#ends.set(key, result as number);
     // What went with its link is never removed by name.
     for (const [oldest, endsAt] of this.#ends) {
       if (endsAt > this.deps.clock.now() - FORGET_MS) return;
@@ -115,7 +116,7 @@ export class KernelTap {
 /** What we send is either an announcement or a question whether anybody has an address. */
 function isAnnouncement(protocol: NeighbourProtocol, frame: Uint8Array): boolean {
   if (protocol === "ndp") return frame[ICMPV6_TYPE] === NEIGHBOR_ADVERTISEMENT;
-  return frame.subarray(ARP_SENDER, ARP_SENDER + 4).some((octet) => octet !== 0);
+  return frame[ARP_SENDER] !== 0 || frame[ARP_SENDER + 1] !== 0 || frame[ARP_SENDER + 2] !== 0 || frame[ARP_SENDER + 3] !== 0;
 }
 
 function isAborted(error: unknown): boolean {

@@ -11,7 +11,9 @@ export function parseMac(text: string): MacAddress | undefined {
 
 /** Six octets. */
 export function macToBytes(mac: MacAddress): Uint8Array {
-  return Uint8Array.from(mac.split(":").map((part) => Number.parseInt(part, 16)));
+  const bytes = new Uint8Array(6);
+  for (let at = 0; at < 6; at += 1) bytes[at] = Number.parseInt(mac.slice(3 * at, 3 * at + 2), 16);
+  return bytes;
 }
 
 /** Address from six octets; any other length is a RangeError. */
