@@ -59,9 +59,19 @@ export function capability(name: string, bit: number, status: string): Omit<Kern
   return has ? { state: "ok", detail: "this process has it" } : { state: "missing", detail: `this process does not have it: capabilities: add: [${name}] in a pod, AmbientCapabilities=CAP_${name} in a unit` };
 }
 
-/** What no VIP can be held without and this process does not have. */
-export function missingCapabilities(status = readFileSync(SELF, "utf8")): readonly string[] {
+/** What no VIP can be held without and this process does not have; nothing where the kernel does not say (no /proc): then the first attempt shows it. */
+export function missingCapabilities(status = statusHere()): readonly string[] {
+  if (status === undefined) return [];
   return Object.entries(CAPABILITIES).flatMap(([name, bit]) => (capability(name, bit, status).state === "missing" ? [name] : []));
+}
+
+function statusHere(): string | undefined {
+  try {
+    return readFileSync(SELF, "utf8");
+  } catch {
+    // A root without /proc is no reason not to start.
+    return undefined;
+  }
 }
 
 /** The line that ends the start without them: a daemon that owns VIPs and cannot hold them keeps them from everybody. */
