@@ -11,8 +11,8 @@ import { benchOptions } from "./lib/options.js";
 
 const REQUEST_MS = 2;
 const WATCH_MS = 4;
-const SETTLE_MS = 8000;
-const STEADY_MS = 5000;
+const SETTLE_MS = 4000;
+const STEADY_MS = 3000;
 const NO_ONE: ReadonlySet<string> = new Set();
 
 interface Member {
@@ -128,7 +128,8 @@ class Cluster {
   }
 
   #start(name: string, at: number): void {
-    const config = { ...SIM_CONFIG, rebalanceRate: 5, node: name, process: name };
+    // No rebalancing: the steady state is to be measured.
+    const config = { ...SIM_CONFIG, rebalanceRate: 0, node: name, process: name };
     const member: Member = { name, config, state: claimantStart(), wake: 0, alive: true };
     this.#members.push(member);
     const wish: Wish = { fit: "run", nodes: undefined, weight: 1, preferred: [] };

@@ -4,7 +4,7 @@ import { FAULTS, STORM, type SimOptions } from "./claims-sim-options.js";
 import { ClaimsSim } from "./claims-sim.js";
 
 /*
- * Rules that were switched off one by one, and what this model then shows: docs/decisions/0010-claims.md. A failure names its seed:
+ * Rules that were switched off one by one, and what this model then shows: docs/decisions/0011-claims.md. A failure names its seed:
  * `new ClaimsSim({ ...options, seed }).run()` plays it again; fewer keys, nodes or FAULTS make it smaller.
  */
 

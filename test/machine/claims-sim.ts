@@ -1,4 +1,4 @@
-import { claimHeldUntil, claimKernelDeadline, claimantStart, claimantStep, type ClaimantAction, type ClaimantConfig, type ClaimantEvent } from "../../src/machine/claimant.js";
+import { claimHeldUntil, claimKernelDeadline, claimMayAnnounce, claimantStart, claimantStep, type ClaimantAction, type ClaimantConfig, type ClaimantEvent } from "../../src/machine/claimant.js";
 import type { Fit, Wish } from "../../src/machine/claim-state.js";
 import { ModelApi, type Stored } from "./claims-sim-api.js";
 import { failure, simNode, success, type SimNode } from "./claims-sim-node.js";
@@ -153,12 +153,15 @@ export class ClaimsSim {
       const until = claimHeldUntil(node.state, key, config);
       if (now >= until) {
         node.kernel.delete(key);
+        node.renewed.delete(key);
         continue;
       }
       const deadline = claimKernelDeadline(node.state, key, config);
       const stamp = String(deadline);
       const has = (node.kernel.get(key) ?? -1) > this.#now;
       if (has && node.renewed.get(key) === stamp) continue;
+      // Its lifetime ran out while it was being given away: it is not added anew for the rest of that time.
+      if (!has && node.renewed.has(key) && !claimMayAnnounce(node.state, key, { now, config })) continue;
       const seconds = Math.floor((deadline - now) / 1000);
       if (seconds < 1) continue;
       node.renewed.set(key, stamp);

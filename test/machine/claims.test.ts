@@ -169,6 +169,21 @@ describe("a key of this node", () => {
     expect(bench.until()).toBe(3250);
   });
 
+  test("let go of while on offer, stays away until the offer is withdrawn: an heir may have taken it", () => {
+    const bench = Bench.holding();
+    bench.at(1040, { type: "confirm", stop: false });
+    bench.at(1990, { type: "memberWritten", node: "n1", id: 2, version: { resourceVersion: "11", record: member({ incarnation: LIFE, process: "p1", seq: 2 }) } });
+    bench.wish(2000, "yield");
+    bench.wrote(2010, 2, "21", OFFERED);
+    // Nobody else is there to be asked.
+    expect(writes(bench.at(3000, { type: "tick" }))).toEqual([{ text: MINE, base: "21" }]);
+    expect(bench.until()).toBe(0);
+    bench.shard(3010, "21", OFFERED, true);
+    expect(bench.until()).toBe(0);
+    bench.wrote(3020, 3, "22", MINE);
+    expect(bench.until()).toBe(4040);
+  });
+
   test("an offer of unknown outcome counts until the shard has moved past it", () => {
     const bench = Bench.holding();
     bench.wish(2000, "yield");
