@@ -61,7 +61,7 @@ test("SIGUSR1 switches, and says so, until the end", async () => {
 });
 
 test("SIGUSR1 is heard before the rest of the program is read: until then Node opens its debugger on it", () => {
-  const [first] = readFileSync(new URL("../../src/main.ts", import.meta.url), "utf8").split("\n").filter((line) => line.startsWith("import "));
+  const first = readFileSync(new URL("../../src/main.ts", import.meta.url), "utf8").split("\n").find((line) => line.startsWith("import "));
   expect(first).toBe('import "./cli/early-signal.js";');
 });
 

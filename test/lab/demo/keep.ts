@@ -50,12 +50,15 @@ interface Instructions {
   readonly kubeconfig: string;
 }
 
-function instructions({ screen, vip }: Stage, { pid, dir, kubeconfig }: Instructions): void {
+function instructions({ screen, vip, cluster }: Stage, { pid, dir, kubeconfig }: Instructions): void {
   const { bold, cyan, dim } = screen.paint;
+  const { lab } = cluster;
+  const ofNode = `--directory ${join(lab.dir, "n1", "run-vip")}`;
   const blocks = [
     ["the cluster, as kubectl sees it", `export KUBECONFIG=${kubeconfig}`, "kubectl get services", "kubectl get leases -n kube-system", "kubectl get events"],
     ["a second app: its Service gets the next address of the pool", "kubectl create deployment shop --image=lab/pod --port=8080 --replicas=3", "kubectl expose deployment shop --type=LoadBalancer --port=80 --target-port=8080", "kubectl get service,endpointslices,pods -o wide"],
     ["another address, by name; and none of its pods: without endpoints nobody holds it", "kubectl annotate service shop kube-vip.io/loadbalancerIPs=10.77.0.215", "kubectl get service shop", "kubectl scale deployment/shop --replicas=0", "kubectl get service shop"],
+    ["what vip itself says: of the cluster, of node n1, and why n1 does or does not serve a Service", `alias vip=${lab.built("vip")}`, "vip status --cluster", `vip status ${ofNode}`, `vip why default/web ${ofNode}`],
     ["into the namespaces: ask as the client; look at a node's network card", `IN="nsenter -t ${pid} -m -p"`, `$IN ip netns exec ${CLIENT_NS} curl -s http://${vip}/`, "$IN ip -n lab-n1 -d addr show dev eth0"],
     [`kill the owner, and ask again (it is started again ${REVIVE_MS / 1000} s later)`, `$IN sh -c "kill -9 $(cat ${dir}/owner.pid)"`],
   ];
