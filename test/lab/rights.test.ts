@@ -150,8 +150,11 @@ describe("without", () => {
     await cluster.api.client.deleteService("romana");
   });
 
-  test("the right to get Leases: nothing is amiss as long as nobody else writes them", async () => {
-    await using run = await started("get", "leases");
+  test.each([
+    ["get", "nobody else writes them"],
+    ["delete", "no node has been gone for long"],
+  ])("the right to %s Leases: nothing is amiss as long as %s", async (verb) => {
+    await using run = await started(verb, "leases");
     await cluster.heldBy(run.address, 3000);
     expect(complaints(run.vip)).toEqual([]);
   });
