@@ -184,6 +184,27 @@ describe("a key of this node", () => {
     expect(bench.until()).toBe(4040);
   });
 
+  test("on offer is not kept for what the watch shows, which may be of any age", () => {
+    const bench = Bench.holding();
+    bench.wish(2000, "yield");
+    bench.wrote(2010, 2, "21", OFFERED);
+    bench.shard(2900, "22", `{"default/other":"n2#4",${OFFERED.slice(1)}`);
+    expect(bench.until()).toBe(3000);
+  });
+
+  test("a release of unknown outcome counts, too: the key is not held before the shard has moved past it", () => {
+    const bench = Bench.holding();
+    bench.wish(2000, "drop");
+    bench.at(2050, { type: "tick" });
+    bench.at(2500, { type: "shardFailed", shard: SHARD, id: 2, conflict: false });
+    bench.wish(2510, "run");
+    expect(bench.until()).toBe(0);
+    expect(writes(bench.shard(2520, "20", MINE, true))).toEqual([{ text: MINE, base: "20" }]);
+    expect(bench.until()).toBe(0);
+    bench.wrote(2530, 3, "23", MINE);
+    expect(bench.until()).toBe(4000);
+  });
+
   test("an offer of unknown outcome counts until the shard has moved past it", () => {
     const bench = Bench.holding();
     bench.wish(2000, "yield");
@@ -255,6 +276,16 @@ describe("an heir", () => {
     bench.shard(2030, "22", TAKEN);
     expect(writes(bench.peer(2040, "6", { state: "fenced" }))).toEqual([{ text: MINE, base: "22" }]);
   });
+});
+
+test("of two that gave it on and died, the one who may still have the address is named when a third claims the key, and has the first right", () => {
+  const bench = Bench.ready();
+  bench.at(1012, { type: "member", node: "n3", version: { resourceVersion: "12", record: member({ incarnation: 9, process: "p3" }) }, read: false });
+  bench.shard(1015, "20", `{"${KEY}":"n2#4<n3#9"}`);
+  bench.wish(1020, "run");
+  expect(writes(bench.peer(1500, "13", { state: "fenced" }))).toEqual([]);
+  expect(bench.wakeAt).toBeLessThanOrEqual(2500);
+  expect(writes(bench.at(2700, { type: "tick" }))).toEqual([{ text: `{"${KEY}":"n1#${LIFE}<n3#9"}`, base: "20" }]);
 });
 
 describe("limits and ends", () => {
