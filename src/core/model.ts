@@ -1,3 +1,4 @@
+import type { BgpRoutePolicy } from "../lib/bgp-peer.js";
 import type { IpAddress } from "../lib/ip.js";
 
 declare const vipKeyBrand: unique symbol;
@@ -90,6 +91,28 @@ export interface DnatPort extends Port {
 export interface Dnat extends Want {
   readonly address: IpAddress;
   readonly ports: readonly DnatPort[];
+}
+
+declare const routeKeyBrand: unique symbol;
+/** `192.0.2.10/32`: a prefix is announced once, whoever asked for it. */
+export type RouteKey = string & { readonly [routeKeyBrand]: true };
+
+/** A prefix to announce to BGP peers from this node. */
+export interface Route {
+  readonly key: RouteKey;
+  /** The Services that asked for it, oldest first; empty for the control plane. */
+  readonly owners: readonly ServiceKey[];
+  readonly address: IpAddress;
+  readonly length: number;
+  readonly policy: BgpRoutePolicy;
+  /** Names of the peers that get it; undefined: all. */
+  readonly peers?: readonly string[] | undefined;
+  /** Announced only while this is held; undefined: nobody has to own it. */
+  readonly ownership?: OwnershipKey | undefined;
+}
+
+export function routeKey(address: IpAddress, length: number): RouteKey {
+  return `${address}/${length}` as RouteKey;
 }
 
 /** What each mode takes. A new mode is a line here, a file in modes/ and a line in modes/index.ts. */
