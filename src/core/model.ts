@@ -120,6 +120,7 @@ export interface WantOf {
   readonly arp: Vip;
   readonly link: LinkWant;
   readonly dnat: Dnat;
+  readonly bgp: Route;
 }
 
 export type ModeName = keyof WantOf;
