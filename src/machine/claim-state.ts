@@ -79,6 +79,8 @@ export interface ShardState {
   /** False until the Lease, or its absence, has been seen once. */
   readonly known: boolean;
   readonly version: ShardVersion | undefined;
+  /** The newest resourceVersion ever seen of it: an old list may show that it is not there yet, and after it come old versions. */
+  readonly newest: string | undefined;
   readonly content: ShardContent;
   /** The annotation is not readable: nobody's claim changes until it is. */
   readonly unreadable: string | undefined;
@@ -154,6 +156,7 @@ export interface ClaimEnv {
 const SHARD_START: ShardState = {
   known: false,
   version: undefined,
+  newest: undefined,
   content: EMPTY_SHARD,
   unreadable: undefined,
   asOf: -Infinity,

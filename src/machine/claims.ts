@@ -127,11 +127,12 @@ function observe(shard: ShardState, version: ShardVersion | undefined, env: Clai
   const known = shard.version?.resourceVersion;
   // A Lease that was deleted is made again with what was last known of it.
   if (version === undefined) return known === undefined ? { ...shard, known: true } : settled({ ...shard, known: true, version: undefined, stale: false });
-  if (known !== undefined && (version.resourceVersion === known || isOlderVersion(version.resourceVersion, known))) return shard;
-  const next = settled({ ...shard, known: true, version, stale: false, ...readContent(shard, version) });
+  const { resourceVersion } = version;
+  if (resourceVersion === known || (shard.newest !== undefined && isOlderVersion(resourceVersion, shard.newest))) return shard;
+  const next = settled({ ...shard, known: true, version, newest: resourceVersion, stale: false, ...readContent(shard, version) });
   if (shard.known) return next;
   // What an earlier process of this node has sent may still take effect, until the shard has moved past it.
-  const doubt: Doubt = { base: version.resourceVersion, startedAt: -Infinity, all: true, offers: NOTHING, releases: NOTHING };
+  const doubt: Doubt = { base: resourceVersion, startedAt: -Infinity, all: true, offers: NOTHING, releases: NOTHING };
   return names(next.content, env) ? { ...next, doubts: [doubt] } : next;
 }
 

@@ -61,6 +61,7 @@ class Cluster {
   constructor(members: number, keys: number) {
     this.#keys = Array.from({ length: keys }, (_, index) => `tenant-${index % 97}/service-${index}`);
     this.api = new ModelApi({
+      wanted: () => true,
       now: () => this.now,
       leaseDurationMs: SIM_CONFIG.leaseDurationMs,
       wrote: (stored) => this.#tell(stored),

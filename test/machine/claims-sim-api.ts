@@ -21,6 +21,8 @@ export interface Change {
 export interface ApiDeps {
   now(): number;
   leaseDurationMs: number;
+  /** The key stands for something that still exists. */
+  wanted(key: string): boolean;
   /** Something was written: to all watches. */
   wrote(stored: Stored): void;
   changed(change: Change): void;
@@ -35,6 +37,7 @@ export class ModelApi {
   readonly members = new Map<string, MemberVersion>();
   readonly shards = new Map<number, ShardVersion>();
   memberWrites = 0;
+  /** Without those that only clear away entries of keys that are gone. */
   shardWrites = 0;
   reads = 0;
   conflicts = 0;
@@ -94,10 +97,11 @@ export class ModelApi {
   }
 
   #writeShard(shard: number, text: string, writer: string): Outcome {
-    this.shardWrites += 1;
     const old = decodeShard(this.shards.get(shard)?.text).claims;
     const next = decodeShard(text).claims;
-    for (const key of new Set([...old.keys(), ...next.keys()])) this.#compare({ key, old: old.get(key), next: next.get(key), writer });
+    const changed = [...new Set([...old.keys(), ...next.keys()])].filter((key) => !sameClaim(old.get(key), next.get(key)));
+    if (changed.length === 0 || changed.some((key) => next.has(key) || this.deps.wanted(key))) this.shardWrites += 1;
+    for (const key of changed) this.#compare({ key, old: old.get(key), next: next.get(key), writer });
     const version = { resourceVersion: this.#next(), text };
     this.shards.set(shard, version);
     return this.#tell({ type: "shard", shard, version });
@@ -105,7 +109,6 @@ export class ModelApi {
 
   #compare(change: Change): void {
     const { key, old, next, writer } = change;
-    if (sameRef(old?.owner, next?.owner) && sameRef(old?.heir, next?.heir) && sameRef(old?.from, next?.from)) return;
     if (this.#lives(old?.owner) && old?.owner.node !== writer) {
       const taken = old?.heir?.node === writer && next?.owner.node === writer && sameRef(next.from, old.owner);
       const left = old?.from?.node === writer && sameRef(next?.owner, old.owner) && sameRef(next?.heir, old.heir);
@@ -130,4 +133,8 @@ export class ModelApi {
     this.deps.wrote(stored);
     return stored;
   }
+}
+
+function sameClaim(a: Claim | undefined, b: Claim | undefined): boolean {
+  return sameRef(a?.owner, b?.owner) && sameRef(a?.heir, b?.heir) && sameRef(a?.from, b?.from);
 }

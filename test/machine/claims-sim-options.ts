@@ -52,7 +52,7 @@ export interface SimResult {
   /** Moves whose reason the model does not know. */
   readonly needless: readonly string[];
   readonly broken: readonly string[];
-  /** Writes to shards in the last third of the calm. */
+  /** Writes to shards in the last third of the calm, without those that clear away keys that are gone. */
   readonly restlessWrites: number;
   readonly memberWritesPerSecond: number;
   /** Of the members that live at the end: fewest and most keys. */

@@ -32,6 +32,7 @@ export class ClaimsSim {
     this.#random = seeded(options.seed);
     this.#witness = new Witness(options, { now: () => this.#now, calmSince: () => this.#calmSince, nodes: this.#nodes, keys: this.#keys });
     this.#api = new ModelApi({
+      wanted: (key) => this.#keys.has(key),
       now: () => this.#now,
       leaseDurationMs: this.#config("").leaseDurationMs,
       wrote: (stored) => this.#nodes.forEach((node) => this.#tell(node, [stored])),

@@ -314,6 +314,17 @@ describe("limits and ends", () => {
     expect(bench.until()).toBe(4000);
   });
 
+  test("an old list that shows no shard yet, and the old versions after it, bring nothing back", () => {
+    const bench = Bench.holding();
+    bench.shard(1500, "30", `{"${KEY}":"n2#4"}`);
+    expect(bench.until()).toBe(0);
+    bench.at(1600, { type: "shard", shard: SHARD, version: undefined, read: false });
+    expect(bench.shard(1610, "20", MINE)).toEqual([]);
+    expect(bench.until()).toBe(0);
+    bench.shard(1620, "30", `{"${KEY}":"n2#4"}`);
+    expect(bench.until()).toBe(0);
+  });
+
   test("leaving hands over, clears, and releases the membership last", () => {
     const bench = Bench.holding();
     const left = bench.at(2000, { type: "stance", stance: "leave" });
