@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { clusterText, clusterReport, runClusterStatus, type ClusterReport } from "../../src/cli/cluster-status.js";
+import type { Lease } from "../../src/ports/kube.js";
 import { folder, json, kubeconfig, serve, statusBody, type Handler } from "../kube/support.js";
 import { FakeIo } from "./fake-io.js";
 
@@ -35,7 +36,7 @@ function api(svcs: unknown, events: (path: string) => [number, unknown] = () => 
       const token = page + 1 < SERVICES.length ? { continue: String(page + 1) } : {};
       json(response, 200, { metadata: { resourceVersion: "1", ...token }, items: [SERVICES[page]] });
     } else if (path === "/api/v1/events") json(response, ...events(path));
-    else if (path.endsWith("/namespaces/kube-system/leases/plndr-svcs-lock") && svcs !== undefined) json(response, 200, svcs);
+    else if (path.endsWith("/namespaces/kube-system/leases") && svcs !== undefined) json(response, 200, { metadata: { resourceVersion: "1" }, items: [svcs] });
     else json(response, 404, statusBody(404, "NotFound", "no such thing"));
   };
 }
@@ -87,12 +88,21 @@ test("without an API, or with a kubeconfig that is not there, it fails at once",
 test("what is printed", async () => {
   const warnings = [{ service: "default/bad", reason: "AddressInUse", message: "192.0.2.12 is in use on eth0 by 02:00:00:00:00:99, not taken; looked at again every ten seconds", count: 3, lastMs: AT - 100_000, component: "vip" }];
   const record = { holderIdentity: "n2", leaseDurationSeconds: 5, acquireTime: undefined, renewTime: ago(9), leaseTransitions: 4 };
-  const reader = {
-    lease: async (id: { name: string; namespace: string }) => (id.name === "plndr-svcs-lock" ? { id, uid: "u", resourceVersion: "1", record, annotations: {} } : undefined),
+  const held = (name: string, annotations: Record<string, string>, holderIdentity: string): Lease => ({ id: { namespace: "kube-system", name }, uid: "u", resourceVersion: "1", record: { ...record, holderIdentity }, annotations });
+  const member = (node: string, incarnation: number, state: string): Lease => held(`vip-member-${node}`, { "vip.internal/member": JSON.stringify({ incarnation, seq: 1, state }) }, node);
+  const shared = [
+    member("n1", 7, "live"),
+    member("n2", 4, "fenced"),
+    held("vip-claims-3", { "vip.internal/claims": '{"svc/192.0.2.10":"n1#7","svc/192.0.2.11":"n1#7>n2#4","svc/192.0.2.12":"n2#4"}' }, "n1"),
+    held("vip-claims-4", { "vip.internal/claims": "{" }, "n1"),
+  ];
+  const reader = (leases: readonly Lease[]) => ({
+    leases: async () => [held("plndr-svcs-lock", {}, "n2"), ...leases],
     services: async () => [],
     warnings: async () => warnings,
-  };
-  const report = await clusterReport(reader, { namespace: "kube-system", wallMs: AT }, new AbortController().signal);
+  });
+  const question = { namespace: "kube-system", names: ["plndr-cp-lock", "plndr-svcs-lock"], wallMs: AT };
+  const report = await clusterReport(reader([]), question, new AbortController().signal);
   const services: ClusterReport["services"] = [
     { service: "default/bad", status: [], node: null, announced: null, warning: { ...(warnings[0] ?? { reason: "", message: "", count: 0, component: "" }), secondsAgo: 100 } },
     { service: "shop/web", status: ["192.0.2.10", "2001:db8::10"], node: "n2", announced: ["192.0.2.10"], warning: null },
@@ -118,6 +128,24 @@ test("what is printed", async () => {
 
     ! default/bad: AddressInUse (1m40s ago, 3 times): 192.0.2.12 is in use on eth0 by 02:00:00:00:00:99,
       not taken; looked at again every ten seconds
+    "
+  `);
+  expect(`\n${clusterText(await clusterReport(reader(shared), question, new AbortController().signal))}\n`).toMatchInlineSnapshot(`
+    "
+    LEASE            HOLDER           RENEWED                                             TRANSITIONS
+    plndr-cp-lock    (no such Lease)  -                                                   0
+    plndr-svcs-lock  n2               9s ago (lease is 5s: expired, if the clocks agree)  4
+
+    MEMBER  STATE   RENEWED                                             KEYS
+    n1      live    9s ago (lease is 5s: expired, if the clocks agree)  2
+    n2      fenced  9s ago (lease is 5s: expired, if the clocks agree)  0
+
+    there is no Service of type LoadBalancer
+
+    ! svc/192.0.2.12: claimed by a life of n2 that is over; it is taken as soon as a member may
+
+    ! not read: Lease kube-system/vip-claims-4: not JSON: Expected property name or '}' in JSON at
+      position 1 (line 1 column 2)
     "
   `);
 });
