@@ -1,7 +1,8 @@
 import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { EventDraft } from "../ports/kube.js";
-import { romanaKey, type Dnat, type LinkKey, type LinkWant, type OwnershipKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { romanaKey, type Dnat, type LinkKey, type LinkWant, type OwnershipKey, type Route, type RouteKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { routeTogether } from "./plan-bgp.js";
 import type { Outcome } from "./plan-draft.js";
 import { together as wishTogether } from "./plan-wishes.js";
 import type { Plan } from "./plan-model.js";
@@ -14,6 +15,7 @@ export class Collection {
   readonly #arp = new Map<VipKey, Vip>();
   readonly #links = new Map<LinkKey, LinkWant>();
   readonly #dnat = new Map<VipKey, Dnat>();
+  readonly #routes = new Map<RouteKey, Route>();
   readonly #statuses = new Map<ServiceKey, StatusPatch>();
   readonly #changes = new Map<ServiceKey, ServiceChange>();
   readonly #events = new Map<string, EventDraft>();
@@ -31,6 +33,7 @@ export class Collection {
     for (const vip of outcome.vips) this.#arp.set(vip.key, together(this.#arp.get(vip.key), vip));
     for (const link of outcome.links) this.#links.set(link.key, { ...link, owners: [...(this.#links.get(link.key)?.owners ?? []), ...link.owners] });
     for (const dnat of outcome.dnat) this.#dnat.set(dnat.key, dnat);
+    for (const route of outcome.routes) this.#routes.set(route.key, routeTogether(this.#routes.get(route.key), route));
     for (const [key, event] of outcome.events) this.#events.set(key, event);
     for (const name of outcome.names) this.#names.add(name);
     for (const port of outcome.checks) this.#checks.add(port);
@@ -45,7 +48,7 @@ export class Collection {
 
   finish(): Omit<Plan, "campaigns" | "wishes" | "grants" | "settled"> {
     return {
-      wants: { arp: this.#arp, link: this.#links, dnat: this.#dnat },
+      wants: { arp: this.#arp, link: this.#links, dnat: this.#dnat, bgp: this.#routes },
       statuses: this.#statuses,
       changes: this.#changes,
       events: this.#events,

@@ -8,18 +8,20 @@ import { fitness, readinessPort, type Fitness } from "./eligible.js";
 import { NO_ENDPOINTS, type ServiceEndpoints } from "./endpoints.js";
 import type { Placed, PlacedAddress } from "./layout.js";
 import { AddressInUse } from "./mode.js";
-import { isShared, romanaKey, serviceKey, vipKey, type Dnat, type LinkKey, type LinkWant, type OwnershipKey, type Port, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { isShared, romanaKey, routeKey, serviceKey, vipKey, type Dnat, type LinkKey, type LinkWant, type Port, type Route, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { isOwnerless, mayNotServe, mayServe, NOWHERE_LINK, refusedHere, routeOf, saidOfMany, type BgpPlanConfig } from "./plan-bgp.js";
 import type { PlanConfig } from "./plan-model.js";
-import { configured, mainLink, poolLink, serviceLink, subnetOf, type LinkChoice, type VlanAsked } from "./plan-links.js";
+import { configured, mainLink, poolLink, serviceLink, type LinkChoice, type VlanAsked } from "./plan-links.js";
 import { holds, noAddressYet, notOwner, owns } from "./plan-owners.js";
-import { handsOver, inUse, isAnothersAddress, proposing, tells } from "./plan-reasons.js";
+import { inUse, isAnothersAddress, tells, unfitHolder } from "./plan-reasons.js";
 import { reservedFor } from "./plan-reserved.js";
 import { dnatOf, externalIPsOf, romanaStance, trafficOf, type RomanaTraffic } from "./plan-romana.js";
 import { foreignStatus, foughtFor, saidOf, writesStatus } from "./plan-said.js";
 import { GRANTED, TELLING, type SkipReason } from "./plan-service.js";
+import { vipOf, type AskedVip } from "./plan-vip.js";
 import { wishOf } from "./plan-wishes.js";
 import { Writes, type ServiceChange } from "./plan-writes.js";
-import type { StatusPatch } from "./status.js";
+import type { StatusDecision, StatusPatch } from "./status.js";
 import type { World } from "./world.js";
 
 /** What follows for one Service, or for the control plane. */
@@ -27,6 +29,7 @@ export interface Outcome {
   readonly vips: readonly Vip[];
   readonly links: readonly LinkWant[];
   readonly dnat: readonly Dnat[];
+  readonly routes: readonly Route[];
   readonly skipped: SkipReason | undefined;
   readonly status: StatusPatch | undefined;
   readonly change: ServiceChange | undefined;
@@ -59,6 +62,7 @@ class Draft {
   readonly #vips: Vip[] = [];
   readonly #links = new Map<LinkKey, LinkWant>();
   readonly #dnat: Dnat[] = [];
+  readonly #routes: Route[] = [];
   #skipped: SkipReason | undefined;
   readonly #problems: string[] = [];
   readonly #names: string[] = [];
@@ -74,15 +78,19 @@ class Draft {
 
   controlPlane(): void {
     const link = mainLink(this.world, this.config);
-    const state = this.world.ownership.get("control-plane");
-    if (state?.held !== true || link.type !== "link") return;
+    if (link.type !== "link" || !mayServe(this.world, this.config, "control-plane")) return;
+    const fresh = this.world.ownership.get("control-plane")?.created === true;
     const ports: readonly Port[] = [{ protocol: "TCP", port: this.config.controlPlanePort }];
     for (const address of this.config.controlPlane) {
       // A host address is what a kube-vip that was killed leaves behind: it is taken over. Another is an address of the node.
       const own = configured(this.world, address);
       if (own !== undefined && own.prefix !== hostPrefix(address)) {
         this.#problems.push(`control-plane address ${address}/${own.prefix} is configured on ${own.link} of this node by somebody else: not touched`);
-      } else this.#want({ address, iface: link.name, ownership: "control-plane", owner: undefined, ports, fresh: state.created });
+        continue;
+      }
+      const asked: AskedVip = { address, iface: link.name, ownership: "control-plane", owner: undefined, ports, fresh };
+      if (this.config.bgp === undefined) this.#want(asked);
+      else this.#route(asked, true);
     }
   }
 
@@ -121,6 +129,7 @@ class Draft {
       vips: this.#vips,
       links: [...this.#links.values()],
       dnat: this.#dnat,
+      routes: this.#routes,
       skipped: this.#skipped,
       status: key === undefined ? undefined : statuses.get(key),
       change: key === undefined ? undefined : changes.get(key),
@@ -135,7 +144,7 @@ class Draft {
 
   /** What another node has to decide is not said here; a Romana VIP tells what is wrong with itself on every node, and so does an owner's key of its own. */
   #isAnothers({ romana, owner, addresses }: Placed, fit: Fitness): boolean {
-    if (romana || holds(this.world, owner) || !addresses.every(({ ownership }) => ownership === owner)) return false;
+    if (romana || isOwnerless(this.config, owner) || holds(this.world, owner) || !addresses.every(({ ownership }) => ownership === owner)) return false;
     return !isShared(owner) || fit.type !== "unfit";
   }
 
@@ -165,16 +174,19 @@ class Draft {
     if (isShared(ownership)) this.#campaign(placed, { fit, usable: reserved === undefined && link.type !== "none" });
     if (reserved !== undefined) return reserved;
     if (this.config.election && facts.asked.type === "any" && ownership === "services") return { code: "waiting", message: `${address} is given to it; it is owned once that is written down` };
-    if (!holds(this.world, ownership)) return isShared(ownership) && fit.type === "unfit" ? fit.reason : notOwner(this.world, ownership);
-    if (mixedWith !== undefined) this.#tellMixed(service, address, mixedWith);
-    if (fit.type === "unfit" && !handsOver(placed, fit)) return proposing(fit.reason, placed, ownership);
+    if (!mayServe(this.world, this.config, ownership)) return isShared(ownership) && fit.type === "unfit" ? fit.reason : mayNotServe(this.world, this.config, ownership);
+    if (mixedWith !== undefined && holds(this.world, ownership)) this.#tellMixed(service, address, mixedWith);
+    const unserved = isOwnerless(this.config, ownership) ? refusedHere(placed, fit, this.world) : unfitHolder(placed, fit, ownership);
+    if (unserved !== undefined) return unserved;
     if (link.type === "none") return { code: link.code, message: link.message };
     if (link.type === "pending") return this.#pendingLink(link.vlan, facts.key);
     if (link.vlan !== undefined) this.#wantLink(link.vlan, facts.key);
     const fresh = facts.recorded?.includes(address) !== true;
+    const asked: AskedVip = { address, iface: link.name, ownership, owner: facts.key, ports: service.ports, fresh };
+    if (this.config.bgp !== undefined) return this.#announceRoute(placed, asked, this.config.bgp);
     // Who handed it over before it could say so in the Service would be taken for a stranger.
     if (fresh && isShared(ownership) && this.world.ownership.get(ownership)?.heir === true) return "pending";
-    const key = this.#want({ address, iface: link.name, ownership, owner: facts.key, ports: service.ports, fresh });
+    const key = this.#want(asked);
     const traffic = placed.romana ? this.#lead(placed, key, address) : undefined;
     return this.#observed({ placed, key, address, iface: link.name, traffic });
   }
@@ -191,11 +203,26 @@ class Draft {
     return "up";
   }
 
+  /** BGP mode: the route to an address of a Service, which this node has to have only where traffic is not led by kube-proxy alone. */
+  #announceRoute(placed: Placed, asked: AskedVip, { attachServices }: BgpPlanConfig): "up" | "pending" {
+    const { address, iface } = asked;
+    if (placed.romana) this.#lead(placed, vipKey(iface, address), address);
+    this.#route(asked, attachServices || asked.ownership === "control-plane");
+    return this.world.observedRoutes.get(routeKey(address, hostPrefix(address)))?.state === "up" ? "up" : "pending";
+  }
+
+  /** `attached`: announced once this node has the address, so that what comes is taken. */
+  #route(asked: AskedVip, attached: boolean): void {
+    if (attached && this.world.observed.get(this.#want(asked))?.state !== "up") return;
+    this.#routes.push(routeOf(asked, this.config));
+  }
+
   #endpoints({ facts }: Placed): ServiceEndpoints {
     return this.world.endpoints?.get(facts.key) ?? NO_ENDPOINTS;
   }
 
   #link({ service }: Placed, address: IpAddress): LinkChoice {
+    if (this.config.bgp?.attachServices === false) return { type: "link", name: this.config.iface ?? NOWHERE_LINK };
     return serviceLink(this.world, this.config, { address, service, pool: poolLink(this.world, service.namespace, address) });
   }
 
@@ -244,32 +271,28 @@ class Draft {
   }
 
   #want(asked: AskedVip): VipKey {
-    const { address, iface, ownership, owner, ports, fresh } = asked;
-    const key = vipKey(iface, address);
-    this.#vips.push({
-      key,
-      owners: owner === undefined ? [] : [owner],
-      iface,
-      address,
-      ...subnetOf(this.world, { iface, address, asked: this.config.prefixes[familyOf(address)] }),
-      ports: ports.map(({ protocol, port }) => ({ protocol, port })),
-      ownership,
-      fresh,
-    });
-    return key;
+    const vip = vipOf(asked, this.world, this.config);
+    this.#vips.push(vip);
+    return vip.key;
   }
 
   /** What the status of a Service should say, where this node is the one to say it. */
   #say(placed: Placed, up: readonly IpAddress[]): void {
     const { service } = placed;
-    if (!writesStatus(placed, this.world)) return;
+    if (!writesStatus(placed, this.world, this.config)) return;
     if (this.world.rivals.has(service.uid)) {
       this.#skip(service, foughtFor(service.statusManager));
       return;
     }
-    const said = saidOf(placed, up, this.world);
+    const said = isOwnerless(this.config, placed.owner) ? this.#saidOfMany(placed) : saidOf(placed, up, this.world);
     const foreign = said === undefined ? [] : this.#writes.status(service, said);
     if (foreign.length > 0) this.#skip(service, foreignStatus(foreign, service.statusManager));
+  }
+
+  #saidOfMany(placed: Placed): StatusDecision | undefined {
+    const said = saidOfMany(placed, fitness(placed, this.world), this.world);
+    if (said?.text !== undefined) this.#tell(placed.service, "Normal", "VipAnnounced", said.text);
+    return said?.decision;
   }
 
   #tellMixed(service: Service, address: IpAddress, other: ServiceKey): void {
@@ -288,13 +311,4 @@ class Draft {
   #tell(service: Service, type: "Normal" | "Warning", reason: string, message: string): void {
     this.#writes.event(service, type, { reason, message });
   }
-}
-
-interface AskedVip {
-  readonly address: IpAddress;
-  readonly iface: string;
-  readonly ownership: OwnershipKey;
-  readonly owner: ServiceKey | undefined;
-  readonly ports: readonly Port[];
-  readonly fresh: boolean;
 }

@@ -3,7 +3,8 @@ import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { EventDraft } from "../ports/kube.js";
 import type { LayoutConfig } from "./layout.js";
-import type { Dnat, LinkKey, LinkWant, OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
+import type { Dnat, LinkKey, LinkWant, OwnershipKey, Route, RouteKey, ServiceKey, Vip, VipKey } from "./model.js";
+import type { BgpPlanConfig } from "./plan-bgp.js";
 import type { LinkPlanConfig } from "./plan-links.js";
 import type { ServicePlanConfig, SkipReason } from "./plan-service.js";
 import type { ServiceChange } from "./plan-writes.js";
@@ -18,6 +19,8 @@ export interface PlanConfig extends ServicePlanConfig, LinkPlanConfig, LayoutCon
   readonly dataplaneCheck: boolean;
   /** Lead traffic of Romana VIPs by nftables, also where spec.externalIPs would do. */
   readonly romanaByNft: boolean;
+  /** BGP mode; undefined: ARP mode. */
+  readonly bgp?: BgpPlanConfig | undefined;
 }
 
 /** What this node should do, and for every Service that it does not serve, why not. */
@@ -30,6 +33,8 @@ export interface Plan {
     readonly arp: ReadonlyMap<VipKey, Vip>;
     readonly link: ReadonlyMap<LinkKey, LinkWant>;
     readonly dnat: ReadonlyMap<VipKey, Dnat>;
+    /** Empty in ARP mode. */
+    readonly bgp: ReadonlyMap<RouteKey, Route>;
   };
   readonly statuses: ReadonlyMap<ServiceKey, StatusPatch>;
   /** Changes of Services themselves. */

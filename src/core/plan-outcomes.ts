@@ -1,5 +1,5 @@
 import type { Placed } from "./layout.js";
-import { isShared, type VipKey } from "./model.js";
+import { isShared, type RouteKey, type VipKey } from "./model.js";
 import type { Outcome } from "./plan-draft.js";
 import type { World } from "./world.js";
 
@@ -10,6 +10,7 @@ interface Known {
   readonly state: string;
   /** What was observed of each of its VIPs. */
   readonly observed: readonly (readonly [VipKey, unknown])[];
+  readonly routes: readonly (readonly [RouteKey, unknown])[];
   readonly outcome: Outcome;
 }
 
@@ -41,18 +42,19 @@ export class Outcomes {
     const endpoints = world.endpoints?.get(placed.facts.key);
     const state = isShared(placed.owner) ? JSON.stringify(world.ownership.get(placed.owner)) : "";
     const known = this.#known.get(placed);
-    const same = known !== undefined && known.basis === this.#basis && known.endpoints === endpoints && known.state === state && known.observed.every(([key, seen]) => world.observed.get(key) === seen);
+    const same = known !== undefined && known.basis === this.#basis && known.endpoints === endpoints && known.state === state && known.observed.every(([key, seen]) => world.observed.get(key) === seen) && known.routes.every(([key, seen]) => world.observedRoutes.get(key) === seen);
     if (same) return known.outcome;
     const outcome = make();
     if (outcome.links.length > 0) return outcome;
     const observed = outcome.vips.map(({ key }): [VipKey, unknown] => [key, world.observed.get(key)]);
-    this.#known.set(placed, { basis: this.#basis, endpoints, state, observed, outcome });
+    const routes = outcome.routes.map(({ key }): [RouteKey, unknown] => [key, world.observedRoutes.get(key)]);
+    this.#known.set(placed, { basis: this.#basis, endpoints, state, observed, routes, outcome });
     return outcome;
   }
 }
 
 /** All of the world that an outcome may depend on, but for what is compared for each Service. A new part of the world is in it unless it is named here. */
-function basisOf({ services: _services, endpoints, observed: _observed, observedLinks: _links, observedDnat: _dnat, grants: _grants, names: _names, inUse: _inUse, ownership, ...rest }: World): readonly unknown[] {
+function basisOf({ services: _services, endpoints, observed: _observed, observedLinks: _links, observedDnat: _dnat, observedRoutes: _routes, grants: _grants, names: _names, inUse: _inUse, ownership, ...rest }: World): readonly unknown[] {
   // The states are new objects after every renew.
   const states = JSON.stringify([ownership.get("services"), ownership.get("control-plane")]);
   return [...Object.values(rest), states, endpoints === undefined];

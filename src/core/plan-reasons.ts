@@ -1,3 +1,4 @@
+import type { Fitness } from "./eligible.js";
 import type { Placed } from "./layout.js";
 import type { AddressInUse } from "./mode.js";
 import { isShared, type OwnershipKey } from "./model.js";
@@ -19,13 +20,15 @@ export function tells({ code }: SkipReason, { romana, owner }: Placed): boolean 
   return TELLING.has(code);
 }
 
-/** The pods are elsewhere, and so will the VIP be: until its next owner has it, it is better here than nowhere. */
-export function handsOver({ owner }: Placed, { reason }: { readonly reason: SkipReason }): boolean {
-  return isShared(owner) && reason.code !== "noEndpoints";
+/** Why the holder does not serve it, as far as its endpoints go. Where the pods are elsewhere, so will be the VIP: until its next owner has it, it is better here than nowhere. */
+export function unfitHolder(placed: Placed, fit: Fitness, ownership: OwnershipKey): SkipReason | undefined {
+  if (fit.type !== "unfit") return undefined;
+  const handsOver = isShared(placed.owner) && fit.reason.code !== "noEndpoints";
+  return handsOver ? undefined : proposing(fit.reason, placed, ownership);
 }
 
 /** Where one node holds all Services, only a Service of its own could follow its endpoints: the reason with that advice. */
-export function proposing(reason: SkipReason, { romana }: Placed, ownership: OwnershipKey): SkipReason {
+function proposing(reason: SkipReason, { romana }: Placed, ownership: OwnershipKey): SkipReason {
   if (romana || reason.code !== "holderHasNoEndpoint" || ownership !== "services") return reason;
   return { ...reason, message: `${reason.message}; with svc_election each Service is held where its endpoints are` };
 }

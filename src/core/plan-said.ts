@@ -1,6 +1,7 @@
 import type { IpAddress } from "../lib/ip.js";
 import type { Placed, PlacedAddress } from "./layout.js";
 import { isShared } from "./model.js";
+import { isOwnerless } from "./plan-bgp.js";
 import { holderOf, holds, owns } from "./plan-owners.js";
 import type { SkipReason } from "./plan-service.js";
 import { announceStatus, clearStatus, type StatusDecision } from "./status.js";
@@ -18,11 +19,11 @@ export function saidOf(placed: Placed, up: readonly IpAddress[], world: World): 
 }
 
 /** One node writes a status: the owner; of a Service that is partly on the control plane's address, the owner of the rest. */
-export function writesStatus({ addresses, owner }: Placed, world: World): boolean {
+export function writesStatus({ addresses, owner }: Placed, world: World, config: Parameters<typeof isOwnerless>[0]): boolean {
   // What nobody may have, nobody holds: then what was said before is taken back.
   if (isShared(owner) && addresses.every(({ refused }) => refused !== undefined)) return owns(world, "services");
   const onlyControlPlane = addresses.length > 0 && addresses.every(({ ownership }) => ownership === "control-plane");
-  return owns(world, onlyControlPlane ? "control-plane" : owner);
+  return owns(world, onlyControlPlane && !isOwnerless(config, "control-plane") ? "control-plane" : owner);
 }
 
 /** Somebody fights for the status. */

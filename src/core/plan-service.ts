@@ -28,6 +28,7 @@ export type SkipCode =
   | "portConflict"
   | "noEndpoints"
   | "holderHasNoEndpoint"
+  | "noLocalEndpoint"
   | "dataplaneNotReady"
   | "notOwner"
   | "foreignController"

@@ -4,6 +4,7 @@ import { KUBE_PROXY_HEALTH_PORT } from "./dataplane.js";
 import type { OwnershipKey } from "./model.js";
 import { Collection } from "./plan-collect.js";
 import { controlPlaneOutcome, serviceOutcome } from "./plan-draft.js";
+import { isOwnerless } from "./plan-bgp.js";
 import { canServe, mainLink } from "./plan-links.js";
 import type { Plan, PlanConfig } from "./plan-model.js";
 import { PlanMemo } from "./plan-memo.js";
@@ -36,7 +37,7 @@ function listed({ services, endpoints }: World): boolean {
 function campaignsOf(world: World, config: PlanConfig, romana: ReadonlyMap<OwnershipKey, Stance>): ReadonlyMap<OwnershipKey, Stance> {
   const campaigns = new Map<OwnershipKey, Stance>(listed(world) ? romana : []);
   if (config.services && listed(world)) campaigns.set("services", servicesStance(world, config));
-  if (config.controlPlane.length > 0) campaigns.set("control-plane", mainLink(world, config).type === "none" ? "drop" : controlPlaneStance(world.controlPlaneHealth));
+  if (config.controlPlane.length > 0 && !isOwnerless(config, "control-plane")) campaigns.set("control-plane", mainLink(world, config).type === "none" ? "drop" : controlPlaneStance(world.controlPlaneHealth));
   return campaigns;
 }
 
@@ -61,6 +62,7 @@ function controlPlaneStance(health: World["controlPlaneHealth"]): Stance {
 /** A lease that is free, or names this node from an earlier life, is about to be taken: what stands under it is no leftover. */
 function isSettled(world: World, config: PlanConfig, { campaigns, wishes }: Pick<Plan, "campaigns" | "wishes">): boolean {
   if (config.services && !listed(world)) return false;
+  if (isOwnerless(config, "control-plane") && world.controlPlaneHealth === "unknown") return false;
   for (const [key, { fit, nodes }] of wishes ?? []) {
     const state = world.ownership.get(key);
     const mayTake = fit !== "drop" && nodes?.has(world.node) !== false;

@@ -6,7 +6,7 @@ import type { Link } from "../ports/kernel.js";
 import type { Service } from "../ports/kube.js";
 import type { Readiness } from "./dataplane.js";
 import type { ServiceEndpoints } from "./endpoints.js";
-import type { LinkKey, OwnershipKey, ServiceKey, VipKey } from "./model.js";
+import type { LinkKey, OwnershipKey, RouteKey, ServiceKey, VipKey } from "./model.js";
 import type { NameResult } from "./names.js";
 import type { Pools } from "./pools.js";
 import type { Observation } from "./sync.js";
@@ -67,10 +67,14 @@ export interface World {
   readonly observed: ReadonlyMap<VipKey, Observation<void>>;
   readonly observedLinks: ReadonlyMap<LinkKey, Observation<void>>;
   readonly observedDnat: ReadonlyMap<VipKey, Observation<void>>;
+  /** Routes that the BGP mode has taken; whether a peer has them is the business of its sessions. */
+  readonly observedRoutes: ReadonlyMap<RouteKey, Observation<void>>;
   /** Hosts that announced an address that is held here, by the newest such announcement. */
   readonly conflicts: ReadonlyMap<VipKey, MacAddress>;
   /** Of this node's API server; undefined where nobody asks. */
   readonly controlPlaneHealth: Health | undefined;
+  /** This process is about to end: what nobody has to own is not served here any more. */
+  readonly stopping: boolean;
 }
 
 export function emptyWorld(node: string): World {
@@ -96,7 +100,9 @@ export function emptyWorld(node: string): World {
     observed: new Map(),
     observedLinks: new Map(),
     observedDnat: new Map(),
+    observedRoutes: new Map(),
     conflicts: new Map(),
     controlPlaneHealth: undefined,
+    stopping: false,
   };
 }
