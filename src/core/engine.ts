@@ -3,7 +3,7 @@ import type { IpAddress } from "../lib/ip.js";
 import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { Clock, Timer } from "../ports/clock.js";
-import type { KernelEvent, Link, LinkAddress, Route } from "../ports/kernel.js";
+import type { KernelEvent, Link, LinkAddress, Route as KernelRoute } from "../ports/kernel.js";
 import type { EndpointSlice, Events, Services } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
@@ -13,7 +13,8 @@ import { KernelView } from "./kernel-view.js";
 import { Loop } from "./loop.js";
 import { AddressInUse, type ModeReport, type VipMode } from "./mode.js";
 import { ModeSync } from "./mode-sync.js";
-import type { Dnat, LinkWant, Marks, OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
+import type { Marks, OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
+import { sameDnat, sameLink, sameRoute, sameVip } from "./same-wants.js";
 import { plan, type Plan, type PlanConfig } from "./plan.js";
 import { PlanMemo } from "./plan-memo.js";
 import type { SkipReason } from "./plan-service.js";
@@ -44,6 +45,8 @@ export interface EngineDeps {
   arp(report: (key: VipKey, what: ModeReport) => void): VipMode<"arp">;
   link(): VipMode<"link">;
   dnat(): VipMode<"dnat">;
+  /** Undefined where nothing is announced by BGP. */
+  readonly bgp?: VipMode<"bgp"> | undefined;
   /** Called after every pass with what it knew and decided, and with what the one before it did. */
   planned(after: Pass, before: Pass | undefined): void;
   /** Called at the end of every pass with how long it took. */
@@ -74,6 +77,7 @@ export class Engine implements AsyncDisposable {
   readonly #vips: ModeSync<"arp">;
   readonly #links: ModeSync<"link">;
   readonly #dnat: ModeSync<"dnat">;
+  readonly #routes: ModeSync<"bgp"> | undefined;
   readonly #writers: Writers;
   /** Behind which fence a VIP stood when it was last wanted. */
   #fences: ReadonlyMap<VipKey, OwnershipKey> = new Map();
@@ -99,6 +103,7 @@ export class Engine implements AsyncDisposable {
     );
     this.#links = new ModeSync(deps.link(), { noun: "link", concurrency: 8, same: sameLink }, modeDeps);
     this.#dnat = new ModeSync(deps.dnat(), { noun: "dnat", concurrency: 8, same: sameDnat }, modeDeps);
+    this.#routes = deps.bgp === undefined ? undefined : new ModeSync(deps.bgp, { noun: "route", concurrency: Infinity, same: sameRoute }, modeDeps);
     this.#writers = new Writers({ ...deps, learn: (part) => this.learn(part) });
   }
 
@@ -151,7 +156,7 @@ export class Engine implements AsyncDisposable {
   }
 
   /** What the kernel has now, at the start and after events were lost: then everything that is wanted is put again. */
-  kernelDump(links: readonly Link[], addresses: readonly LinkAddress[], routes: readonly Route[]): void {
+  kernelDump(links: readonly Link[], addresses: readonly LinkAddress[], routes: readonly KernelRoute[]): void {
     this.#kernel.dump(links, addresses, routes);
     this.#refreshWhere(() => true);
     for (const key of this.#plan?.wants.link.keys() ?? []) this.#links.refresh(key);
@@ -161,7 +166,7 @@ export class Engine implements AsyncDisposable {
   async settle(): Promise<void> {
     this.#pass();
     await this.#vips.settle();
-    await Promise.all([this.#dnat.settle(), this.#links.settle()]);
+    await Promise.all([this.#dnat.settle(), this.#links.settle(), this.#routes?.settle()]);
   }
 
   /** Stops planning. What is held stays until its lifetime ends, unless `settle` removed it before. */
@@ -171,7 +176,7 @@ export class Engine implements AsyncDisposable {
     this.#kernel[Symbol.dispose]();
     for (const timer of [...this.#inUse.values(), ...this.#later.values()]) timer.cancel();
     this.#writers.stop();
-    for (const mode of [this.#vips, this.#dnat, this.#links]) await mode[Symbol.asyncDispose]();
+    for (const mode of [this.#routes, this.#vips, this.#dnat, this.#links]) await mode?.[Symbol.asyncDispose]();
   }
 
   /**
@@ -223,7 +228,7 @@ export class Engine implements AsyncDisposable {
   #pass(): void {
     const { ownership, clock } = this.deps;
     const started = clock.now();
-    const observed = { observed: this.#vips.observed(), observedLinks: this.#links.observed(), observedDnat: this.#dnat.observed() };
+    const observed = { observed: this.#vips.observed(), observedLinks: this.#links.observed(), observedDnat: this.#dnat.observed(), observedRoutes: this.#routes?.observed() ?? NO_ROUTES };
     this.#world = { ...this.#world, ...observed, ownership: ownership.states() };
     const next = plan(this.#world, this.config.plan, this.#memo);
     this.#logSkips(this.#plan?.skipped, next.skipped);
@@ -233,6 +238,7 @@ export class Engine implements AsyncDisposable {
     this.#newest = { world: this.#world, plan: next };
     this.#links.set(next.wants.link);
     this.#dnat.set(next.wants.dnat);
+    this.#routes?.set(next.wants.bgp);
     this.#vips.set(next.wants.arp);
     this.#writers.set(next);
     this.deps.planned(this.#newest, before);
@@ -279,15 +285,4 @@ export class Engine implements AsyncDisposable {
   }
 }
 
-/** Owners and ports may differ: what is held is the same. */
-function sameVip(a: Vip, b: Vip): boolean {
-  return a.key === b.key && a.prefix === b.prefix && a.scope === b.scope && a.ownership === b.ownership;
-}
-
-function sameLink(a: LinkWant, b: LinkWant): boolean {
-  return a.key === b.key && a.parent === b.parent && a.vlan === b.vlan;
-}
-
-function sameDnat(a: Dnat, b: Dnat): boolean {
-  return a.key === b.key && JSON.stringify(a.ports) === JSON.stringify(b.ports);
-}
+const NO_ROUTES: World["observedRoutes"] = new Map();

@@ -65,7 +65,7 @@ export interface Vip extends Want {
   readonly ownership: OwnershipKey;
   /** No node of ours has held this address before: somebody else may have it. */
   readonly fresh: boolean;
-  /** Held by several nodes at once, and by routes that lead to them: without a lifetime, and the link is told nothing of it. */
+  /** Held by several nodes at once, and by routes that lead to them: for as long as it is wanted, whether or not this process lives, and the link is told nothing of it. */
   readonly anycast?: true | undefined;
 }
 

@@ -1,4 +1,5 @@
 /** The registry: one line per mode. */
+export { createAddressMode } from "./address.js";
 export { createArpMode } from "./arp.js";
 export { createDnatMode } from "./dnat.js";
 export { createLinkMode } from "./link.js";

@@ -16,7 +16,7 @@ export function givenPass(parts: { readonly world?: Partial<World>; readonly vip
   const plan: Plan = {
     campaigns: new Map(),
     wishes: undefined,
-    wants: { arp, link: new Map(), dnat: new Map() },
+    wants: { arp, link: new Map(), dnat: new Map(), bgp: new Map() },
     statuses: new Map(),
     changes: new Map(),
     grants: new Map(),

@@ -166,6 +166,7 @@ describe("the reason", () => {
     addressOfNode: worldOf([web], { subnets: new Map([["eth0", [{ address: ip("192.0.2.10"), prefix: 24 }]]]) }),
     addressOfGateway: worldOf([web], { gateways: new Set([ip("192.0.2.10")]) }),
     addressOfApi: worldOf([web], { apiHost: "192.0.2.10" }),
+    noLocalEndpoint: worldOf([{ ...web, externalTrafficPolicy: "Local" }], { endpoints: new Map([[KEY, { ...without, serving: true, readyElsewhere: true, readyNodes: ["n2"] }]]) }),
     addressInUse: worldOf([web], { observed: new Map([[VIP, { state: "failed", error: inUse, attempts: 1 }]]) }),
     portConflict: worldOf([older, web]),
     noEndpoints: worldOf([web], { endpoints: new Map([[KEY, without]]) }),
@@ -176,7 +177,7 @@ describe("the reason", () => {
   };
 
   test.each(Object.entries(rows))("%s is the last step, with what was seen and what to do", (code, world) => {
-    const input = inputOf(world);
+    const input = inputOf(world, code === "noLocalEndpoint" ? { config: { bgp: { electControlPlane: false, attachServices: false } } } : {});
     const { steps, verdict } = why(input);
     const step = steps.find(({ outcome }) => outcome === "refused");
     expect(step).toMatchObject({ code, rule: REASONS[code as keyof typeof REASONS].rule });

@@ -1,0 +1,21 @@
+import type { Dnat, LinkWant, Route, Vip } from "./model.js";
+
+/** Owners and ports may differ: what is held is the same. */
+export function sameVip(a: Vip, b: Vip): boolean {
+  return a.key === b.key && a.prefix === b.prefix && a.scope === b.scope && a.ownership === b.ownership && a.anycast === b.anycast;
+}
+
+/** Who asked for it does not matter. */
+export function sameLink(a: LinkWant, b: LinkWant): boolean {
+  return a.key === b.key && a.parent === b.parent && a.vlan === b.vlan;
+}
+
+/** Who asked for it is of no interest to a peer. */
+export function sameRoute(a: Route, b: Route): boolean {
+  return a.key === b.key && a.ownership === b.ownership && JSON.stringify([a.policy, a.peers]) === JSON.stringify([b.policy, b.peers]);
+}
+
+/** The same targets. */
+export function sameDnat(a: Dnat, b: Dnat): boolean {
+  return a.key === b.key && JSON.stringify(a.ports) === JSON.stringify(b.ports);
+}
