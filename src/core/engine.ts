@@ -58,6 +58,8 @@ const COALESCE_MS = 2;
 const BAD_LINK_MS = 200;
 /** Long enough for the next event to have come and to have been planned with. */
 const SECONDARY_MS = 20;
+/** `nft flush ruleset` takes everybody's rules, and the kernel tells nobody who has not asked to hear of every rule of the host. */
+const DNAT_LOOK_MS = 5000;
 /** The allocator leaves an address at which a stranger answered alone for so long. */
 const IN_USE_MS = 600_000;
 
@@ -102,7 +104,7 @@ export class Engine implements AsyncDisposable {
       { ...modeDeps, failed: (_key, error) => this.#failed(error), reason: (key) => this.#letGo(key) },
     );
     this.#links = new ModeSync(deps.link(), { noun: "link", concurrency: 8, same: sameLink }, modeDeps);
-    this.#dnat = new ModeSync(deps.dnat(), { noun: "dnat", concurrency: 8, same: sameDnat }, modeDeps);
+    this.#dnat = new ModeSync(deps.dnat(), { noun: "dnat", concurrency: 8, same: sameDnat, lookMs: DNAT_LOOK_MS }, modeDeps);
     this.#routes = deps.bgp === undefined ? undefined : new ModeSync(deps.bgp, { noun: "route", concurrency: Infinity, same: sameRoute }, modeDeps);
     this.#writers = new Writers({ ...deps, learn: (part) => this.learn(part) });
   }

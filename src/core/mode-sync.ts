@@ -13,6 +13,8 @@ export interface ModeSyncConfig<M extends ModeName> {
   readonly noun: string;
   /** How many verbs may run at once. */
   readonly concurrency: number;
+  /** Nobody tells of what goes missing: so often it is looked for, while something is held. Default: never. */
+  readonly lookMs?: number;
   /** True where the second want asks the mode for nothing new. */
   same(a: WantOf[M], b: WantOf[M]): boolean;
 }
@@ -37,6 +39,7 @@ export class ModeSync<M extends ModeName> implements AsyncDisposable {
   #wants: ReadonlyMap<KeyOf<M>, WantOf[M]> = new Map();
   #swept = false;
   #sweepAgain: Timer | undefined;
+  #lookAgain: Timer | undefined;
 
   constructor(
     private readonly mode: VipMode<M>,
@@ -61,6 +64,7 @@ export class ModeSync<M extends ModeName> implements AsyncDisposable {
   set(wants: ReadonlyMap<KeyOf<M>, WantOf[M]>): void {
     this.#wants = wants;
     this.#sync.set(wants);
+    this.#lookLater();
   }
 
   refresh(key: KeyOf<M>): void {
@@ -84,9 +88,32 @@ export class ModeSync<M extends ModeName> implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sweepAgain?.cancel();
+    this.#lookAgain?.cancel();
     this.#closing.abort(new DOMException("closing", "AbortError"));
     this.#sync.stop();
     await this.mode[Symbol.asyncDispose]();
+  }
+
+  #lookLater(): void {
+    const { lookMs } = this.config;
+    if (lookMs === undefined || this.#wants.size === 0 || this.#lookAgain !== undefined || this.#closing.signal.aborted) return;
+    this.#lookAgain = this.deps.clock.after(lookMs, () => {
+      this.#lookAgain = undefined;
+      void this.#look().finally(() => this.#lookLater());
+    });
+  }
+
+  /** What was put and is no longer there is put again. */
+  async #look(): Promise<void> {
+    const before = this.#sync.observed();
+    const there = await this.mode.held(this.#closing.signal).catch(() => undefined);
+    if (there === undefined) return;
+    const keys = new Set(there.map(({ key }) => key));
+    for (const key of this.#wants.keys()) {
+      if (keys.has(key) || before.get(key)?.state !== "up") continue;
+      this.deps.log.info(`${this.config.noun} is gone, put again`, { [this.config.noun]: key });
+      this.#sync.refresh(key);
+    }
   }
 
   async #down(key: KeyOf<M>, signal: AbortSignal): Promise<void> {

@@ -59,11 +59,15 @@ interface Bench {
 }
 
 function bench(...left: readonly string[]): Bench {
+  return looking(undefined, ...left);
+}
+
+function looking(lookMs: number | undefined, ...left: readonly string[]): Bench {
   const target = new Target(...left);
   const clock = new FakeClock();
   const log = new FakeLog();
   const same = (a: LinkWant, b: LinkWant): boolean => a.vlan === b.vlan;
-  const sync = new ModeSync<"link">(target, { noun: "link", concurrency: 8, same }, { clock, log, random: { float: () => 0.5 }, changed: () => undefined });
+  const sync = new ModeSync<"link">(target, { noun: "link", concurrency: 8, same, ...(lookMs === undefined ? {} : { lookMs }) }, { clock, log, random: { float: () => 0.5 }, changed: () => undefined });
   return { target, clock, log, sync };
 }
 
@@ -107,6 +111,39 @@ describe("a mode", () => {
     expect(clock.pending).toBe(2);
     await sync[Symbol.asyncDispose]();
     expect([clock.pending, target.disposed]).toEqual([0, 1]);
+  });
+});
+
+describe("what nobody tells of", () => {
+  test("is looked for while something is held, and put again where it is gone", async () => {
+    const { target, sync, clock, log } = looking(5000);
+    sync.set(wants("a", "b"));
+    await sync.settle();
+    target.there.delete("a");
+    await clock.advance(4999);
+    expect(target.ops).toEqual(["up a", "up b"]);
+    await clock.advance(1);
+    expect(target.ops).toEqual(["up a", "up b", "up a"]);
+    expect(log.lines).toMatchObject([{ message: "link is gone, put again", link: "a" }]);
+    target.blind = 1;
+    target.there.delete("b");
+    await clock.advance(5000);
+    expect(target.ops).toHaveLength(3);
+    await clock.advance(5000);
+    expect(target.ops).toHaveLength(4);
+    sync.set(wants());
+    await clock.advance(5000);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("is not put again where it was refused: that is tried again by itself", async () => {
+    const { target, sync, clock } = looking(20);
+    target.busy.add("a");
+    sync.set(wants("a"));
+    await clock.advance(60);
+    expect(target.ops).toEqual(["up a"]);
+    await sync[Symbol.asyncDispose]();
+    expect(clock.pending).toBe(0);
   });
 });
 

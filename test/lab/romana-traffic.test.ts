@@ -102,6 +102,10 @@ describe("how traffic reaches the pods", () => {
     await reaches(cluster, ip, "second");
     await admin.podReady("pair-more", false);
     await lab.waitFor(async () => !(await lab.exec("n2", ["nft", "list", "table", "inet", "vip"])).stdout.includes("10.244.2.9"), 2000, "rules without it");
+    // As `nft flush ruleset` of a firewall's restart takes it.
+    await lab.exec("n2", ["nft", "delete", "table", "inet", "vip"]);
+    await lab.waitFor(async () => (await lab.exec("n2", ["nft", "list", "tables"])).stdout.includes("table inet vip"), 8000, "the rules put again");
+    await reaches(cluster, ip, "n2");
     expect(await lab.holders(ip)).toEqual(["n2"]);
     await admin.podAddresses([{ node: "n2", ipv4: [lab.node("n2").podIpv4], ipv6: [lab.node("n2").podIpv6] }]);
     await cluster.api.client.deleteService("pair");
