@@ -23,6 +23,8 @@ const needed = [
   ["mount", "mount"],
   ["strip", "binutils"],
   ["keepalived", "keepalived"],
+  ["bird", "bird2"],
+  ["vtysh", "frr"],
 ];
 
 /** Wanted by some tests, which are skipped without them. */

@@ -7,6 +7,22 @@ export interface Poll {
   stop(): Promise<void>;
 }
 
+/** Where recvmsg(2) writes to. Each on a buffer of its own outside of V8's heap: `new Uint8Array(new ArrayBuffer(n))`. */
+export interface MessageBuffers {
+  /** The sockaddr of the sender. */
+  readonly name: Uint8Array;
+  readonly data: Uint8Array;
+  /** Control messages: a cmsghdr and its data each. */
+  readonly control: Uint8Array;
+}
+
+/** How much of each was written. */
+export interface MessageLengths {
+  readonly name: number;
+  readonly data: number;
+  readonly control: number;
+}
+
 /**
  * The system calls that Node has no API for. Results are as of the kernel: zero or more, or the negative errno. Small enough that a native addon
  * could stand in for it.
@@ -14,9 +30,13 @@ export interface Poll {
 export interface Native {
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: Uint8Array): number;
+  /** Of a datagram socket: sets the peer, and waits for nothing. */
+  connect(fd: number, address: Uint8Array): number;
   /** Blocks where the kernel does: a netlink request waits for the rtnl lock in here, so that goes through `writeOffLoop`. */
   send(fd: number, bytes: Uint8Array, flags: number): number;
   recv(fd: number, buffer: Uint8Array, flags: number): number;
+  /** recvmsg(2). The lengths, or the negative errno. */
+  receiveMessage(fd: number, into: MessageBuffers, flags: number): MessageLengths | number;
   setsockopt(fd: number, level: number, option: number, value: Uint8Array): number;
   getsockopt(fd: number, level: number, option: number, value: Uint8Array): number;
   /** SO_ATTACH_FILTER with a classic BPF program, 8 octets for each instruction. */
@@ -35,6 +55,8 @@ const UV_READABLE = 1;
 const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
 
+const MSGHDR_LENGTH = 56;
+
 const INT = "int32";
 const POINTER = "pointer";
 const BUFFER = "buffer";
@@ -43,8 +65,10 @@ const SIZE = "uint64";
 const SYMBOLS = {
   socket: { arguments: [INT, INT, INT], return: INT },
   bind: { arguments: [INT, BUFFER, INT], return: INT },
+  connect: { arguments: [INT, BUFFER, INT], return: INT },
   send: { arguments: [INT, BUFFER, SIZE, INT], return: "int64" },
   recv: { arguments: [INT, BUFFER, SIZE, INT], return: "int64" },
+  recvmsg: { arguments: [INT, BUFFER, INT], return: "int64" },
   setsockopt: { arguments: [INT, INT, INT, BUFFER, INT], return: INT },
   getsockopt: { arguments: [INT, INT, INT, BUFFER, BUFFER], return: INT },
   close: { arguments: [INT], return: INT },
@@ -69,8 +93,14 @@ export function createNative(): Native {
   return {
     socket: (domain, type, protocol) => result(functions.socket(domain, type, protocol)),
     bind: (fd, address) => result(functions.bind(fd, address, address.length)),
+    connect: (fd, address) => result(functions.connect(fd, address, address.length)),
     send: (fd, bytes, flags) => result(Number(functions.send(fd, bytes, BigInt(bytes.length), flags))),
     recv: (fd, buffer, flags) => result(Number(functions.recv(fd, buffer, BigInt(buffer.length), flags))),
+    receiveMessage: (fd, into, flags) => {
+      const header = messageHeader(into);
+      const length = result(Number(functions.recvmsg(fd, header, flags)));
+      return length < 0 ? length : writtenLengths(header, length);
+    },
     setsockopt,
     getsockopt: (fd, level, option, value) => result(functions.getsockopt(fd, level, option, value, Uint32Array.of(value.length))),
     attachFilter: (fd, program) => setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, filterProgram(program)),
@@ -88,6 +118,27 @@ function filterProgram(program: Uint8Array): Uint8Array {
   value.setUint16(0, program.length / 8, true);
   value.setBigUint64(8, getRawPointer(program), true);
   return new Uint8Array(value.buffer);
+}
+
+/** struct msghdr with one struct iovec behind it. What it points to must live on its own until the call that uses this is over. */
+function messageHeader({ name, data, control }: MessageBuffers): Uint8Array {
+  const buffer = new ArrayBuffer(MSGHDR_LENGTH + 16);
+  const header = new Uint8Array(buffer);
+  const view = new DataView(buffer);
+  view.setBigUint64(0, getRawPointer(name), true);
+  view.setUint32(8, name.length, true);
+  view.setBigUint64(16, getRawPointer(header) + BigInt(MSGHDR_LENGTH), true);
+  view.setBigUint64(24, 1n, true);
+  view.setBigUint64(32, getRawPointer(control), true);
+  view.setBigUint64(40, BigInt(control.length), true);
+  view.setBigUint64(MSGHDR_LENGTH, getRawPointer(data), true);
+  view.setBigUint64(MSGHDR_LENGTH + 8, BigInt(data.length), true);
+  return header;
+}
+
+function writtenLengths(header: Uint8Array, data: number): MessageLengths {
+  const view = new DataView(header.buffer);
+  return { name: view.getUint32(8, true), data, control: Number(view.getBigUint64(40, true)) };
 }
 
 // libuv's error numbers are negative errnos on Linux.

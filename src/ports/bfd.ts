@@ -29,10 +29,12 @@ export interface BfdReport {
   readonly state: BfdStateName;
   /** Clock.now() of the last change of state. */
   readonly since: number;
-  /** Why this side was last not up, in the words of RFC 5880 4.1: `control detection time expired`. */
+  /** Why the state changed last, in the words of RFC 5880 4.1: `control detection time expired`. */
   readonly diagnostic: string;
   /** The same as the peer says it. */
   readonly remoteDiagnostic: string;
+  /** Undefined after a detection time of silence. `AdminDown`: that we are Down is no failure, routing protocols stay as they are (RFC 5882 3.2). */
+  readonly remoteState: BfdStateName | undefined;
   /** After so much silence the peer is down; undefined as long as nothing was heard. */
   readonly detectMs: number | undefined;
   /** Mean time between our packets, before jitter; undefined where the peer wants none. */

@@ -55,6 +55,14 @@ export class FakeNative implements Native {
     return 0;
   }
 
+  connect(): number {
+    return 0;
+  }
+
+  receiveMessage(): number {
+    return -EAGAIN;
+  }
+
   send(_fd: number, bytes: Uint8Array): number {
     const errno = this.sendErrnos.shift();
     if (errno !== undefined) return -errno;
