@@ -16,6 +16,10 @@ const HEIR_MS = 60;
 /** How long a node whose API server is sick leaves a free Lease to others (less than it keeps the addresses), and when it offers it again. */
 const PATIENCE_MS = 700;
 const OFFER_AGAIN_MS = 30_000;
+/** The same where it is only to be relieved. A better node would have taken the Lease when it was offered; one that comes later is not worth many offers. */
+const SPARE_AGAIN_MS = 600_000;
+/** The node that offered a Lease takes it back first; this and PATIENCE_MS end before it would have to let go. */
+const MODESTY_MS = 200;
 
 /** A kernel takes off an address well within this time once it is told to, ms. */
 const DROP_MS = 50;
@@ -50,6 +54,8 @@ export function electionConfig(settings: Settings, node: string): ElectionConfig
     heirMs: HEIR_MS,
     patienceMs: PATIENCE_MS,
     offerAgainMs: OFFER_AGAIN_MS,
+    spareAgainMs: SPARE_AGAIN_MS,
+    modestyMs: MODESTY_MS,
   };
 }
 
@@ -89,6 +95,7 @@ export function engineConfig(settings: Settings, node: string): EngineConfig {
       servicesIface: settings.servicesIface,
       prefixes: settings.prefixes,
       election: settings.election,
+      moveCordoned: settings.moveCordoned,
       dnsMode: settings.dnsMode,
       loadBalancerClass: settings.loadBalancerClass ?? "",
       legacyClasses: settings.legacyClasses,

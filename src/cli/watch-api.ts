@@ -8,7 +8,7 @@ import type { Log } from "../ports/log.js";
 export interface WatchApiDeps {
   readonly kube: Kube;
   readonly log: Log;
-  learn(this: void, part: Partial<Pick<World, "services" | "nodeAddresses" | "pools" | "apiHost">>): void;
+  learn(this: void, part: Partial<Pick<World, "services" | "nodeAddresses" | "nodes" | "pools" | "apiHost">>): void;
   learnSlices(this: void, slices: ReadonlyMap<string, EndpointSlice>): void;
 }
 
@@ -20,7 +20,7 @@ export async function watchApi(settings: Settings, deps: WatchApiDeps, signal: A
   await Promise.all([
     kube.services.watch(namespace, (all) => learn({ services: byKey(all), apiHost: kube.server() }), signal),
     kube.endpointSlices.watch(namespace, (all) => deps.learnSlices(all), signal),
-    kube.nodes.watch((nodes) => learn({ nodeAddresses: addressesOf(nodes) }), signal),
+    kube.nodes.watch(nodesSeen(deps), signal),
     kube.configMaps.watch(pools, poolsSeen(settings, deps), signal),
   ]);
 }
@@ -32,6 +32,16 @@ function poolsSeen(settings: Settings, { learn, log }: WatchApiDeps): (data: Rea
     for (const problem of problems) if (!told.includes(problem)) log.warn("pool of addresses", { problem });
     told = problems;
     learn({ pools });
+  };
+}
+
+/** What depends on the addresses of nodes is a lot, and they hardly ever change; whether a node is ready does. */
+function nodesSeen({ learn }: WatchApiDeps): (nodes: ReadonlyMap<string, Node>) => void {
+  let last: ReadonlyMap<string, string> = new Map();
+  return (nodes) => {
+    const now = addressesOf(nodes);
+    if (now.size !== last.size || [...now].some(([address, node]) => last.get(address) !== node)) last = now;
+    learn({ nodes, nodeAddresses: last });
   };
 }
 

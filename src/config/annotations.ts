@@ -42,6 +42,8 @@ export const ANNOTATIONS: readonly Annotation[] = [
   ours("granted", "The address that the Service was given from a pool, so that it keeps it.", WRITTEN),
   ours("external-ips", "Which of `spec.externalIPs` are ours, so that only these are ever removed.", WRITTEN),
   ours("external-ips-refused", "Which of `spec.externalIPs` the API did not take, so that the next holder does not ask again.", WRITTEN),
+  ours("drain", "`\"true\"`: the VIPs of this node are handed over, also that of the control plane (`vip drain <node>`).", { on: "Node" }),
+  ours("weight", "How many VIPs the node takes in proportion to others, with `svc_election`; by default 1.", { on: "Node" }),
   ours("ownership", "A label: what the Lease is for, `member` or `claims`.", { on: "Lease", written: true }),
   ours("node", "The whole name of the node whose member Lease it is.", { on: "Lease", written: true }),
   ours("member", "What a member says of itself.", { on: "Lease", written: true }),

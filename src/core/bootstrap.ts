@@ -12,6 +12,7 @@ import {
 } from "../machine/bootstrap.js";
 import { Drive } from "../machine/drive.js";
 import type { Wish } from "../machine/claim-state.js";
+import type { MemberTerms } from "../machine/member-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { Clock } from "../ports/clock.js";
 import type { Log } from "../ports/log.js";
@@ -27,7 +28,7 @@ const HEAR_MS = 50;
 /** Ownership by Leases, as far as it is needed here. */
 export interface LeaseOwnership extends Fence {
   states(): ReadonlyMap<OwnershipKey, OwnershipState>;
-  campaign(stances: ReadonlyMap<OwnershipKey, Stance>, wishes?: ReadonlyMap<OwnershipKey, Wish>): void;
+  campaign(stances: ReadonlyMap<OwnershipKey, Stance>, wishes?: ReadonlyMap<OwnershipKey, Wish>, terms?: MemberTerms): void;
 }
 
 export interface BootstrapDeps {
@@ -111,7 +112,7 @@ export class Bootstrap implements LeaseOwnership, AsyncDisposable {
     return new Map([...states, [KEY, this.#show(state, held, created)]]);
   }
 
-  campaign(stances: ReadonlyMap<OwnershipKey, Stance>, wishes?: ReadonlyMap<OwnershipKey, Wish>): void {
+  campaign(stances: ReadonlyMap<OwnershipKey, Stance>, wishes?: ReadonlyMap<OwnershipKey, Wish>, terms?: MemberTerms): void {
     const stance = stances.get(KEY);
     // The health of the API server is no reason against it: at a bootstrap there is none yet.
     const able = stance !== undefined && stance !== "drop" && stance !== "leave" && !this.#leaving;
@@ -119,7 +120,7 @@ export class Bootstrap implements LeaseOwnership, AsyncDisposable {
     // Who has the VIP already is to get the first Lease: a move breaks connections.
     const { phase, heard } = this.#machine.state;
     const late = stance === "run" && !this.#decided && heard !== undefined && phase.name !== "holding";
-    this.deps.ownership.campaign(late ? new Map([...stances, [KEY, "yield"]]) : stances, wishes);
+    this.deps.ownership.campaign(late ? new Map([...stances, [KEY, "yield"]]) : stances, wishes, terms);
   }
 
   heldUntil(key: OwnershipKey): number {

@@ -15,6 +15,7 @@ import {
   type ClaimantState,
 } from "../machine/claimant.js";
 import { Drive } from "../machine/drive.js";
+import type { MemberTerms } from "../machine/member-state.js";
 import type { Clock } from "../ports/clock.js";
 import type { KubeErrorShape, Lease, Leases } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
@@ -64,6 +65,7 @@ export class Claims implements Fence, AsyncDisposable {
   readonly #closing = new AbortController();
   #watching: AbortController | undefined;
   #wishes: ReadonlyMap<OwnershipKey, Wish> | undefined;
+  #terms: MemberTerms;
   #leaving = false;
   #renewedAt: number | undefined;
   #refusals = "";
@@ -75,6 +77,7 @@ export class Claims implements Fence, AsyncDisposable {
     private readonly deps: ClaimsDeps,
   ) {
     this.#complaints = new Complaints(deps.clock);
+    this.#terms = { drain: false, weight: config.weight };
     this.#requests = new ClaimLeases(config, deps.leases);
     this.#states = new ClaimStates(config);
     this.#feed = new ClaimFeed(config.node, (lease, error) => this.#unreadable(lease, error));
@@ -106,9 +109,12 @@ export class Claims implements Fence, AsyncDisposable {
     this.#send({ type: "wishes", wishes });
   }
 
-  /** Hands every key over where somebody can have it, and takes none, until it is called off. */
-  drain(on: boolean): void {
-    if (!this.#leaving) this.#stance(on ? "drain" : "in");
+  /** How this node takes part from now on. */
+  terms({ drain, weight }: MemberTerms): void {
+    if (this.#leaving || (drain === this.#terms.drain && weight === this.#terms.weight)) return;
+    if (drain !== this.#terms.drain) this.#stance(drain ? "drain" : "in");
+    if (weight !== this.#terms.weight) this.#send({ type: "weight", weight });
+    this.#terms = { drain, weight };
   }
 
   /** Hands every key over and ends the membership; addresses may stay until the heirs have them, for a bounded time (`heldUntil` says how long). */

@@ -2,6 +2,7 @@ import { assertNever } from "../lib/errors.js";
 import type { IpAddress } from "../lib/ip.js";
 import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
+import type { MemberTerms } from "../machine/member-state.js";
 import type { Clock, Timer } from "../ports/clock.js";
 import type { KernelEvent, Link, LinkAddress, Route as KernelRoute } from "../ports/kernel.js";
 import type { EndpointSlice, Events, Services } from "../ports/kube.js";
@@ -40,7 +41,7 @@ export interface EngineDeps {
   readonly events: Events;
   readonly ownership: {
     states(): ReadonlyMap<OwnershipKey, OwnershipState>;
-    campaign(stances: ReadonlyMap<OwnershipKey, Stance>, wishes?: ReadonlyMap<OwnershipKey, Wish>): void;
+    campaign(stances: ReadonlyMap<OwnershipKey, Stance>, wishes?: ReadonlyMap<OwnershipKey, Wish>, terms?: MemberTerms): void;
   };
   arp(report: (key: VipKey, what: ModeReport) => void): VipMode<"arp">;
   link(): VipMode<"link">;
@@ -244,7 +245,7 @@ export class Engine implements AsyncDisposable {
     this.#vips.set(next.wants.arp);
     this.#writers.set(next);
     this.deps.planned(this.#newest, before);
-    ownership.campaign(next.campaigns, next.wishes);
+    ownership.campaign(next.campaigns, next.wishes, next.terms);
     this.#remember(next.wants.arp);
     if (next.settled) for (const mode of [this.#vips, this.#dnat, this.#links]) mode.sweep();
     this.deps.passed?.(clock.now() - started);

@@ -1,5 +1,6 @@
 import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
+import type { MemberTerms } from "../machine/member-state.js";
 import type { LeaseId } from "../ports/kube.js";
 import type { LeaseOwnership } from "./bootstrap.js";
 import type { Claims } from "./claims.js";
@@ -37,15 +38,11 @@ export class Owners implements LeaseOwnership, AsyncDisposable {
     return all;
   }
 
-  /** `wishes`: what this node wants of every key that is shared out; undefined: not known yet. */
-  campaign(stances: ReadonlyMap<OwnershipKey, Stance>, wishes?: ReadonlyMap<OwnershipKey, Wish>): void {
+  /** `wishes`: what this node wants of every key that is shared out; undefined: not known yet. `terms`: how it takes part in that. */
+  campaign(stances: ReadonlyMap<OwnershipKey, Stance>, wishes?: ReadonlyMap<OwnershipKey, Wish>, terms?: MemberTerms): void {
     this.single.campaign(stances);
+    if (terms !== undefined) this.claims?.terms(terms);
     this.claims?.wish(wishes);
-  }
-
-  /** Hands all keys that are shared out over to others, where they can have them, and takes none, until it is called off. */
-  drain(on: boolean): void {
-    this.claims?.drain(on);
   }
 
   /** Gives everything up; addresses may stay until the heirs have them, for a bounded time. */

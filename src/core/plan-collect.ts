@@ -46,7 +46,7 @@ export class Collection {
     if (outcome.stance !== undefined) this.romana.set(romanaKey(service), outcome.stance);
   }
 
-  finish(): Omit<Plan, "campaigns" | "wishes" | "grants" | "settled"> {
+  finish(): Omit<Plan, "campaigns" | "wishes" | "terms" | "grants" | "settled"> {
     return {
       wants: { arp: this.#arp, link: this.#links, dnat: this.#dnat, bgp: this.#routes },
       statuses: this.#statuses,

@@ -1,16 +1,18 @@
 import type { Family, IpAddress } from "../lib/ip.js";
 import type { Wish } from "../machine/claim-state.js";
+import type { MemberTerms } from "../machine/member-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { EventDraft } from "../ports/kube.js";
 import type { LayoutConfig } from "./layout.js";
 import type { Dnat, LinkKey, LinkWant, OwnershipKey, Route, RouteKey, ServiceKey, Vip, VipKey } from "./model.js";
+import type { StandingConfig } from "./node-standing.js";
 import type { BgpPlanConfig } from "./plan-bgp.js";
 import type { LinkPlanConfig } from "./plan-links.js";
 import type { ServicePlanConfig, SkipReason } from "./plan-service.js";
 import type { ServiceChange } from "./plan-writes.js";
 import type { StatusPatch } from "./status.js";
 
-export interface PlanConfig extends ServicePlanConfig, LinkPlanConfig, LayoutConfig {
+export interface PlanConfig extends ServicePlanConfig, LinkPlanConfig, LayoutConfig, StandingConfig {
   /** Serve Services of type LoadBalancer. */
   readonly services: boolean;
   /** Prefix lengths of VIPs; `auto`: of the subnet of the link that holds the address. */
@@ -29,6 +31,8 @@ export interface Plan {
   readonly campaigns: ReadonlyMap<OwnershipKey, Stance>;
   /** What this node wants of every key that is one of many; undefined while not all of them are known. */
   readonly wishes: ReadonlyMap<OwnershipKey, Wish> | undefined;
+  /** How this node takes part in sharing these keys out. */
+  readonly terms: MemberTerms;
   readonly wants: {
     readonly arp: ReadonlyMap<VipKey, Vip>;
     readonly link: ReadonlyMap<LinkKey, LinkWant>;

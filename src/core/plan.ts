@@ -2,6 +2,7 @@ import type { IpAddress } from "../lib/ip.js";
 import type { Stance } from "../machine/election-state.js";
 import { KUBE_PROXY_HEALTH_PORT } from "./dataplane.js";
 import type { OwnershipKey } from "./model.js";
+import { controlPlaneStandsBack, standsBack, weightOf } from "./node-standing.js";
 import { Collection } from "./plan-collect.js";
 import { controlPlaneOutcome, serviceOutcome } from "./plan-draft.js";
 import { isOwnerless } from "./plan-bgp.js";
@@ -24,7 +25,8 @@ export function plan(world: World, config: PlanConfig, memo: PlanMemo = new Plan
   for (const placed of layout.placed) collection.add(known.of(placed, () => serviceOutcome(placed, world, config)), placed.facts.key, placed.owner);
   const campaigns = campaignsOf(world, config, collection.romana);
   const wishes = listed(world) ? collection.wishes : undefined;
-  return { ...collection.finish(), campaigns, wishes, grants: layout.grants, settled: isSettled(world, config, { campaigns, wishes }) };
+  const terms = { drain: standsBack(world, config) !== undefined, weight: weightOf(world) };
+  return { ...collection.finish(), campaigns, wishes, terms, grants: layout.grants, settled: isSettled(world, config, { campaigns, wishes }) };
 }
 
 const NONE: ReadonlySet<IpAddress> = new Set();
@@ -37,21 +39,22 @@ function listed({ services, endpoints }: World): boolean {
 function campaignsOf(world: World, config: PlanConfig, romana: ReadonlyMap<OwnershipKey, Stance>): ReadonlyMap<OwnershipKey, Stance> {
   const campaigns = new Map<OwnershipKey, Stance>(listed(world) ? romana : []);
   if (config.services && listed(world)) campaigns.set("services", servicesStance(world, config));
-  if (config.controlPlane.length > 0 && !isOwnerless(config, "control-plane")) campaigns.set("control-plane", mainLink(world, config).type === "none" ? "drop" : controlPlaneStance(world.controlPlaneHealth));
+  if (config.controlPlane.length > 0 && !isOwnerless(config, "control-plane")) campaigns.set("control-plane", mainLink(world, config).type === "none" ? "drop" : controlPlaneStance(world));
   return campaigns;
 }
 
 function servicesStance(world: World, config: PlanConfig): Stance {
   if (!canServe(world, config)) return "drop";
-  return world.dataplane.get(KUBE_PROXY_HEALTH_PORT) === "notReady" ? "yield" : "run";
+  if (world.dataplane.get(KUBE_PROXY_HEALTH_PORT) === "notReady") return "yield";
+  return standsBack(world, config) === undefined ? "run" : "spare";
 }
 
 /** Until the first answer a node takes no part: it comes within milliseconds, and says whether this node is one to take the VIP. */
-function controlPlaneStance(health: World["controlPlaneHealth"]): Stance {
-  switch (health) {
+function controlPlaneStance(world: World): Stance {
+  switch (world.controlPlaneHealth) {
     case undefined:
     case "healthy":
-      return "run";
+      return controlPlaneStandsBack(world) ? "spare" : "run";
     case "sick":
       return "yield";
     case "unknown":

@@ -3,7 +3,7 @@ import type { MacAddress } from "../lib/mac.js";
 import type { LeaseView } from "../machine/election-state.js";
 import type { Health } from "../machine/health.js";
 import type { Link } from "../ports/kernel.js";
-import type { Service } from "../ports/kube.js";
+import type { Node, Service } from "../ports/kube.js";
 import type { Readiness } from "./dataplane.js";
 import type { ServiceEndpoints } from "./endpoints.js";
 import type { LinkKey, OwnershipKey, RouteKey, ServiceKey, VipKey } from "./model.js";
@@ -46,6 +46,10 @@ export interface World {
   readonly endpoints: ReadonlyMap<ServiceKey, ServiceEndpoints> | undefined;
   /** Node name by address, of all nodes; empty where nodes cannot be listed. */
   readonly nodeAddresses: ReadonlyMap<string, string>;
+  /** By name; empty where nodes cannot be listed. */
+  readonly nodes: ReadonlyMap<string, Node>;
+  /** Somebody asked this process to hand over what it holds (`vip drain`). */
+  readonly drained: boolean;
   /** Next hops of this node's routes. */
   readonly gateways: ReadonlySet<IpAddress>;
   /** Host of the API server's URL. */
@@ -87,6 +91,8 @@ export function emptyWorld(node: string): World {
     services: undefined,
     endpoints: undefined,
     nodeAddresses: new Map(),
+    nodes: new Map(),
+    drained: false,
     gateways: new Set(),
     apiHost: undefined,
     pools: undefined,

@@ -4,6 +4,12 @@ import { fieldsOf, itemsOf, textOf } from "./raw.js";
 import { reflect } from "./reflector.js";
 import type { ReflectDeps } from "./reflector.js";
 
+/** A well-known label of Kubernetes, of which only the presence counts. */
+const EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers";
+const CONTROL_PLANE = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
+/** Annotations of ours. */
+const OWN_PREFIX = "vip.internal/";
+
 /** v1 Nodes. */
 export function createNodes(deps: ReflectDeps): Nodes {
   return {
@@ -15,10 +21,31 @@ export function createNodes(deps: ReflectDeps): Nodes {
 
 /** A Node, trimmed; undefined where it has no name. */
 export function decodeNode(raw: unknown): Node | undefined {
-  const { metadata, status } = fieldsOf(raw);
-  const name = textOf(fieldsOf(metadata)["name"]);
+  const { metadata, spec, status } = fieldsOf(raw);
+  const { name: named, labels, annotations } = fieldsOf(metadata);
+  const name = textOf(named);
   if (name === undefined) return undefined;
-  return { name, addresses: itemsOf(fieldsOf(status)["addresses"]).flatMap(addressOf) };
+  const marks = fieldsOf(labels);
+  return {
+    name,
+    addresses: itemsOf(fieldsOf(status)["addresses"]).flatMap(addressOf),
+    cordoned: fieldsOf(spec)["unschedulable"] === true,
+    excluded: EXCLUDED in marks,
+    controlPlane: CONTROL_PLANE.some((label) => label in marks),
+    ready: isReady(fieldsOf(status)["conditions"]),
+    annotations: ownOf(annotations),
+  };
+}
+
+/** A node that has not said anything of itself yet counts as ready. */
+function isReady(conditions: unknown): boolean {
+  const said = itemsOf(conditions).map(fieldsOf).find(({ type }) => type === "Ready")?.["status"];
+  return said !== "False" && said !== "Unknown";
+}
+
+function ownOf(annotations: unknown): Readonly<Record<string, string>> {
+  const own = Object.entries(fieldsOf(annotations)).filter((entry): entry is [string, string] => entry[0].startsWith(OWN_PREFIX) && typeof entry[1] === "string");
+  return Object.fromEntries(own);
 }
 
 function addressOf(raw: unknown): readonly string[] {

@@ -3,7 +3,7 @@ import { claimStart, isGivenUp, isMe, offerBound, type ClaimConfig, type ClaimEn
 import { claimStep, type ClaimAction, type ClaimEvent } from "./claims.js";
 import { freshUntil, isAlive, memberKernelDeadline, memberStart, ownRef, type MemberConfig, type MemberState } from "./member-state.js";
 import { memberStep, type MemberAction, type MemberEvent } from "./membership.js";
-import { shardOf } from "./placement.js";
+import { shardOf, someStay } from "./placement.js";
 import type { StepResult } from "./step.js";
 
 /*
@@ -131,7 +131,7 @@ function sameLife(a: MemberState, b: MemberState, config: MemberConfig): boolean
 }
 
 function envOf(member: MemberState, config: ClaimantConfig): ClaimEnv {
-  const giving = member.stance === "in" ? "no" : member.stance === "drain" ? "drain" : "leave";
+  const giving = member.stance === "in" ? "no" : member.stance !== "drain" ? "leave" : someStay(member.view) ? "drain" : "no";
   return { config, node: config.node, me: ownRef(member, config), freshUntil: freshUntil(member, config), members: member.view, giving };
 }
 

@@ -13,19 +13,35 @@ export interface ElectionConfig {
   readonly handOverMs: number;
   /** How long it keeps them once the heir's name is seen, for the heir has yet to add and announce them, ms. */
   readonly heirMs: number;
-  /** How long a node in stance `yield` leaves a free Lease to others before it takes it, ms. */
+  /** How long a node in stance `yield` or `spare` leaves a free Lease to others before it takes it, ms. */
   readonly patienceMs: number;
   /** A node in stance `yield` that took the Lease for want of others offers it again after so long, ms. */
   readonly offerAgainMs: number;
+  /** The same in stance `spare`, ms. */
+  readonly spareAgainMs: number;
+  /** So much later than the node that offered it another one in these stances takes it: where nobody is better, it stays where it is, ms. */
+  readonly modestyMs: number;
+}
+
+/** How long this node leaves a free Lease to others, ms. */
+export function patienceOf({ stance, leavingSince }: Pick<ElectionState, "stance" | "leavingSince">, config: ElectionConfig): number {
+  if (stance !== "yield" && stance !== "spare") return 0;
+  return config.patienceMs + (leavingSince === undefined ? config.modestyMs : 0);
+}
+
+/** When this node offers a Lease again that it took for want of others, on its own clock; undefined: it does not. */
+export function offerAt({ stance, leavingSince, takenAt }: ElectionState, config: ElectionConfig): number | undefined {
+  if ((stance !== "yield" && stance !== "spare") || leavingSince !== undefined || takenAt === undefined) return undefined;
+  return takenAt + (stance === "spare" ? config.spareAgainMs : config.offerAgainMs);
 }
 
 /**
  * What this node wants of the Lease.
  * `out`: takes no part. `run`: takes and keeps it. `yield`: not fit, but better than nobody: gives it up by plan (addresses stay until the heir is
- * seen) and takes it only when nobody else does. `drop`: cannot serve: gives it up and lets go at once. `leave`: the process ends: gives it up by
+ * seen) and takes it only when nobody else does. `spare`: would serve well, but is to be relieved: as `yield`, offered again less often. `drop`: cannot serve: gives it up and lets go at once. `leave`: the process ends: gives it up by
  * plan, for good.
  */
-export type Stance = "out" | "run" | "yield" | "drop" | "leave";
+export type Stance = "out" | "run" | "yield" | "spare" | "drop" | "leave";
 
 /** One version of the Lease object. */
 export interface LeaseVersion {

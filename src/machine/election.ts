@@ -5,6 +5,8 @@ import {
   holds,
   isFreeRecord,
   namesMe,
+  offerAt,
+  patienceOf,
   type ElectionConfig,
   type ElectionState,
   type LeaseVersion,
@@ -127,8 +129,8 @@ function settled<L extends LeaseVersion>(state: ElectionState<L>, now: number, c
 }
 
 function offerAgain<L extends LeaseVersion>(state: ElectionState<L>, now: number, config: ElectionConfig): ElectionState<L> {
-  const due = state.stance === "yield" && state.leavingSince === undefined && state.takenAt !== undefined && now >= state.takenAt + config.offerAgainMs;
-  return due ? giveUp(state, now, config) : state;
+  const at = offerAt(state, config);
+  return at !== undefined && now >= at ? giveUp(state, now, config) : state;
 }
 
 function landed<L extends LeaseVersion>(state: ElectionState<L>, id: number): ElectionState<L> {
@@ -195,9 +197,9 @@ function dueWrite(state: ElectionState, now: number, config: ElectionConfig): "c
 function writeAt(state: ElectionState, config: ElectionConfig): number | undefined {
   const mine = namesMe(state, config);
   if (state.releasing) return mine ? state.nextAttemptAt : undefined;
-  if (state.stance !== "run" && state.stance !== "yield") return undefined;
+  if (state.stance !== "run" && state.stance !== "yield" && state.stance !== "spare") return undefined;
   if (mine) return state.nextAttemptAt;
-  return Math.max(state.nextAttemptAt, freeAt(state, config) + (state.stance === "yield" ? config.patienceMs : 0));
+  return Math.max(state.nextAttemptAt, freeAt(state, config) + patienceOf(state, config));
 }
 
 function claimed(state: ElectionState, wallMs: number, config: ElectionConfig): LeaseRecord {
@@ -232,6 +234,7 @@ function wakeAt(state: ElectionState, now: number, config: ElectionConfig): numb
   if (until > now) times.push(until);
   const write = writeAt(state, config);
   if (state.known && write !== undefined && !state.reading && state.inFlight.length < MAX_WRITES_IN_FLIGHT) times.push(write);
-  if (state.stance === "yield" && state.leavingSince === undefined && state.takenAt !== undefined) times.push(state.takenAt + config.offerAgainMs);
+  const offer = offerAt(state, config);
+  if (offer !== undefined) times.push(offer);
   return times.length === 0 ? undefined : Math.max(now, Math.min(...times));
 }

@@ -5,7 +5,7 @@ export interface MemberConfig {
   readonly node: string;
   /** Random, anew in every process. */
   readonly process: string;
-  /** How many keys this node takes in proportion to others. */
+  /** How many keys this node takes in proportion to others until it is told otherwise. */
   readonly weight: number;
   readonly leaseDurationMs: number;
   readonly renewDeadlineMs: number;
@@ -49,6 +49,14 @@ export type MemberMap = ReadonlyMap<string, MemberView>;
  * member until they are handed over. `out`: releases the Lease; nothing is held from here on.
  */
 export type MemberStance = "in" | "drain" | "leave" | "out";
+
+/** How a node takes part for the time being. */
+export interface MemberTerms {
+  /** It gives up its keys where others can have them. */
+  readonly drain: boolean;
+  /** How many keys it takes in proportion to others; above 0. */
+  readonly weight: number;
+}
 
 /** A request that is to be sent out. */
 export type MemberAction =
@@ -96,6 +104,8 @@ interface SentRenew {
 
 export interface MemberState {
   readonly stance: MemberStance;
+  /** Undefined: as configured. */
+  readonly weight: number | undefined;
   /** The list of all members, or the absence of any, has been seen once. */
   readonly listed: boolean;
   readonly own: MemberVersion | undefined;
@@ -130,6 +140,7 @@ export interface MemberState {
 export function memberStart(): MemberState {
   return {
     stance: "in",
+    weight: undefined,
     listed: false,
     own: undefined,
     ownChangedAt: 0,

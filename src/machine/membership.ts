@@ -15,6 +15,8 @@ export type { MemberAction } from "./member-state.js";
 
 type MemberInput =
   | { readonly type: "stance"; readonly stance: MemberStance }
+  /** How many keys this node takes in proportion to others from now on. */
+  | { readonly type: "weight"; readonly weight: number }
   /** The own Lease is to be renewed now; with `stop`, nothing is held until such a renew has taken effect. */
   | { readonly type: "confirm"; readonly stop: boolean }
   /** The watch, or a read that was asked for, shows this version of the Lease of a node; undefined: there is none. */
@@ -68,6 +70,8 @@ function absorb(state: MemberState, event: MemberEvent, now: number, config: Mem
       return nameStrangers({ ...state, listed: true }, now);
     case "stance":
       return state.stance === event.stance || state.stance === "out" ? state : { ...state, stance: event.stance, nextAttemptAt: now };
+    case "weight":
+      return state.weight === event.weight ? state : { ...state, weight: event.weight, nextAttemptAt: Math.min(state.nextAttemptAt, now) };
     case "confirm":
       return { ...state, nextAttemptAt: Math.min(state.nextAttemptAt, now), suspectedAt: event.stop ? now : state.suspectedAt };
     case "member":
@@ -173,7 +177,7 @@ function renewAt(state: MemberState, config: MemberConfig): number | undefined {
 
 function nextRecord(state: MemberState, wallMs: number, config: MemberConfig): MemberRecord {
   const old = state.own?.record;
-  const life = { seq: state.nextId, process: config.process, drain: state.stance === "drain" || state.stance === "leave", weight: config.weight };
+  const life = { seq: state.nextId, process: config.process, drain: state.stance === "drain" || state.stance === "leave", weight: state.weight ?? config.weight };
   // A first life is numbered by the clock: the Lease of an earlier one may have been removed while claims still name it.
   if (old === undefined) return { ...life, incarnation: Math.max(1, Math.floor(wallMs / 1000)), state: "live", after: "nothing" };
   if (state.stance === "out") return { ...old, ...life, state: "released" };

@@ -80,12 +80,19 @@ export interface SeatTimes {
   readonly now: number;
 }
 
-/** Live members that do not drain. `total`: weight of all keys. */
+/** Whether a member that drains has anybody to give its keys to: where all of them drain, none does. */
+export function someStay(members: ReadonlyMap<string, MemberView>): boolean {
+  for (const { state, drain } of members.values()) if (state === "live" && !drain) return true;
+  return false;
+}
+
+/** Live members that do not drain; where all of them do, all of them. `total`: weight of all keys. */
 export function tableOf(members: ReadonlyMap<string, MemberView>, total: number, times: SeatTimes): Table {
   const seats = new Map<string, Seat>();
+  const stay = someStay(members);
   let weights = 0;
   for (const [node, member] of members) {
-    if (member.state !== "live" || member.drain) continue;
+    if (member.state !== "live" || (member.drain && stay)) continue;
     weights += member.weight;
     const age = times.now - member.liveSince;
     const trusted = member.after !== "fenced" || age >= times.returnedMs;

@@ -166,6 +166,16 @@ export interface Node {
   readonly name: string;
   /** Of status.addresses, types InternalIP and ExternalIP. */
   readonly addresses: readonly string[];
+  /** spec.unschedulable. */
+  readonly cordoned: boolean;
+  /** It has the label `node.kubernetes.io/exclude-from-external-load-balancers`, whatever its value. */
+  readonly excluded: boolean;
+  /** It has the label `node-role.kubernetes.io/control-plane` (or `master`, as it was called). */
+  readonly controlPlane: boolean;
+  /** Its condition Ready is not False and not Unknown. */
+  readonly ready: boolean;
+  /** Only those whose key begins with `vip.internal/`. */
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
 export interface Nodes {

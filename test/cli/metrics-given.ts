@@ -16,6 +16,7 @@ export function givenPass(parts: { readonly world?: Partial<World>; readonly vip
   const plan: Plan = {
     campaigns: new Map(),
     wishes: undefined,
+    terms: { drain: false, weight: 1 },
     wants: { arp, link: new Map(), dnat: new Map(), bgp: new Map() },
     statuses: new Map(),
     changes: new Map(),

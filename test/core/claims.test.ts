@@ -54,7 +54,7 @@ describe("three nodes that share thirty keys", () => {
   test("one drains: another takes each key before it lets go; called off, it takes keys again", async () => {
     await using bench = await shared(KEYS);
     const mine = bench.at("n1").held();
-    bench.at("n1").claims.drain(true);
+    bench.at("n1").claims.terms({ drain: true, weight: 1 });
     for (let step = 0; step < 200; step += 1) {
       await bench.clock.advance(10);
       const holders = bench.holders();
@@ -64,7 +64,7 @@ describe("three nodes that share thirty keys", () => {
     expect(bench.counts()["n1"]).toBe(0);
     expect(mine.length).toBeGreaterThan(0);
     await bench.kill("n3");
-    bench.at("n1").claims.drain(false);
+    bench.at("n1").claims.terms({ drain: false, weight: 1 });
     await bench.clock.advance(6000);
     expect(bench.counts()["n1"]).toBeGreaterThan(0);
   });
@@ -72,7 +72,7 @@ describe("three nodes that share thirty keys", () => {
   test("who takes over is told that the one before may still have the address", async () => {
     await using bench = await shared(KEYS, 2);
     const key = bench.at("n1").held()[0] ?? "services";
-    bench.at("n1").claims.drain(true);
+    bench.at("n1").claims.terms({ drain: true, weight: 1 });
     await flush();
     await bench.clock.advance(20);
     expect(bench.at("n2").claims.states().get(key)).toMatchObject({ held: true, view: "mine", heir: true });
@@ -92,7 +92,7 @@ describe("three nodes that share thirty keys", () => {
     expect(left).toBe(false);
     await bench.clock.advance(1000);
     expect([left, bench.counts()["n1"], bench.member("n1")["state"], bench.holders().size]).toEqual([true, 0, "released", 30]);
-    claims.drain(false);
+    claims.terms({ drain: false, weight: 1 });
     await bench.clock.advance(10_000);
     expect(bench.counts()["n1"]).toBe(0);
   });

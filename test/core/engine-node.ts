@@ -16,7 +16,7 @@ import { FakeNft } from "../fakes/nft.js";
 import { CONFIG } from "./claims-bench.js";
 import { PLAN_CONFIG, readyEndpoints } from "./given.js";
 
-const TIMINGS = { leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000, drift: 0.01, kernelLatenessMs: 1600, handOverMs: 1000, heirMs: 80, patienceMs: 2000, offerAgainMs: 30_000 };
+const TIMINGS = { leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000, drift: 0.01, kernelLatenessMs: 1600, handOverMs: 1000, heirMs: 80, patienceMs: 2000, offerAgainMs: 30_000, spareAgainMs: 600_000, modestyMs: 200 };
 const MARKS = { services: 118, "control-plane": 119 };
 const PLAN = { ...PLAN_CONFIG, loadBalancerClass: "c" };
 

@@ -8,7 +8,7 @@ import { FakeKube } from "../fakes/kube.js";
 import { FakeLog } from "../fakes/log.js";
 import { CONFIG, keysOf, wishesOf } from "./claims-bench.js";
 
-const SINGLE = { leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000, drift: 0.01, kernelLatenessMs: 1600, handOverMs: 1000, heirMs: 80, patienceMs: 2000, offerAgainMs: 30_000 };
+const SINGLE = { leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000, drift: 0.01, kernelLatenessMs: 1600, handOverMs: 1000, heirMs: 80, patienceMs: 2000, offerAgainMs: 30_000, spareAgainMs: 600_000, modestyMs: 200 };
 const [KEY = "services"] = keysOf(1);
 const WISHES = wishesOf([KEY, "romana/default/web"]);
 
@@ -112,7 +112,7 @@ test("a process that takes no part in what is shared out holds none of it, and a
   expect(bench.held()).toEqual(["services"]);
   expect([bench.owners.heldUntil(KEY), bench.owners.kernelDeadline(KEY), bench.owners.mayAnnounce(KEY), await bench.owners.confirm(KEY)]).toEqual([0, 0, false, false]);
   expect(bench.kube.leasesOf("vip-")).toEqual([]);
-  bench.owners.drain(true);
+  bench.owners.campaign(new Map(), undefined, { drain: true, weight: 1 });
   bench.owners.leave();
   const left = bench.owners.left();
   await bench.clock.advance(1000);

@@ -8,7 +8,7 @@ import { FakeClock } from "../fakes/clock.js";
 import { FakeKube } from "../fakes/kube.js";
 import { FakeLog } from "../fakes/log.js";
 
-const TIMINGS = { leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000, drift: 0.01, kernelLatenessMs: 1600, handOverMs: 1000, heirMs: 80, patienceMs: 2000, offerAgainMs: 30_000 };
+const TIMINGS = { leaseDurationMs: 5000, renewDeadlineMs: 3000, retryPeriodMs: 1000, drift: 0.01, kernelLatenessMs: 1600, handOverMs: 1000, heirMs: 80, patienceMs: 2000, offerAgainMs: 30_000, spareAgainMs: 600_000, modestyMs: 200 };
 export const SERVICES = { namespace: "kube-system", name: "plndr-svcs-lock" };
 export const CONTROL_PLANE = { namespace: "kube-system", name: "plndr-cp-lock" };
 

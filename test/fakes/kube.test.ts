@@ -1,5 +1,6 @@
+import { fakeNode } from "./node.js";
 import { describe, expect, it } from "vitest";
-import type { EndpointSlice, JsonPatchOperation, Node, Service } from "../../src/ports/kube.js";
+import type { EndpointSlice, JsonPatchOperation, Service } from "../../src/ports/kube.js";
 import { FakeKube } from "./kube.js";
 import { fakeService } from "./service.js";
 
@@ -62,7 +63,7 @@ it("the fake's watches tell what is there at first, and every change until they 
   const kube = new FakeKube();
   const id = { namespace: "kube-system", name: "kubevip" };
   const slice: EndpointSlice = { namespace: "default", name: "web-1", service: "web", family: "IPv4", ports: [], endpoints: [] };
-  const node: Node = { name: "n1", addresses: ["192.0.2.1"] };
+  const node = fakeNode("n1");
   const stop = new AbortController();
   const seen: unknown[] = [];
   kube.putNode(node);

@@ -4,6 +4,8 @@ import type { Node } from "../../src/ports/kube.js";
 import { kubeFor, Watched, WatchServer } from "./kube-case.js";
 import { eventually } from "./support.js";
 
+const PLAIN: Node = { name: "n1", addresses: [], cordoned: false, excluded: false, controlPlane: false, ready: true, annotations: {} };
+
 type NodeMap = ReadonlyMap<string, Node>;
 
 /** A Node as the kubelet writes it at `beat`. */
@@ -28,10 +30,19 @@ it.each([
         ],
       },
     },
-    want: { name: "n1", addresses: ["192.0.2.1", "2001:db8::1", "198.51.100.1"] },
+    want: { ...PLAIN, addresses: ["192.0.2.1", "2001:db8::1", "198.51.100.1"] },
   },
-  { name: "one without status", raw: { metadata: { name: "n1" } }, want: { name: "n1", addresses: [] } },
-  { name: "broken addresses", raw: { metadata: { name: "n1" }, status: { addresses: [null, { type: "InternalIP" }, { address: "192.0.2.1" }] } }, want: { name: "n1", addresses: [] } },
+  { name: "one without status", raw: { metadata: { name: "n1" } }, want: PLAIN },
+  { name: "broken addresses", raw: { metadata: { name: "n1" }, status: { addresses: [null, { type: "InternalIP" }, { address: "192.0.2.1" }] } }, want: PLAIN },
+  { name: "a cordoned one", raw: { metadata: { name: "n1" }, spec: { unschedulable: true } }, want: { ...PLAIN, cordoned: true } },
+  {
+    name: "labels, by their presence, and our annotations",
+    raw: { metadata: { name: "n1", labels: { "node.kubernetes.io/exclude-from-external-load-balancers": "", "node-role.kubernetes.io/control-plane": "" }, annotations: { "vip.internal/drain": "true", "other/one": "1" } } },
+    want: { ...PLAIN, excluded: true, controlPlane: true, annotations: { "vip.internal/drain": "true" } },
+  },
+  { name: "one that is not ready", raw: { metadata: { name: "n1" }, status: { conditions: [{ type: "MemoryPressure", status: "False" }, { type: "Ready", status: "False" }] } }, want: { ...PLAIN, ready: false } },
+  { name: "one that has fallen silent", raw: { metadata: { name: "n1" }, status: { conditions: [{ type: "Ready", status: "Unknown" }] } }, want: { ...PLAIN, ready: false } },
+  { name: "broken labels and conditions", raw: { metadata: { name: "n1", labels: "x", annotations: 1 }, spec: null, status: { conditions: { Ready: false } } }, want: PLAIN },
   { name: "no name", raw: { metadata: {} }, want: undefined },
 ])("decodes $name", ({ raw, want }) => {
   expect(decodeNode(raw)).toEqual(want);

@@ -26,6 +26,8 @@ function configOf(identity: string, { leaseMs, renewMs, retryMs }: Omit<Timing, 
     heirMs: 80,
     patienceMs: 2000,
     offerAgainMs: 30_000,
+    spareAgainMs: 600_000,
+    modestyMs: 200,
   };
 }
 

@@ -13,6 +13,8 @@ export const config: ElectionConfig = {
   heirMs: 80,
   patienceMs: 2000,
   offerAgainMs: 30_000,
+  spareAgainMs: 600_000,
+  modestyMs: 200,
 };
 export const WALL = Date.UTC(2026, 0, 2, 3, 4, 5);
 

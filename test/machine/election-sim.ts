@@ -71,6 +71,8 @@ const BASE: ElectionConfig = {
   heirMs: 80,
   patienceMs: 700,
   offerAgainMs: 30_000,
+  spareAgainMs: 600_000,
+  modestyMs: 200,
 };
 
 /** A whole cluster around one Lease: an API server with latency, loss and outages, kernels that are late, clocks that run differently. */

@@ -104,6 +104,31 @@ describe("a node that is not fit", () => {
     expect(recordOf(bench.at(33_520, { type: "tick" })[0]).holderIdentity).toBe("");
   });
 
+  test("spare: as yield, but it is offered again much more rarely", () => {
+    const bench = Bench.holding();
+    const [release] = bench.at(1500, { type: "stance", stance: "spare" });
+    expect(recordOf(release).holderIdentity).toBe("");
+    bench.at(1510, { type: "written", id: 2, lease: { resourceVersion: "8", record: recordOf(release) } });
+    const [claim] = bench.at(3510, { type: "tick" });
+    bench.at(3520, { type: "written", id: 3, lease: { resourceVersion: "9", record: recordOf(claim) } });
+    const at = 3520 + config.spareAgainMs;
+    bench.state = { ...bench.state, renewedAt: at - 100, nextAttemptAt: at + 900 };
+    expect(bench.at(at - 10, { type: "tick" })).toEqual([]);
+    expect(recordOf(bench.at(at, { type: "tick" })[0]).holderIdentity).toBe("");
+  });
+
+  test("what was offered and nobody better took goes back to the one that had it, not to another that is no better", () => {
+    const bench = Bench.holding();
+    const [release] = bench.at(1500, { type: "stance", stance: "spare" });
+    bench.at(1510, { type: "written", id: 2, lease: { resourceVersion: "8", record: recordOf(release) } });
+    const another = new Bench();
+    another.at(0, { type: "stance", stance: "spare" });
+    another.at(1510, { type: "seen", lease: { resourceVersion: "8", record: recordOf(release) } });
+    expect(another.wakeAt).toBe(1510 + config.patienceMs + config.modestyMs);
+    bench.at(2500, { type: "tick" });
+    expect(bench.wakeAt).toBe(1510 + config.patienceMs);
+  });
+
   test("a Lease that was made here is no longer new once somebody else has had it", () => {
     const bench = Bench.holding();
     expect(bench.state.created).toBe(true);
@@ -119,7 +144,7 @@ describe("a node that is not fit", () => {
     const bench = new Bench();
     bench.at(0, { type: "stance", stance: "yield" });
     bench.at(0, { type: "seen", lease: { resourceVersion: "3", record: other("a") } });
-    expect(bench.wakeAt).toBe(7000);
+    expect(bench.wakeAt).toBe(7200);
   });
 
   test("drop: releases and holds nothing from that moment on; fit again, it takes part as before", () => {
