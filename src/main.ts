@@ -2,6 +2,7 @@
 import "./cli/early-signal.js";
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
+import { runBgpPeers, runBgpRoutes, type BgpOptions } from "./cli/bgp.js";
 import { runCleanup, type CleanupOptions } from "./cli/cleanup/cleanup.js";
 import { cleanupDeps, type CleanupPlaces } from "./cli/cleanup/deps.js";
 import { loadAll, settingsInput } from "./cli/config-file.js";
@@ -125,6 +126,25 @@ function addQuestions(command: Command): void {
     .addOption(directory())
     .action(async (service: string, options: WhyOptions) => {
       process.exitCode = await runWhy(service, options, IO);
+    });
+  const bgp = command.command("bgp").description("BGP sessions of this node, and what their peers have of it");
+  bgp
+    .command("peers")
+    .description("each peer: state, last error, what both sides agreed on")
+    .addOption(outputOption())
+    .addOption(socket())
+    .addOption(directory())
+    .action(async (options: BgpOptions) => {
+      process.exitCode = await runBgpPeers(options, IO);
+    });
+  bgp
+    .command("routes [peer]")
+    .description("each route as a peer has it, with next hop, AS path and communities")
+    .addOption(outputOption())
+    .addOption(socket())
+    .addOption(directory())
+    .action(async (peer: string | undefined, options: BgpOptions) => {
+      process.exitCode = await runBgpRoutes(peer, options, IO);
     });
 }
 

@@ -3,6 +3,7 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { messageOf } from "../lib/errors.js";
 import { CONTROL_DIRECTORY } from "./control-socket.js";
+import { EXIT, type CommandIo, type OutputFormat } from "./io.js";
 
 const TIMEOUT_MS = 5000;
 
@@ -48,6 +49,20 @@ export async function askDaemons(path: string, place: ControlPlace): Promise<rea
   }
   if (answers.length === 0) throw new NoDaemon(place.socket ?? directory, tried);
   return answers;
+}
+
+/** Tells an error in the format that was asked for; the exit code for it. */
+export function saidError(error: unknown, output: OutputFormat, io: CommandIo): number {
+  if (output === "json") io.out(JSON.stringify({ error: messageOf(error) }, undefined, 2));
+  else io.err(error instanceof NoDaemon ? error.message : `vip: ${messageOf(error)}`);
+  return EXIT.error;
+}
+
+/** The body of an answer, as this version of the program makes it; anything but 200 is an error of the daemon. */
+export function bodyOf({ socket, status, body }: ControlAnswer): unknown {
+  if (status === 200) return body;
+  const text = typeof body === "object" && body !== null && "error" in body ? String(body.error) : JSON.stringify(body);
+  throw new Error(`${socket}: ${status}: ${text}`);
 }
 
 function socketsOf(directory: string): readonly string[] {

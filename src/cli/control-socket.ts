@@ -24,6 +24,10 @@ export interface Reports {
   status(): Promise<unknown>;
   /** `namespace/name` */
   why(service: string): Promise<unknown>;
+  /** Sessions with BGP peers; null where nothing is announced by BGP. */
+  bgpPeers(): Promise<unknown>;
+  /** What each peer has of this node, or the one of that name. */
+  bgpRoutes(peer: string | undefined): Promise<unknown>;
 }
 
 export interface ControlDeps {
@@ -37,7 +41,7 @@ export interface Control extends AsyncDisposable {
 }
 
 /**
- * Answers `GET /v1/status` and `GET /v1/why/<namespace>/<name>` on a Unix socket that only its owner may use. A daemon that cannot make one serves all
+ * Answers `GET /v1/status`, `/v1/why/<namespace>/<name>`, `/v1/bgp/peers` and `/v1/bgp/routes[/<peer>]` on a Unix socket that only its owner may use. A daemon that cannot make one serves all
  * the same, and says so.
  */
 export async function serveControl(config: ControlConfig, deps: ControlDeps): Promise<Control> {
@@ -138,7 +142,9 @@ async function answerGet(url: string, response: ServerResponse, { reports }: Con
   const [, version, what, ...rest] = url.split("/").map((part) => decodeURIComponent(part));
   if (version === "v1" && what === "status" && rest.length === 0) await sendReport(response, await reports.status());
   else if (version === "v1" && what === "why" && rest.length === 2) await sendReport(response, await reports.why(rest.join("/")));
-  else send(response, 404, { error: `${url} is not known: /v1/status, /v1/why/<namespace>/<name>` });
+  else if (version === "v1" && what === "bgp" && rest[0] === "peers" && rest.length === 1) await sendReport(response, await reports.bgpPeers());
+  else if (version === "v1" && what === "bgp" && rest[0] === "routes" && rest.length <= 2) await sendReport(response, await reports.bgpRoutes(rest[1]));
+  else send(response, 404, { error: `${url} is not known: /v1/status, /v1/why/<namespace>/<name>, /v1/bgp/peers, /v1/bgp/routes` });
 }
 
 /** Making a large report takes milliseconds, and so does its text: what holds the VIPs runs between the two. */

@@ -100,7 +100,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
     }),
   );
   const monitoring = cleanup.use(monitor.serve({ engine, fence }));
-  const reports = createReports({ plan: config.plan, version }, { clock, kernel, history, newest: () => engine.newest });
+  const reports = createReports({ plan: config.plan, version, node }, { clock, kernel, history, newest: () => engine.newest });
   cleanup.use(await serveControl({ directory: settings.controlDirectory ?? CONTROL_DIRECTORY, pid: process.pid }, { reports, log }));
   const following = cleanup.use(followKernel({ wantsDefaultLink: settings.iface === undefined }, { kernel, engine, clock, log }));
   await following.ready;

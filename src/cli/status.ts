@@ -1,7 +1,9 @@
+import type { RouteReport } from "../core/explain-routes.js";
 import type { NodeReport, OwnershipReport, VipReport } from "../core/explain.js";
-import { messageOf } from "../lib/errors.js";
+import { peerLines } from "./bgp.js";
 import { runClusterStatus, type ClusterOptions } from "./cluster-status.js";
-import { askDaemons, NoDaemon, type ControlAnswer, type ControlPlace } from "./control-client.js";
+import { askDaemons, bodyOf, saidError, type ControlPlace } from "./control-client.js";
+import type { StatusReport } from "./control-reports.js";
 import { EXIT, type CommandIo, type OutputFormat } from "./io.js";
 import { age, shortTime, table, wrap } from "./table.js";
 
@@ -11,12 +13,12 @@ export interface StatusOptions extends ControlPlace, ClusterOptions {
   readonly cluster: boolean;
 }
 
-/** `vip status`. JSON: `{ "processes": [NodeReport] }`, or ClusterReport with `cluster`. Returns the exit code: 0, or 1 where nobody answers. */
+/** `vip status`. JSON: `{ "processes": [StatusReport] }`, or ClusterReport with `cluster`. Returns the exit code: 0, or 1 where nobody answers. */
 export async function runStatus(options: StatusOptions, io: CommandIo): Promise<number> {
   try {
     if (options.cluster) return await runClusterStatus(options, io);
     const answers = await askDaemons("/v1/status", options);
-    const reports = answers.map((answer) => bodyOf(answer) as NodeReport);
+    const reports = answers.map((answer) => bodyOf(answer) as StatusReport);
     io.out(options.output === "json" ? JSON.stringify({ processes: reports }, undefined, 2) : reports.map(statusText).join("\n\n"));
     return EXIT.ok;
   } catch (error) {
@@ -24,25 +26,24 @@ export async function runStatus(options: StatusOptions, io: CommandIo): Promise<
   }
 }
 
-/** Tells an error in the format that was asked for; the exit code for it. */
-export function saidError(error: unknown, output: OutputFormat, io: CommandIo): number {
-  if (output === "json") io.out(JSON.stringify({ error: messageOf(error) }, undefined, 2));
-  else io.err(error instanceof NoDaemon ? error.message : `vip: ${messageOf(error)}`);
-  return EXIT.error;
-}
-
-/** The body of an answer, as this version of the program makes it; anything but 200 is an error of the daemon. */
-export function bodyOf({ socket, status, body }: ControlAnswer): unknown {
-  if (status === 200) return body;
-  const text = typeof body === "object" && body !== null && "error" in body ? String(body.error) : JSON.stringify(body);
-  throw new Error(`${socket}: ${status}: ${text}`);
-}
-
 /** What `vip status` prints of one process. */
-export function statusText(report: NodeReport): string {
+export function statusText(report: StatusReport): string {
   const api = report.controlPlaneHealth === null ? "" : `   api server here: ${report.controlPlaneHealth}`;
-  const blocks = [[`node ${report.node}   vip ${report.version}   started ${age(report.started.seconds)} ago${api}`], ownershipLines(report.ownership), vipLines(report.vips), troubleLines(report)];
+  const blocks = [[`node ${report.node}   vip ${report.version}   started ${age(report.started.seconds)} ago${api}`], ownershipLines(report.ownership), ...held(report), troubleLines(report)];
   return [...blocks.filter((lines) => lines.length > 0).map((lines) => lines.join("\n")), servicesLines(report.services).join("\n")].join("\n\n");
+}
+
+/** Addresses, or peers and routes. */
+function held({ vips, routes, bgp }: StatusReport): readonly (readonly string[])[] {
+  if (bgp === null) return [vipLines(vips)];
+  const peers = bgp.peers.length === 0 ? ["! no BGP peer is configured"] : peerLines(bgp.peers);
+  return [peers, routeLines(routes), vips.length === 0 ? [] : vipLines(vips)];
+}
+
+function routeLines(routes: readonly RouteReport[]): readonly string[] {
+  if (routes.length === 0) return ["no route is announced by this node"];
+  const rows = routes.map(({ key, state, since, peers, without, services }) => [key, state, since === null ? "" : age(since.seconds), `${peers.length} of ${peers.length + without.length}`, namesText(services, services.length === 0)]);
+  return table(["ROUTE", "STATE", "FOR", "PEERS", "SERVICES"], rows);
 }
 
 function ownershipLines(ownership: readonly OwnershipReport[]): readonly string[] {
@@ -63,10 +64,13 @@ function kernelText({ inKernel, secondsLeft }: VipReport): string {
   return secondsLeft === "forever" ? "no end" : `${secondsLeft}s left`;
 }
 
-/** The first of many: `vip why` and `-o json` have all. */
 function servicesText({ services, ownership }: VipReport): string {
-  const [first, ...others] = services;
-  if (first === undefined) return ownership === "control-plane" ? "(control plane)" : "";
+  return namesText(services, ownership === "control-plane");
+}
+
+/** The first of many: `vip why` and `-o json` have all. */
+function namesText([first, ...others]: readonly string[], controlPlane: boolean): string {
+  if (first === undefined) return controlPlane ? "(control plane)" : "";
   return others.length === 0 ? first : `${first} and ${others.length} more`;
 }
 

@@ -1,8 +1,7 @@
 import type { EventReport, KnownReport, ServiceReport, StepReport } from "../core/explain-service.js";
 import type { FailureReport } from "../core/explain.js";
-import { askDaemons, type ControlPlace } from "./control-client.js";
+import { askDaemons, bodyOf, saidError, type ControlPlace } from "./control-client.js";
 import { EXIT, type CommandIo, type OutputFormat } from "./io.js";
-import { bodyOf, saidError } from "./status.js";
 import { age, shortTime, wrap } from "./table.js";
 
 export interface WhyOptions extends ControlPlace {

@@ -1,11 +1,12 @@
 import { messageOf } from "../lib/errors.js";
-import { ownershipSubject, serviceSubject, vipSubject, type History, type Moment } from "./history.js";
+import { ownershipSubject, routeSubject, serviceSubject, vipSubject, type History, type Moment, type Subject } from "./history.js";
 import type { Plan } from "./plan.js";
+import type { Observation } from "./sync.js";
 import type { OwnershipState, World } from "./world.js";
 
 /** What one pass of the loop knew and decided. */
 export interface Pass {
-  readonly world: Pick<World, "ownership" | "observed" | "services">;
+  readonly world: Pick<World, "ownership" | "observed" | "observedRoutes" | "services">;
   readonly plan: Pick<Plan, "skipped">;
 }
 
@@ -21,7 +22,8 @@ export function recordPass(history: History, passes: Passes, at: Moment): void {
   for (const [key, state] of after.world.ownership) {
     if (before?.world.ownership.get(key) !== state) history.record(ownershipSubject(key), { ...ownershipWords(state), at });
   }
-  recordVips(history, passes, at);
+  recordHeld(history, { was: before?.world.observed, is: after.world.observed, subject: vipSubject }, at);
+  recordHeld(history, { was: before?.world.observedRoutes, is: after.world.observedRoutes, subject: routeSubject }, at);
   recordReasons(history, passes, at);
   if (before?.world.services !== after.world.services) recordServices(history, passes, at);
 }
@@ -34,17 +36,24 @@ export function ownershipWords({ held, view, holder }: OwnershipState): { readon
   return { state: `held by ${holder}`, detail: view === "mine" ? "named here, not confirmed since" : "" };
 }
 
-function recordVips(history: History, { before, after }: Passes, at: Moment): void {
-  for (const [key, observation] of after.world.observed) {
-    const old = before?.world.observed.get(key);
+interface Observed<K> {
+  readonly was: ReadonlyMap<K, Observation<void>> | undefined;
+  readonly is: ReadonlyMap<K, Observation<void>>;
+  readonly subject: (key: K) => Subject;
+}
+
+/** Addresses, or routes. */
+function recordHeld<K>(history: History, { was, is, subject: subjectOf }: Observed<K>, at: Moment): void {
+  for (const [key, observation] of is) {
+    const old = was?.get(key);
     if (old === observation) continue;
-    const subject = vipSubject(key);
+    const subject = subjectOf(key);
     history.record(subject, { state: observation.state, detail: "", at });
     if (observation.state === "up") history.cleared(subject, at);
     if (observation.state === "failed") history.failed(subject, messageOf(observation.error), at);
   }
-  for (const key of before?.world.observed.keys() ?? []) {
-    if (!after.world.observed.has(key)) history.record(vipSubject(key), { state: "gone", detail: "", at });
+  for (const key of was?.keys() ?? []) {
+    if (!is.has(key)) history.record(subjectOf(key), { state: "gone", detail: "", at });
   }
 }
 

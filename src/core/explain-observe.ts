@@ -1,36 +1,21 @@
 import { assertNever, messageOf } from "../lib/errors.js";
 import type { Service } from "../ports/kube.js";
 import { KUBE_PROXY_HEALTH_PORT } from "./dataplane.js";
-import type { ApiReport, ExplainInput, OwnershipReport, VipReport } from "./explain.js";
+import { observeBgp } from "./explain-bgp.js";
+import type { ExplainInput } from "./explain-input.js";
+import type { OwnershipReport, VipReport } from "./explain.js";
 import type { RuleName } from "./explain-rules.js";
-import type { ServiceKey } from "./model.js";
+import type { Seen, ServiceView } from "./explain-view.js";
 import { trafficOf } from "./plan-romana.js";
-import { askedOf, type SkipReason } from "./plan-service.js";
-
-/** One Service with everything that is known about it here. */
-export interface ServiceView {
-  readonly input: ExplainInput;
-  readonly key: ServiceKey;
-  readonly service: Service;
-  /** Its addresses that this node wants to hold. */
-  readonly vips: readonly VipReport[];
-  readonly skip: SkipReason | undefined;
-  readonly ownership: OwnershipReport;
-  readonly api: ApiReport;
-}
-
-/** What a rule that `plan` did not refuse by saw. */
-export interface Seen {
-  readonly outcome: "passed" | "pending" | "refused";
-  readonly text: string;
-  readonly next?: string;
-}
+import { askedOf } from "./plan-service.js";
 
 const passed = (text: string): Seen => ({ outcome: "passed", text });
 
 /** The value that a rule looked at. `plan` decides; this only tells what it decided on, so that the two cannot disagree. */
 export function observe(rule: RuleName, view: ServiceView): Seen {
   const { service, input } = view;
+  const byBgp = observeBgp(rule, view);
+  if (byBgp !== undefined) return byBgp;
   switch (rule) {
     case "lists":
       return passed(`complete, Services: ${input.world.services?.size ?? 0}`);
@@ -72,9 +57,9 @@ function typeText(service: Service, { config }: ExplainInput): string {
 }
 
 /** Where the addresses come from, and those that were chosen. */
-function addressText({ service, input, vips }: ServiceView): string {
+function addressText({ service, input, vips, routes }: ServiceView): string {
   const asked = askedOf(service, input.config);
-  const chosen = vips.map(({ address }) => address).join(", ");
+  const chosen = [...new Set([...vips.map(({ address }) => address), ...routes.map(({ key }) => key.replace(/\/\d+$/, ""))])].join(", ");
   if (asked.type === "any") return `none named, one of a pool${chosen === "" ? "" : `: ${chosen}`}`;
   if (asked.type === "skip") return asked.reason.message;
   const names = asked.entries.map((entry) => ("address" in entry ? entry.address : entry.name)).join(", ");

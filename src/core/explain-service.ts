@@ -1,9 +1,12 @@
 import type { Service } from "../ports/kube.js";
-import { observe, type ServiceView } from "./explain-observe.js";
-import { apiReport, failureReport, kernelIndex, ownershipReport, since, vipReport, type ApiReport, type ExplainInput, type FailureReport, type SinceReport, type VipReport } from "./explain.js";
+import { since, type ExplainInput, type SinceReport } from "./explain-input.js";
+import { observe } from "./explain-observe.js";
+import { routeReport, type RouteReport } from "./explain-routes.js";
+import type { ServiceView } from "./explain-view.js";
+import { apiReport, failureReport, kernelIndex, ownershipReport, vipReport, type ApiReport, type FailureReport, type VipReport } from "./explain.js";
 import { nearNames } from "./explain-near.js";
 import { NO_LISTS, REASONS, RULES, type Asker, type RuleName } from "./explain-rules.js";
-import { serviceSubject, vipSubject } from "./history.js";
+import { routeSubject, serviceSubject, vipSubject } from "./history.js";
 import { romanaKey, type OwnershipKey, type ServiceKey } from "./model.js";
 import type { SkipReason } from "./plan-service.js";
 
@@ -55,6 +58,8 @@ export interface KnownReport {
   readonly verdict: Verdict;
   readonly steps: readonly StepReport[];
   readonly vips: readonly VipReport[];
+  /** Announced by BGP. */
+  readonly routes: readonly RouteReport[];
   readonly api: ApiReport;
   readonly lastFailure: FailureReport | null;
   /** Newest first. */
@@ -73,18 +78,20 @@ export function serviceReport(input: ExplainInput, key: ServiceKey): ServiceRepo
   }
   const view = viewOf(input, key, service);
   const steps = chain(view, stepOf(view));
-  return { type: "known", ...head, verdict: verdict(view, steps), steps, vips: view.vips, api: view.api, lastFailure: lastFailure(view), events: eventsOf(view) };
+  return { type: "known", ...head, verdict: verdict(view, steps), steps, vips: view.vips, routes: view.routes, api: view.api, lastFailure: lastFailure(view), events: eventsOf(view) };
 }
 
 function viewOf(input: ExplainInput, key: ServiceKey, service: Service): ServiceView {
   const there = kernelIndex(input);
   const vips = [...input.plan.wants.arp.values()].filter(({ owners }) => owners.includes(key)).map((vip) => vipReport(input, vip, there));
-  return { input, key, service, vips, skip: input.plan.skipped.get(key), ownership: ownershipReport(input, ownershipKeyOf(input, { key, service, vips })), api: apiReport(service) };
+  const routes = [...input.plan.wants.bgp.values()].filter(({ owners }) => owners.includes(key)).map((route) => routeReport(input, route));
+  return { input, key, service, vips, routes, skip: input.plan.skipped.get(key), ownership: ownershipReport(input, ownershipKeyOf(input, { key, service, held: [...vips, ...routes] })), api: apiReport(service) };
 }
 
-function ownershipKeyOf({ world, config }: ExplainInput, of: { readonly key: ServiceKey; readonly service: Service; readonly vips: readonly VipReport[] }): OwnershipKey {
+function ownershipKeyOf({ world, config }: ExplainInput, of: { readonly key: ServiceKey; readonly service: Service; readonly held: readonly { readonly ownership: OwnershipKey | null }[] }): OwnershipKey {
   const romana = romanaKey(of.key);
-  if (of.vips[0] !== undefined) return of.vips[0].ownership;
+  const held = of.held.find(({ ownership }) => ownership !== null)?.ownership;
+  if (held !== null && held !== undefined) return held;
   if (world.ownership.has(romana)) return romana;
   const asked = `${of.service.annotations["kube-vip.io/loadbalancerIPs"] ?? ""},${of.service.loadBalancerIP ?? ""}`.split(",").map((part) => part.trim());
   return config.controlPlane.some((address) => asked.includes(address)) ? "control-plane" : "services";
@@ -117,10 +124,14 @@ function refused(rule: RuleName, { code, message }: SkipReason, asker: Asker): S
   return { rule, outcome: "refused", observed: message, code, next: REASONS[code].next(asker) };
 }
 
-function verdict({ vips, ownership, api, skip, input }: ServiceView, steps: readonly StepReport[]): Verdict {
+function verdict(view: ServiceView, steps: readonly StepReport[]): Verdict {
+  const { vips, ownership, api, skip, input } = view;
   const up = vips.filter(({ state }) => state === "up");
   const refusal = steps.find(({ outcome }) => outcome === "refused");
-  if (up.length > 0) return { kind: "here", text: `served here (node ${input.world.node})`, since: up[0]?.since ?? null, but: butText(vips.length - up.length, vips.length, refusal) };
+  if (input.config.bgp !== undefined) {
+    const announced = announcedVerdict(view, refusal);
+    if (announced !== undefined) return announced;
+  } else if (up.length > 0) return { kind: "here", text: `served here (node ${input.world.node})`, since: up[0]?.since ?? null, but: butText(vips.length - up.length, vips.length, refusal) };
   if (skip?.code === "notOwner" && ownership.holder !== "" && !ownership.mine) {
     const { holder } = ownership;
     if (api.node === holder && api.ingress.length > 0) return { kind: "elsewhere", text: `served by node ${holder}`, since: ownership.since, but: "" };
@@ -129,6 +140,16 @@ function verdict({ vips, ownership, api, skip, input }: ServiceView, steps: read
   const blocking = refusal ?? steps.find(({ outcome }) => outcome === "pending");
   const what = blocking === undefined ? "no address is wanted" : `${blocking.rule}: ${blocking.observed}`;
   return refusal === undefined ? { kind: "pending", text: `not served yet: ${what}`, since: null, but: "" } : notServed(what);
+}
+
+/** BGP mode: other nodes may announce it as well. */
+function announcedVerdict({ routes, input, skip, api }: ServiceView, refusal: StepReport | undefined): Verdict | undefined {
+  const announced = routes.filter(({ peers }) => peers.length > 0);
+  const peers = new Set(announced.flatMap((route) => route.peers));
+  const text = `announced here (node ${input.world.node}) to ${peers.size} of ${input.peers?.length ?? 0} peers`;
+  if (announced.length > 0) return { kind: "here", text, since: announced[0]?.since ?? null, but: butText(routes.length - announced.length, routes.length, refusal) };
+  if (skip?.code === "noLocalEndpoint" && api.ingress.length > 0) return { kind: "elsewhere", text: `not announced here: ${skip.message}`, since: null, but: "" };
+  return undefined;
 }
 
 function notServed(what: string): Verdict {
@@ -146,8 +167,8 @@ function lastFailure({ input, key, vips }: ServiceView): FailureReport | null {
   return all.toSorted((a, b) => a.last.seconds - b.last.seconds)[0] ?? null;
 }
 
-function eventsOf({ input, key, vips }: ServiceView): readonly EventReport[] {
-  const subjects = [{ what: "service", subject: serviceSubject(key) }, ...vips.map((vip) => ({ what: String(vip.key), subject: vipSubject(vip.key) }))];
+function eventsOf({ input, key, vips, routes }: ServiceView): readonly EventReport[] {
+  const subjects = [{ what: "service", subject: serviceSubject(key) }, ...vips.map((vip) => ({ what: String(vip.key), subject: vipSubject(vip.key) })), ...routes.map((route) => ({ what: String(route.key), subject: routeSubject(route.key) }))];
   const events = subjects.flatMap(({ what, subject }) => input.history.past(subject).transitions.map(({ at, state, detail }) => ({ moment: at, what, state, detail })));
   const sorted = events.toSorted((a, b) => b.moment.now - a.moment.now);
   return sorted.slice(0, 20).map(({ moment, ...rest }) => ({ at: since(moment, input.at), ...rest }));
@@ -157,5 +178,5 @@ function eventsOf({ input, key, vips }: ServiceView): readonly EventReport[] {
 function waitingReport({ world }: ExplainInput, key: ServiceKey): KnownReport {
   const observed = "the first complete list of Services has not come yet";
   const step: StepReport = { rule: "lists", outcome: "refused", observed, code: null, next: NO_LISTS };
-  return { type: "known", service: key, node: world.node, verdict: notServed(`lists: ${observed}`), steps: [step], vips: [], api: { ingress: [], node: null }, lastFailure: null, events: [] };
+  return { type: "known", service: key, node: world.node, verdict: notServed(`lists: ${observed}`), steps: [step], vips: [], routes: [], api: { ingress: [], node: null }, lastFailure: null, events: [] };
 }

@@ -1,32 +1,11 @@
 import type { LinkAddress } from "../ports/kernel.js";
 import type { Service } from "../ports/kube.js";
 import { ownershipWords } from "./explain-history.js";
-import { ownershipSubject, vipSubject, type Failure, type History, type Moment, type Subject } from "./history.js";
+import { since, sinceOf, type ExplainInput, type SinceReport } from "./explain-input.js";
+import { routeReport, type RouteReport } from "./explain-routes.js";
+import { ownershipSubject, vipSubject, type Failure, type Moment } from "./history.js";
 import { messageOf } from "../lib/errors.js";
 import type { OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
-import type { Plan, PlanConfig } from "./plan.js";
-import type { World } from "./world.js";
-
-/** All that a report is made of. */
-export interface ExplainInput {
-  readonly world: World;
-  readonly plan: Plan;
-  readonly config: PlanConfig;
-  readonly history: History;
-  /** What the kernel has now; undefined where it could not be read. */
-  readonly kernel: readonly LinkAddress[] | undefined;
-  readonly at: Moment;
-  readonly version: string;
-  readonly startedAt: Moment;
-}
-
-/** A moment for people and for programs. */
-export interface SinceReport {
-  /** RFC 3339, by this node's wall clock. */
-  readonly at: string;
-  /** Seconds ago, by its monotonic clock. */
-  readonly seconds: number;
-}
 
 export interface FailureReport {
   readonly text: string;
@@ -75,10 +54,12 @@ export interface NodeReport {
   readonly started: SinceReport;
   readonly ownership: readonly OwnershipReport[];
   readonly vips: readonly VipReport[];
+  /** Announced by BGP. */
+  readonly routes: readonly RouteReport[];
   readonly services: {
     /** Null until the first complete list, and where this process serves no Services. */
     readonly known: number | null;
-    /** Services with an address that is up here. */
+    /** Services with an address that is up here, or announced from here. */
     readonly served: number;
     readonly skipped: Readonly<Record<string, number>>;
   };
@@ -93,7 +74,9 @@ export function nodeReport(input: ExplainInput): NodeReport {
   const { world, plan, at } = input;
   const there = kernelIndex(input);
   const vips = [...plan.wants.arp.values()].map((vip) => vipReport(input, vip, there));
-  const served = new Set(vips.flatMap(({ state, services }) => (state === "up" ? services : [])));
+  const routes = [...plan.wants.bgp.values()].map((route) => routeReport(input, route));
+  const serving = input.config.bgp === undefined ? vips : routes.filter(({ peers }) => peers.length > 0);
+  const served = new Set(serving.flatMap(({ state, services }) => (state === "up" ? services : [])));
   const skipped: Record<string, number> = {};
   for (const { code } of plan.skipped.values()) skipped[code] = (skipped[code] ?? 0) + 1;
   return {
@@ -102,6 +85,7 @@ export function nodeReport(input: ExplainInput): NodeReport {
     started: since(input.startedAt, at),
     ownership: [...world.ownership.keys()].map((key) => ownershipReport(input, key)),
     vips,
+    routes,
     services: { known: world.services?.size ?? null, served: served.size, skipped },
     badLinks: [...world.badLinks].sort(),
     controlPlaneHealth: world.controlPlaneHealth ?? null,
@@ -153,10 +137,6 @@ export function failureReport(failure: Failure | undefined, at: Moment): Failure
   return { text, times, first: since(first, at), last: since(last, at), cleared: cleared === undefined ? null : since(cleared, at) };
 }
 
-export function since(moment: Moment, at: Moment): SinceReport {
-  return { at: new Date(Math.floor(moment.wallMs)).toISOString(), seconds: Math.max(0, Math.floor((at.now - moment.now) / 1000)) };
-}
-
 /** What the API says of a Service now. */
 export interface ApiReport {
   readonly ingress: readonly string[];
@@ -166,9 +146,4 @@ export interface ApiReport {
 
 export function apiReport(service: Service): ApiReport {
   return { ingress: service.ingress.map(({ ip, hostname }) => ip ?? hostname ?? "?"), node: service.annotations["kube-vip.io/vipHost"] ?? null };
-}
-
-function sinceOf(history: History, subject: Subject, at: Moment): SinceReport | null {
-  const current = history.current(subject);
-  return current === undefined ? null : since(current.at, at);
 }

@@ -1,7 +1,7 @@
-import type { OwnershipKey, ServiceKey, VipKey } from "./model.js";
+import type { OwnershipKey, RouteKey, ServiceKey, VipKey } from "./model.js";
 
-/** What is remembered of: a Service, an ownership key, or an address on a link. */
-export type Subject = `service ${string}` | `ownership ${string}` | `vip ${string}`;
+/** What is remembered of: a Service, an ownership key, an address on a link, or a route. */
+export type Subject = `service ${string}` | `ownership ${string}` | `vip ${string}` | `route ${string}`;
 
 /** The same moment on two clocks: monotonic ms for durations, ms since 1970 for people. */
 export interface Moment {
@@ -124,4 +124,8 @@ export function ownershipSubject(key: OwnershipKey): Subject {
 
 export function vipSubject(key: VipKey): Subject {
   return `vip ${key}`;
+}
+
+export function routeSubject(key: RouteKey): Subject {
+  return `route ${key}`;
 }

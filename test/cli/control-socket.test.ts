@@ -18,7 +18,7 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 function reportsOf(node: string): Reports {
-  return { status: async () => ({ node }), why: async (service) => ({ node, service }) };
+  return { status: async () => ({ node }), why: async (service) => ({ node, service }), bgpPeers: async () => ({ node, peers: [] }), bgpRoutes: async (peer) => ({ node, peer }) };
 }
 
 async function served(node: string, pid: number, log = new FakeLog()): Promise<Control> {
@@ -49,6 +49,8 @@ describe("the socket", () => {
     expect([statSync(directory).mode & 0o777, statSync(control.path ?? "").mode & 0o777]).toEqual([0o700, 0o600]);
     expect(await askDaemons("/v1/status", { directory })).toEqual([{ socket: control.path, status: 200, body: { node: "n1" } }]);
     expect(await askDaemons("/v1/why/default/web%2Ds", { directory })).toMatchObject([{ body: { service: "default/web-s" } }]);
+    expect(await askDaemons("/v1/bgp/peers", { directory })).toMatchObject([{ body: { peers: [] } }]);
+    expect(await askDaemons("/v1/bgp/routes/tor%2F1", { directory })).toMatchObject([{ body: { peer: "tor/1" } }]);
     await control[Symbol.asyncDispose]();
     expect(readdirSync(directory)).toEqual([]);
   });
@@ -101,7 +103,7 @@ describe("the socket", () => {
 
   test("refuses what it does not know, and tells when a report fails", async () => {
     const log = new FakeLog();
-    const reports: Reports = { status: async () => Promise.reject(new Error("no report")), why: async () => undefined };
+    const reports: Reports = { status: async () => Promise.reject(new Error("no report")), why: async () => undefined, bgpPeers: async () => null, bgpRoutes: async () => null };
     const control = await serveControl({ directory, pid: 7 }, { reports, log });
     const path = control.path ?? "";
     expect((await raw(path, "POST", "/v1/status")).status).toBe(405);

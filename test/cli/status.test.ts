@@ -2,10 +2,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { createReports } from "../../src/cli/control-reports.js";
+import { createReports, type StatusReport } from "../../src/cli/control-reports.js";
 import { serveControl } from "../../src/cli/control-socket.js";
 import { runStatus, statusText } from "../../src/cli/status.js";
 import { age, table, wrap } from "../../src/cli/table.js";
+import type { ExplainInput } from "../../src/core/explain-input.js";
 import { nodeReport } from "../../src/core/explain.js";
 import { History } from "../../src/core/history.js";
 import { vipKey, type OwnershipKey, type VipKey } from "../../src/core/model.js";
@@ -34,8 +35,12 @@ const world = worldOf(services, {
   controlPlaneHealth: "healthy",
 });
 
+function reportOf(input: ExplainInput): StatusReport {
+  return { ...nodeReport(input), bgp: null };
+}
+
 test("a node is told on one screen: who owns what, each address with what the kernel has, and every trouble", () => {
-  expect(`\n${statusText(nodeReport(inputOf(world, { kernel: [inKernel("192.0.2.10", 3)] })))}\n`).toMatchInlineSnapshot(`
+  expect(`\n${statusText(reportOf(inputOf(world, { kernel: [inKernel("192.0.2.10", 3)] })))}\n`).toMatchInlineSnapshot(`
     "
     node n1   vip 1.2.3   started 1m40s ago   api server here: healthy
 
@@ -59,7 +64,7 @@ test("a node is told on one screen: who owns what, each address with what the ke
 });
 
 test("a node that has nothing says so", () => {
-  expect(`\n${statusText(nodeReport(inputOf(worldOf([], { ownership: new Map(), services: undefined }))))}\n`).toMatchInlineSnapshot(`
+  expect(`\n${statusText(reportOf(inputOf(worldOf([], { ownership: new Map(), services: undefined }))))}\n`).toMatchInlineSnapshot(`
     "
     node n1   vip 1.2.3   started 1m40s ago
 
@@ -73,7 +78,7 @@ test("a node that has nothing says so", () => {
 });
 
 test("no line is longer than 100 columns, as long as names are of a usual length", () => {
-  const text = statusText(nodeReport(inputOf(world, { kernel: [] })));
+  const text = statusText(reportOf(inputOf(world, { kernel: [] })));
   expect(text.split("\n").filter((line) => line.length > 100)).toEqual([]);
 });
 
@@ -81,14 +86,14 @@ test("the command asks the daemon: text, JSON with every field, and code 1 where
   const root = mkdtempSync(join(tmpdir(), "vip-status-"));
   const clock = new FakeClock();
   const newest = () => ({ world, plan: plan(world, CONFIG) });
-  const reports = createReports({ plan: CONFIG, version: "1.2.3" }, { clock, kernel: new FakeKernel(clock), history: new History(), newest });
+  const reports = createReports({ plan: CONFIG, version: "1.2.3", node: "n1" }, { clock, kernel: new FakeKernel(clock), history: new History(), newest });
   const control = await serveControl({ directory: root, pid: 7 }, { reports, log: new FakeLog() });
   const [text, json] = [new FakeIo(), new FakeIo()];
   expect(await runStatus({ output: "text", cluster: false, directory: root, env: {} }, text)).toBe(0);
   expect(text.stdout).toContain("node n1   vip 1.2.3");
   expect(await runStatus({ output: "json", cluster: false, directory: root, env: {} }, json)).toBe(0);
   const { processes } = JSON.parse(json.stdout) as { processes: readonly Record<string, unknown>[] };
-  expect(processes.map((report) => Object.keys(report))).toEqual([["node", "version", "started", "ownership", "vips", "services", "badLinks", "controlPlaneHealth", "problems"]]);
+  expect(processes.map((report) => Object.keys(report))).toEqual([["node", "version", "started", "ownership", "vips", "routes", "services", "badLinks", "controlPlaneHealth", "problems", "bgp"]]);
   await control[Symbol.asyncDispose]();
   expect(clock.pending).toBe(0);
 
@@ -104,7 +109,7 @@ test("the command asks the daemon: text, JSON with every field, and code 1 where
 test("a report does not wait for a kernel that does not answer", async () => {
   const clock = new FakeClock();
   const kernel = { addresses: async () => new Promise<never>(() => undefined) };
-  const reports = createReports({ plan: CONFIG, version: "1" }, { clock, kernel, history: new History(), newest: () => ({ world, plan: plan(world, CONFIG) }) });
+  const reports = createReports({ plan: CONFIG, version: "1", node: "n1" }, { clock, kernel, history: new History(), newest: () => ({ world, plan: plan(world, CONFIG) }) });
   const status = reports.status();
   await clock.advance(1000);
   expect(await status).toMatchObject({ vips: [{ inKernel: null }, { inKernel: null }] });
@@ -113,7 +118,7 @@ test("a report does not wait for a kernel that does not answer", async () => {
 
 test("a report before the first pass is refused with a reason", async () => {
   const clock = new FakeClock();
-  const reports = createReports({ plan: CONFIG, version: "1" }, { clock, kernel: new FakeKernel(clock), history: new History(), newest: () => undefined });
+  const reports = createReports({ plan: CONFIG, version: "1", node: "n1" }, { clock, kernel: new FakeKernel(clock), history: new History(), newest: () => undefined });
   await expect(reports.status()).rejects.toThrow("vip is starting");
 });
 

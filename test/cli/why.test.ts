@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { serveControl, type Control, type Reports } from "../../src/cli/control-socket.js";
 import { runWhy, whyText } from "../../src/cli/why.js";
 import { serviceReport } from "../../src/core/explain-service.js";
-import type { ExplainInput } from "../../src/core/explain.js";
+import type { ExplainInput } from "../../src/core/explain-input.js";
 import { vipKey, type OwnershipKey, type ServiceKey } from "../../src/core/model.js";
 import type { OwnershipState } from "../../src/core/world.js";
 import { inKernel, inputOf, ip, THEIRS, worldOf } from "../core/explain-input.js";
@@ -126,7 +126,7 @@ describe("the command", () => {
   });
 
   async function daemon(input: ExplainInput): Promise<void> {
-    const reports: Reports = { status: async () => undefined, why: async (key) => serviceReport(input, key as ServiceKey) };
+    const reports: Reports = { status: async () => undefined, why: async (key) => serviceReport(input, key as ServiceKey), bgpPeers: async () => null, bgpRoutes: async () => null };
     open.push(await serveControl({ directory, pid: 100 + open.length }, { reports, log: new FakeLog() }));
   }
 
@@ -153,7 +153,7 @@ describe("the command", () => {
     await runWhy("default/web", { output: "json", directory }, io);
     const value = JSON.parse(io.stdout) as { readonly service: string; readonly processes: readonly Record<string, unknown>[] };
     expect(value).toMatchObject({ service: "default/web", processes: [{ type: "known", verdict: { kind: "no" } }] });
-    expect(Object.keys(value.processes[0] ?? {})).toEqual(["type", "service", "node", "verdict", "steps", "vips", "api", "lastFailure", "events"]);
+    expect(Object.keys(value.processes[0] ?? {})).toEqual(["type", "service", "node", "verdict", "steps", "vips", "routes", "api", "lastFailure", "events"]);
   });
 
   test.each(["web", "default/", "/web", "a/b/c", ""])("refuses %j: a namespace and a name are needed", async (service) => {

@@ -1,5 +1,5 @@
 import { recordPass } from "../../src/core/explain-history.js";
-import type { ExplainInput } from "../../src/core/explain.js";
+import type { ExplainInput, PeerView } from "../../src/core/explain-input.js";
 import { History, type Moment } from "../../src/core/history.js";
 import { serviceKey, type OwnershipKey, type ServiceKey } from "../../src/core/model.js";
 import { plan, type PlanConfig } from "../../src/core/plan.js";
@@ -52,12 +52,12 @@ export function worldOf(services: readonly Service[], part: Partial<World> = {})
 }
 
 /** The plan for a world, passed through twice (at 10 s and at 70 s), looked at after 100 s. */
-export function inputOf(world: World, part: { readonly config?: Partial<PlanConfig>; readonly kernel?: readonly LinkAddress[] | undefined; readonly before?: World } = {}): ExplainInput {
+export function inputOf(world: World, part: { readonly config?: Partial<PlanConfig>; readonly kernel?: readonly LinkAddress[] | undefined; readonly before?: World; readonly peers?: readonly PeerView[] } = {}): ExplainInput {
   const config = { ...CONFIG, ...part.config };
   const history = new History();
   const passes = [part.before ?? world, world].map((each) => ({ world: each, plan: plan(each, config) }));
   for (const [i, after] of passes.entries()) recordPass(history, { before: passes[i - 1], after }, at(10 + 60 * i));
-  return { world, plan: plan(world, config), config, history, kernel: "kernel" in part ? part.kernel : [], at: at(100), version: "1.2.3", startedAt: at(0) };
+  return { world, plan: plan(world, config), config, history, kernel: "kernel" in part ? part.kernel : [], peers: part.peers, at: at(100), version: "1.2.3", startedAt: at(0) };
 }
 
 /** An address in the kernel of the node, on its eth0. */

@@ -3,7 +3,8 @@ import { REASONS, RULES } from "../../src/core/explain-rules.js";
 import { serviceReport, type KnownReport, type StepReport } from "../../src/core/explain-service.js";
 import { parsePools } from "../../src/core/pools.js";
 import type { SkipCode } from "../../src/core/plan-service.js";
-import { nodeReport, type ExplainInput } from "../../src/core/explain.js";
+import type { ExplainInput } from "../../src/core/explain-input.js";
+import { nodeReport } from "../../src/core/explain.js";
 import { AddressInUse } from "../../src/core/mode.js";
 import { vipKey, type OwnershipKey, type ServiceKey } from "../../src/core/model.js";
 import type { OwnershipState, World } from "../../src/core/world.js";
@@ -223,6 +224,7 @@ describe("the node", () => {
           lastFailure: null,
         },
       ],
+      routes: [],
       services: { known: 3, served: 1, skipped: { notLoadBalancer: 2 } },
       badLinks: ["eth1"],
       controlPlaneHealth: null,

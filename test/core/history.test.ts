@@ -70,6 +70,7 @@ function pass({ ownership = MINE, observed, skipped, deleted = false }: Given): 
     world: {
       ownership: new Map<OwnershipKey, OwnershipState>([["services", ownership]]),
       observed: new Map(observed === undefined ? [] : [[vip, observed]]),
+      observedRoutes: new Map(),
       services: new Map(deleted ? [] : [[key, web]]),
     },
     plan: { skipped: new Map(skipped === undefined ? [] : [[key, skipped]]) },
@@ -97,7 +98,7 @@ describe("passes", () => {
 
   test("that change nothing record nothing, also when there are more Services than subjects", () => {
     const many = new Map(Array.from({ length: 50 }, (_, i): [ServiceKey, SkipReason] => [`default/s${i}` as ServiceKey, { code: "noAddress", message: "x" }]));
-    const world = { ownership: new Map(), observed: new Map(), services: new Map([...many.keys()].map((name) => [name, web])) };
+    const world = { ownership: new Map(), observed: new Map(), observedRoutes: new Map(), services: new Map([...many.keys()].map((name) => [name, web])) };
     const history = new History({ subjects: 10 });
     const before: Pass = { world, plan: { skipped: many } };
     recordPass(history, { before: undefined, after: before }, at(1));
