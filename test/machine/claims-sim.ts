@@ -5,18 +5,12 @@ import { failure, simNode, success, type SimNode } from "./claims-sim-node.js";
 import { SIM_CONFIG, type Fault, type SimOptions, type SimResult } from "./claims-sim-options.js";
 import { Witness } from "./claims-sim-witness.js";
 import { seeded } from "./election-sim.js";
-
-interface Job {
-  readonly at: number;
-  readonly order: number;
-  readonly run: () => void;
-}
+import { SimJobs } from "./sim-jobs.js";
 
 /** A whole cluster around the Leases of members and claims. */
 export class ClaimsSim {
   #now = 0;
-  #order = 0;
-  #jobs: Job[] = [];
+  readonly #jobs = new SimJobs();
   #events = 0;
   #apiDownUntil = -1;
   #calmSince = 0;
@@ -53,7 +47,7 @@ export class ClaimsSim {
       this.#memberWritesBefore = this.#api.memberWrites;
     });
     while (this.#now < seconds * 1000) {
-      const job = this.#pop();
+      const job = this.#jobs.pop();
       if (job === undefined) break;
       this.#now = job.at;
       this.#witness.check();
@@ -86,19 +80,7 @@ export class ClaimsSim {
   }
 
   #at(delay: number, run: () => void): void {
-    this.#jobs.push({ at: this.#now + delay, order: this.#order++, run });
-  }
-
-  #pop(): Job | undefined {
-    let best = 0;
-    for (let i = 1; i < this.#jobs.length; i += 1) {
-      const [a, b] = [this.#jobs[i], this.#jobs[best]];
-      if (a !== undefined && b !== undefined && (a.at < b.at || (a.at === b.at && a.order < b.order))) best = i;
-    }
-    const job = this.#jobs[best];
-    const last = this.#jobs.pop();
-    if (last !== undefined && last !== job) this.#jobs[best] = last;
-    return job;
+    this.#jobs.add(this.#now + delay, run);
   }
 
   #start(node: SimNode): void {

@@ -5,6 +5,7 @@ import { dhcpStep } from "../../src/machine/dhcp-client.js";
 import { BOOTREPLY, DHCPACK, DHCPDECLINE, DHCPDISCOVER, DHCPNAK, DHCPOFFER, DHCPRELEASE, DHCPREQUEST } from "../../src/wire/dhcp/codes.js";
 import { decodeDhcp, encodeDhcp, type DhcpMessage } from "../../src/wire/dhcp/message.js";
 import { CONFIG, ip } from "./dhcp-client-bench.js";
+import { SimJobs, type Job } from "./sim-jobs.js";
 
 interface ServerLease {
   readonly client: string;
@@ -93,12 +94,6 @@ interface SimClient {
   readonly given: Map<string, number>;
 }
 
-interface Job {
-  readonly at: number;
-  readonly order: number;
-  readonly run: () => void;
-}
-
 export interface SimOptions {
   readonly clients: number;
   readonly leaseSeconds: number;
@@ -115,8 +110,7 @@ export class DhcpSim {
   readonly counts = { leases: 0, expired: 0, refused: 0, declined: 0, moved: 0 };
   loss: number;
   #now = 0;
-  #order = 0;
-  #jobs: Job[] = [];
+  readonly #jobs = new SimJobs();
 
   constructor(private readonly options: SimOptions) {
     this.loss = options.loss;
@@ -139,7 +133,7 @@ export class DhcpSim {
   }
 
   at(time: number, run: () => void): void {
-    this.#jobs.push({ at: Math.max(time, this.#now), order: this.#order++, run });
+    this.#jobs.add(Math.max(time, this.#now), run);
   }
 
   runUntil(end: number): void {
@@ -158,17 +152,16 @@ export class DhcpSim {
     this.#check();
   }
 
-  #next(end: number): Job | undefined {
-    const job = this.#jobs.reduce<Job | undefined>((first, one) => (first === undefined || one.at < first.at || (one.at === first.at && one.order < first.order) ? one : first), undefined);
+  #next(end: number): Pick<Job, "at" | "run"> | undefined {
+    const job = this.#jobs.next;
     const sleeper = this.clients.reduce<SimClient | undefined>((first, one) => ((one.wakeAt ?? Infinity) < (first?.wakeAt ?? Infinity) ? one : first), undefined);
     const wakeAt = sleeper?.wakeAt ?? Infinity;
     if (job !== undefined && job.at <= wakeAt) {
       if (job.at > end) return undefined;
-      this.#jobs = this.#jobs.filter((one) => one !== job);
-      return job;
+      return this.#jobs.pop();
     }
     if (sleeper === undefined || wakeAt > end) return undefined;
-    return { at: Math.max(wakeAt, this.#now), order: 0, run: () => this.#send(sleeper, { type: "tick" }) };
+    return { at: Math.max(wakeAt, this.#now), run: () => this.#send(sleeper, { type: "tick" }) };
   }
 
   #send(client: SimClient, event: DhcpInput): void {

@@ -9,6 +9,7 @@ import {
   type Stance,
 } from "../../src/machine/election-state.js";
 import { electionStep, type ElectionAction, type ElectionEvent } from "../../src/machine/election.js";
+import { SimJobs } from "./sim-jobs.js";
 
 /** mulberry32: the same seed gives the same run. */
 export function seeded(seed: number): () => number {
@@ -54,12 +55,6 @@ interface Node {
   incarnation: number;
 }
 
-interface Job {
-  readonly at: number;
-  readonly order: number;
-  readonly run: () => void;
-}
-
 const BASE: ElectionConfig = {
   identity: "",
   leaseDurationMs: 5000,
@@ -78,8 +73,7 @@ const BASE: ElectionConfig = {
 /** A whole cluster around one Lease: an API server with latency, loss and outages, kernels that are late, clocks that run differently. */
 export class ElectionSim {
   #now = 0;
-  #order = 0;
-  #jobs: Job[] = [];
+  readonly #jobs = new SimJobs();
   #lease: LeaseVersion | undefined;
   #version = 0;
   #handOverUntil = -1;
@@ -104,7 +98,7 @@ export class ElectionSim {
     if (this.options.faults) this.#at(4000, () => this.#fault());
     const end = this.options.seconds * 1000;
     while (this.#now < end) {
-      const job = this.#pop();
+      const job = this.#jobs.pop();
       if (job === undefined) break;
       this.#now = job.at;
       this.#check();
@@ -153,16 +147,7 @@ export class ElectionSim {
   }
 
   #at(delay: number, run: () => void): void {
-    this.#jobs.push({ at: this.#now + delay, order: this.#order++, run });
-  }
-
-  #pop(): Job | undefined {
-    let best = 0;
-    for (let i = 1; i < this.#jobs.length; i += 1) {
-      const [a, b] = [this.#jobs[i], this.#jobs[best]];
-      if (a !== undefined && b !== undefined && (a.at < b.at || (a.at === b.at && a.order < b.order))) best = i;
-    }
-    return this.#jobs.splice(best, 1)[0];
+    this.#jobs.add(this.#now + delay, run);
   }
 
   /** Runs `fn` on the node once it is neither dead nor frozen. */
