@@ -32,6 +32,9 @@ export interface Native {
   bind(fd: number, address: Uint8Array): number;
   /** Of a datagram socket: sets the peer, and waits for nothing. */
   connect(fd: number, address: Uint8Array): number;
+  listen(fd: number, backlog: number): number;
+  /** accept4(2) with SOCK_NONBLOCK and SOCK_CLOEXEC: the new descriptor. */
+  accept(fd: number): number;
   /** Blocks where the kernel does: a netlink request waits for the rtnl lock in here, so that goes through `writeOffLoop`. */
   send(fd: number, bytes: Uint8Array, flags: number): number;
   recv(fd: number, buffer: Uint8Array, flags: number): number;
@@ -54,6 +57,8 @@ const UV_POLL = 8; // uv_handle_type
 const UV_READABLE = 1;
 const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
+/** SOCK_NONBLOCK and SOCK_CLOEXEC. */
+const ACCEPT_FLAGS = 0x8_0800;
 
 const MSGHDR_LENGTH = 56;
 
@@ -66,6 +71,8 @@ const SYMBOLS = {
   socket: { arguments: [INT, INT, INT], return: INT },
   bind: { arguments: [INT, BUFFER, INT], return: INT },
   connect: { arguments: [INT, BUFFER, INT], return: INT },
+  listen: { arguments: [INT, INT], return: INT },
+  accept4: { arguments: [INT, POINTER, POINTER, INT], return: INT },
   send: { arguments: [INT, BUFFER, SIZE, INT], return: "int64" },
   recv: { arguments: [INT, BUFFER, SIZE, INT], return: "int64" },
   recvmsg: { arguments: [INT, BUFFER, INT], return: "int64" },
@@ -94,6 +101,8 @@ export function createNative(): Native {
     socket: (domain, type, protocol) => result(functions.socket(domain, type, protocol)),
     bind: (fd, address) => result(functions.bind(fd, address, address.length)),
     connect: (fd, address) => result(functions.connect(fd, address, address.length)),
+    listen: (fd, backlog) => result(functions.listen(fd, backlog)),
+    accept: (fd) => result(functions.accept4(fd, null, null, ACCEPT_FLAGS)),
     send: (fd, bytes, flags) => result(Number(functions.send(fd, bytes, BigInt(bytes.length), flags))),
     recv: (fd, buffer, flags) => result(Number(functions.recv(fd, buffer, BigInt(buffer.length), flags))),
     receiveMessage: (fd, into, flags) => {

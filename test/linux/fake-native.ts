@@ -63,6 +63,14 @@ export class FakeNative implements Native {
     return -EAGAIN;
   }
 
+  listen(): number {
+    return 0;
+  }
+
+  accept(): number {
+    return -EAGAIN;
+  }
+
   send(_fd: number, bytes: Uint8Array): number {
     const errno = this.sendErrnos.shift();
     if (errno !== undefined) return -errno;
