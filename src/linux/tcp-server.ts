@@ -65,12 +65,26 @@ export class Server implements TcpServer {
     return new Server(deps, fds, accepted);
   }
 
-  allow(callers: readonly TcpCaller[]): void {
-    const keys = new Map(callers.flatMap(({ address, password }) => (password === undefined ? [] : [[address, password] as const])));
-    this.#callers = callers;
+  allow(callers: readonly TcpCaller[]): ReadonlyMap<TcpCaller, string> {
+    const refused = new Map<TcpCaller, string>();
+    const keys = new Map<IpAddress, string>();
+    for (const { address, password } of callers) if (password !== undefined) keys.set(address, password);
     for (const [address] of this.#keys) if (!keys.has(address)) this.#setKey(address, undefined);
-    for (const [address, password] of keys) if (this.#keys.get(address) !== password) this.#setKey(address, password);
+    for (const caller of callers) {
+      const { address } = caller;
+      const password = keys.get(address);
+      if (password === undefined || password === this.#keys.get(address)) continue;
+      try {
+        this.#setKey(address, password);
+      } catch (error) {
+        keys.delete(address);
+        refused.set(caller, messageOf(error));
+      }
+    }
     this.#keys = keys;
+    // Without its key a peer must not get in.
+    this.#callers = callers.filter((caller) => !refused.has(caller));
+    return refused;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,6 +3,7 @@ import type { BgpPeer } from "../lib/bgp-peer.js";
 import type { Family, IpAddress } from "../lib/ip.js";
 import type { Negotiated } from "../machine/bgp-session-config.js";
 import type { SessionEnd } from "../machine/bgp-session-state.js";
+import type { BfdReport } from "../ports/bfd.js";
 import type { TcpEnd } from "../ports/net.js";
 import type { RouteAttributes } from "../wire/bgp/pack.js";
 
@@ -17,14 +18,6 @@ export interface BgpPeerCounters {
   readonly established: number;
   /** Sessions that were up and ended. */
   readonly flaps: number;
-}
-
-/** What BFD says of a peer. */
-export interface BgpBfdReport {
-  readonly state: "AdminDown" | "Down" | "Init" | "Up";
-  /** Monotonic ms. */
-  readonly since: number;
-  readonly diagnostic: string;
 }
 
 /** How things stand with one peer. */
@@ -43,7 +36,8 @@ export interface BgpPeerReport {
   /** Routes that the peer announced; counted, never used. */
   readonly received: number;
   readonly counters: BgpPeerCounters;
-  readonly bfd: BgpBfdReport | undefined;
+  /** Undefined: not watched. */
+  readonly bfd: BfdReport | undefined;
   /** Why no session can work, or why not all routes are announced: `no IPv6 next hop: this node has no usable IPv6 address`. */
   readonly problem: string | undefined;
 }

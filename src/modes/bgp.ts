@@ -1,10 +1,18 @@
-import type { Fence, VipMode } from "../core/mode.js";
+import type { DownReason, Fence, Held, VipMode } from "../core/mode.js";
+import type { Route, RouteKey } from "../core/model.js";
 import type { BgpPeer } from "../lib/bgp-peer.js";
-import type { Clock } from "../ports/clock.js";
+import type { Bfd } from "../ports/bfd.js";
+import type { Clock, Timer } from "../ports/clock.js";
 import type { Log } from "../ports/log.js";
-import type { Net } from "../ports/net.js";
+import type { Accepted, Net } from "../ports/net.js";
 import type { Random } from "../ports/random.js";
+import { CEASE_ADMIN_SHUTDOWN, CEASE_CONFIG_CHANGE, CEASE_DECONFIGURED } from "../wire/bgp/codes.js";
+import { Listening } from "./bgp-listening.js";
+import { Peering, type PeeringDeps } from "./bgp-peering.js";
 import type { BgpPeerReport, BgpSentRoute, NodeAddress } from "./bgp-report.js";
+import { Rib } from "./bgp-rib.js";
+import { sameSession } from "./bgp-session-options.js";
+import { Watch } from "./bgp-watch.js";
 
 export interface BgpModeConfig {
   /** Where peers may dial, usually 179. */
@@ -17,6 +25,8 @@ export interface BgpModeConfig {
 
 export interface BgpModeDeps {
   readonly net: Net;
+  /** Undefined: peers are not watched. */
+  readonly bfd: Bfd | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly random: Random;
@@ -36,10 +46,222 @@ export interface BgpMode extends VipMode<"bgp"> {
   reports(): readonly BgpPeerReport[];
   /** What a peer has of us; empty for one that is not known. */
   routes(peer: string): readonly BgpSentRoute[];
-  /** `up` has been called for all routes that were wanted at start. Until then, or for 30 s, peers with graceful restart are not told that routes are complete. */
+  /** `up` has been called for all routes that were wanted at start. Until then, or for 30 s, peers with graceful restart are told nothing. */
   complete(): void;
   /** `nodeAddresses` may answer differently: next hops are chosen anew. */
   addressesChanged(): void;
-  /** A clean stop, bounded in time: GRACEFUL_SHUTDOWN, then all is withdrawn, then every session ends with Cease/Administrative Shutdown. */
+  /**
+   * A clean stop, bounded in time: GRACEFUL_SHUTDOWN, then all is withdrawn, then every session ends with Cease/Administrative Shutdown. Without it,
+   * disposing leaves the routes of peers with graceful restart to the process that follows.
+   */
   drain(): Promise<void>;
+}
+
+/** Nothing is sent at once, so that what comes in one turn goes out in one UPDATE, ms. */
+const COALESCE_MS = 1;
+/** How long routes may take to be complete (RFC 4724 4.1: Selection_Deferral_Timer), ms. */
+const COMPLETE_MS = 30_000;
+/** How long withdrawals may take to be with the kernel, ms. */
+const WITHDRAW_MS = 1000;
+const WITHDRAW_POLL_MS = 10;
+
+/** Nothing is dialled before `setPeers`. */
+export function createBgpMode(config: BgpModeConfig, deps: BgpModeDeps): BgpMode {
+  return new BgpSpeaker(config, deps);
+}
+
+interface Neighbour {
+  readonly peering: Peering;
+  readonly watch: Watch;
+}
+
+class BgpSpeaker implements BgpMode {
+  readonly name = "bgp";
+  readonly #config: BgpModeConfig;
+  readonly #deps: BgpModeDeps;
+  readonly #listening: Listening;
+  readonly #routes = new Map<RouteKey, Route>();
+  readonly #endFence: () => void;
+  #neighbours: ReadonlyMap<string, Neighbour> = new Map();
+  #rib = new Rib([]);
+  #soon: Timer | undefined;
+  #fenceEnd: Timer | undefined;
+  #deferral: Timer | undefined;
+  #complete = false;
+  #leaving: "no" | "shown" | "gone" = "no";
+  #drained: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(config: BgpModeConfig, deps: BgpModeDeps) {
+    this.#config = config;
+    this.#deps = deps;
+    const { net, clock, log } = deps;
+    this.#listening = new Listening(config.listenPort, { net, clock, log, accepted: (connection) => this.#accepted(connection), changed: () => deps.changed() });
+    this.#endFence = deps.fence.onMoved(() => {
+      if ([...this.#routes.values()].some(({ ownership }) => ownership !== undefined)) this.#schedule();
+    });
+  }
+
+  async up(route: Route, signal: AbortSignal): Promise<void> {
+    await Promise.resolve();
+    signal.throwIfAborted();
+    if (this.#closed !== undefined) return;
+    this.#routes.set(route.key, route);
+    this.#schedule();
+  }
+
+  async down(key: RouteKey, _reason: DownReason, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#routes.delete(key)) this.#schedule();
+  }
+
+  async held(signal: AbortSignal): Promise<readonly Held<"bgp">[]> {
+    signal.throwIfAborted();
+    return [];
+  }
+
+  setPeers(peers: readonly BgpPeer[]): void {
+    if (this.#closed !== undefined || this.#drained !== undefined) return;
+    const before = this.#neighbours;
+    const next = new Map<string, Neighbour>();
+    for (const peer of peers) if (!next.has(peer.name)) next.set(peer.name, this.#keep(peer, before.get(peer.name)));
+    for (const [name, neighbour] of before) if (!next.has(name)) end(neighbour, { subcode: CEASE_DECONFIGURED });
+    this.#neighbours = next;
+    // Keys of passive peers must be there before these dial again.
+    this.#listening.set(peers, this.#config.listen || peers.some(({ passive }) => passive));
+    for (const { peering, watch } of next.values()) {
+      peering.start(!this.#complete);
+      watch.set(peering.peer);
+    }
+    if (!this.#complete && peers.some(({ gracefulRestartSeconds }) => gracefulRestartSeconds !== undefined)) {
+      this.#deferral ??= this.#deps.clock.after(COMPLETE_MS, () => this.complete());
+    }
+    this.#deps.changed();
+  }
+
+  reports(): readonly BgpPeerReport[] {
+    return [...this.#neighbours.values()].map(({ peering, watch }) => {
+      const report = peering.report();
+      const problems = [report.problem, peering.peer.passive ? this.#listening.problem(peering.peer) : undefined, watch.problem].filter((one) => one !== undefined);
+      return { ...report, bfd: watch.report, problem: problems.length === 0 ? undefined : problems.join("; ") };
+    });
+  }
+
+  routes(peer: string): readonly BgpSentRoute[] {
+    return this.#neighbours.get(peer)?.peering.routes() ?? [];
+  }
+
+  complete(): void {
+    if (this.#complete) return;
+    this.#complete = true;
+    this.#deferral?.cancel();
+    this.#schedule();
+  }
+
+  addressesChanged(): void {
+    if (this.#closed !== undefined || this.#drained !== undefined) return;
+    for (const { peering } of this.#neighbours.values()) peering.start(!this.#complete);
+    this.#schedule();
+  }
+
+  async drain(): Promise<void> {
+    await (this.#drained ??= this.#drain());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (this.#closed ??= this.#close());
+  }
+
+  /** The neighbour that is there, where it fits; one with a new session otherwise. */
+  #keep(peer: BgpPeer, known: Neighbour | undefined): Neighbour {
+    if (known !== undefined && sameSession(known.peering.peer, peer)) {
+      known.peering.revise(peer);
+      return known;
+    }
+    if (known !== undefined) end(known, { subcode: CEASE_CONFIG_CHANGE });
+    return this.#make(peer);
+  }
+
+  #make(peer: BgpPeer): Neighbour {
+    const { bfd } = this.#deps;
+    const deps: PeeringDeps = {
+      ...this.#deps,
+      nodeAddresses: () => this.#deps.nodeAddresses(),
+      rib: ({ gracefulRestartSeconds }) => (gracefulRestartSeconds === undefined || this.#complete ? this.#rib : undefined),
+      leaving: () => this.#leaving === "shown",
+      changed: () => this.#deps.changed(),
+    };
+    const peering = new Peering(peer, deps);
+    const watch = new Watch({ bfd, nodeAddresses: () => this.#deps.nodeAddresses(), lost: () => peering.bfdDown(), changed: () => this.#deps.changed() });
+    return { peering, watch };
+  }
+
+  #accepted(connection: Accepted): void {
+    const { address, iface } = connection.caller;
+    const candidates = [...this.#neighbours.values()].filter(({ peering: { peer } }) => peer.address === address && (iface === undefined || peer.iface === iface));
+    // Several may share an address (on 127.0.0.1, with ports of their own): the one that waits, and has no session yet.
+    const waiting = candidates.filter(({ peering }) => !peering.established);
+    const chosen = waiting.find(({ peering }) => peering.peer.passive) ?? waiting[0] ?? candidates[0];
+    chosen?.peering.accept(connection);
+  }
+
+  #schedule(): void {
+    if (this.#closed !== undefined) return;
+    this.#soon ??= this.#deps.clock.after(COALESCE_MS, () => this.#announce());
+  }
+
+  /** Tells all peers what there is now. */
+  #announce(): void {
+    this.#soon?.cancel();
+    this.#soon = undefined;
+    const { clock, fence } = this.#deps;
+    const now = clock.now();
+    const routes: Route[] = [];
+    let next = Infinity;
+    for (const route of this.#leaving === "gone" ? [] : this.#routes.values()) {
+      const until = route.ownership === undefined ? Infinity : fence.heldUntil(route.ownership);
+      if (until <= now) continue;
+      routes.push(route);
+      next = Math.min(next, until);
+    }
+    this.#rib = new Rib(routes);
+    // A process that cannot renew what it owns falls silent by itself.
+    this.#fenceEnd?.cancel();
+    this.#fenceEnd = next === Infinity ? undefined : clock.after(next - now, () => this.#announce());
+    for (const { peering } of this.#neighbours.values()) peering.announce();
+  }
+
+  async #drain(): Promise<void> {
+    const told = [...this.#neighbours.values()].some(({ peering }) => peering.routes().length > 0);
+    if (told && this.#config.gracefulShutdownMs > 0) {
+      this.#leaving = "shown";
+      this.#announce();
+      await this.#wait(this.#config.gracefulShutdownMs);
+    }
+    this.#leaving = "gone";
+    this.#announce();
+    const until = this.#deps.clock.now() + WITHDRAW_MS;
+    while (this.#deps.clock.now() < until && ![...this.#neighbours.values()].every(({ peering }) => peering.flushed)) await this.#wait(WITHDRAW_POLL_MS);
+    for (const neighbour of this.#neighbours.values()) end(neighbour, { subcode: CEASE_ADMIN_SHUTDOWN });
+    this.#deps.changed();
+  }
+
+  async #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#deps.clock.after(ms, resolve));
+  }
+
+  async #close(): Promise<void> {
+    this.#endFence();
+    for (const timer of [this.#soon, this.#fenceEnd, this.#deferral]) timer?.cancel();
+    for (const neighbour of this.#neighbours.values()) {
+      const { peer } = neighbour.peering;
+      end(neighbour, peer.gracefulRestartSeconds === undefined || this.#drained !== undefined ? { subcode: CEASE_ADMIN_SHUTDOWN } : "abandon");
+    }
+    await this.#listening[Symbol.asyncDispose]();
+  }
+}
+
+function end({ peering, watch }: Neighbour, cease: Parameters<Peering["stop"]>[0]): void {
+  watch[Symbol.dispose]();
+  peering.stop(cease);
 }

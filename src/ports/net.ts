@@ -54,8 +54,8 @@ export interface TcpCaller extends TcpOptions {
 }
 
 export interface TcpServer extends AsyncDisposable {
-  /** Who may dial from now on. Throws where the kernel refuses a key. Connections that stand are left alone. */
-  allow(callers: readonly TcpCaller[]): void;
+  /** Exactly these may dial from now on. Connections that stand are left alone. Returns what keeps some of them from it: `set the TCP MD5 key for 192.0.2.1: ENOPROTOOPT`. */
+  allow(callers: readonly TcpCaller[]): ReadonlyMap<TcpCaller, string>;
 }
 
 /** Somebody who may dial has done so. `take` is to be called before this returns, or the connection is closed. */

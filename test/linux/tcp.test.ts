@@ -85,7 +85,7 @@ describe("a connection", () => {
     { name: "over IPv4 with GTSM", address: LO4, ttl: 255, leastTtl: 255 },
     { name: "over IPv6 with GTSM", address: LO6, ttl: 255, leastTtl: 255 },
     { name: "with a link, a source and a time-out", address: LO4, iface: "lo", source: LO4, userTimeoutMs: 9000, ttl: 1 },
-  ])("$name carries octets both ways and knows its ends", async ({ name: _, source, ...options }) => {
+  ])("$name carries octets both ways and knows its ends", async ({ source, ...options }) => {
     const { port, calls } = await serve(options);
     const { heard, connection } = dial(port, { ...options, source });
     await waitFor(() => heard.up && calls.length === 1, HOLD, "a connection");

@@ -95,6 +95,11 @@ export function messageLength(octets: Uint8Array, most: number): number | undefi
   return length;
 }
 
+/** True for a whole message that is an UPDATE. */
+export function isUpdate(octets: Uint8Array): boolean {
+  return octets[TYPE_OFFSET] === MESSAGE_UPDATE;
+}
+
 /** Reads one whole message. Throws BgpError with the NOTIFICATION to send, and nothing else. */
 export function decodeMessage(octets: Uint8Array, context: UpdateContext, most: number = MAX_EXTENDED_MESSAGE): BgpMessage {
   if (messageLength(octets, most) !== octets.length) {
