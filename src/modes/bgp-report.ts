@@ -20,6 +20,9 @@ export interface BgpPeerCounters {
   readonly flaps: number;
 }
 
+/** What BFD says of a peer. */
+export type BgpBfdReport = Pick<BfdReport, "state" | "since" | "diagnostic">;
+
 /** How things stand with one peer. */
 export interface BgpPeerReport {
   readonly peer: Omit<BgpPeer, "password"> & { readonly hasPassword: boolean };
@@ -37,7 +40,7 @@ export interface BgpPeerReport {
   readonly received: number;
   readonly counters: BgpPeerCounters;
   /** Undefined: not watched. */
-  readonly bfd: BfdReport | undefined;
+  readonly bfd: BgpBfdReport | undefined;
   /** Why no session can work, or why not all routes are announced: `no IPv6 next hop: this node has no usable IPv6 address`. */
   readonly problem: string | undefined;
 }

@@ -62,14 +62,11 @@ export class Watch implements Disposable {
     const before = this.#report;
     this.#report = report;
     // RFC 5882 3.2: a peer that has switched BFD off has not failed.
-    const switchedOff = report.remoteDiagnostic === ADMINISTRATIVELY_DOWN;
-    if (before?.state === "Up" && report.state === "Down" && !switchedOff) this.#deps.lost();
+    const failed = before?.state === "Up" && report.state === "Down" && report.remoteState !== "AdminDown";
+    if (failed) this.#deps.lost();
     this.#deps.changed();
   }
 }
-
-/** RFC 5880 4.1, diagnostic 7. */
-const ADMINISTRATIVELY_DOWN = "administratively down";
 
 /** RFC 5881 where the peer is on a link of this node, RFC 5883 where routers may lie between. */
 function targetOf(peer: BgpPeer, address: NonNullable<BgpPeer["address"]>, addresses: readonly NodeAddress[]): BfdTarget {

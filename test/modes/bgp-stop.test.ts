@@ -160,7 +160,7 @@ describe("BFD", () => {
     bench.bfd.see(ROUTER4, { state: "Init" });
     bench.bfd.see(ROUTER4, { state: "Down" });
     bench.bfd.see(ROUTER4, { state: "Up" });
-    bench.bfd.see(ROUTER4, { state: "Down", remoteDiagnostic: "administratively down" });
+    bench.bfd.see(ROUTER4, { state: "Down", remoteState: "AdminDown" });
     await bench.clock.advance(2);
     expect(bench.mode.reports()[0]?.state).toBe("Established");
   });
