@@ -25,6 +25,8 @@ const needed = [
   ["keepalived", "keepalived"],
   ["bird", "bird2"],
   ["vtysh", "frr"],
+  ["miniupnpd", "miniupnpd-nftables"],
+  ["upnpc", "miniupnpc"],
 ];
 
 /** Wanted by some tests, which are skipped without them. */

@@ -29,6 +29,7 @@ export class Metrics {
   readonly #requests = this.#counter("vip_api_requests_total", "Requests to the API server; without an answer `code` says why.", ["verb", "resource", "code"]);
   readonly #requestSeconds = this.#histogram("vip_api_request_seconds", "Time of a request to the API server; of a watch to its beginning.", { labels: ["verb", "resource"], buckets: API_SECONDS });
   readonly #renewSeconds = this.#histogram("vip_lease_renew_seconds", "Time of a write to a Lease that took effect.", { labels: [], buckets: API_SECONDS });
+  readonly #upnpRefused = this.#counter("vip_upnp_refused_total", "What gateways and other devices sent by UPnP and was not used.", ["reason"]);
   // kube-vip's name for the same.
   readonly #transitions = this.#counter("kube_vip_leader_election_transitions_total", "As in kube-vip: ownerships that came to this node, by Lease.", ["lease_name"]);
 
@@ -53,6 +54,10 @@ export class Metrics {
 
   netlinkFailed(operation: string, code: string): void {
     this.#netlinkErrors.inc({ operation, code });
+  }
+
+  upnpRefused(reason: string): void {
+    this.#upnpRefused.inc({ reason });
   }
 
   sent(protocol: NeighbourProtocol, kind: "announcement" | "probe"): void {

@@ -87,6 +87,11 @@ export class Monitor {
     this.#metrics.planned(after, before, this.deps.clock.now());
   }
 
+  /** Something that a device of the network sent was not used. */
+  upnpRefused(reason: string): void {
+    this.#metrics.upnpRefused(reason);
+  }
+
   /** A pass took so long. */
   passed(ms: number): void {
     this.#heartbeat?.beat();

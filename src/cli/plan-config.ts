@@ -102,6 +102,8 @@ export function engineConfig(settings: Settings, node: string): EngineConfig {
       classOnly: settings.classOnly,
       dataplaneCheck: settings.dataplaneCheck === "auto",
       romanaByNft: settings.romanaDatapath === "nft",
+      upnp: settings.upnp,
+      upnpStatus: settings.upnpStatus,
     },
   };
 }

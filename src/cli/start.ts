@@ -11,13 +11,15 @@ import { createKube } from "../kube/kube.js";
 import { Cleanup } from "../lib/cleanup.js";
 import { createClock } from "../linux/clock.js";
 import { createDns } from "../linux/dns.js";
+import { createHttp } from "../linux/http.js";
 import { createHttpProbe } from "../linux/http-probe.js";
 import { createKernel } from "../linux/kernel.js";
 import { createNft } from "../linux/nft.js";
 import { createRandom } from "../linux/random.js";
+import { createSsdp } from "../linux/ssdp.js";
 import { NAME_DEFAULTS } from "../machine/name.js";
 import { READINESS_DEFAULTS } from "../machine/readiness.js";
-import { createArpMode, createDnatMode, createLinkMode } from "../modes/index.js";
+import { createArpMode, createDnatMode, createLinkMode, createUpnpMode } from "../modes/index.js";
 import type { Clock } from "../ports/clock.js";
 import { createBootstrap } from "./bootstrap.js";
 import { createReports, momentOf } from "./control-reports.js";
@@ -33,6 +35,8 @@ import { watchHealth } from "./watch-health.js";
 const BURST_MS = [0, 50, 200, 1000, 2000];
 /** When real time jumps ahead of monotonic time by more than a second, the machine has stood still, or somebody set the clock. */
 const PAUSE = { everyMs: 200, thresholdMs: 1000 };
+/** By then an heir has taken what is left to it; what nobody takes is cleaned up while it is still held, ms. */
+const HEIR_SHOWS_MS = 400;
 /** How long a clean stop may take in all beyond the hand-over. */
 const STOP_MS = 2000;
 
@@ -90,6 +94,9 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
       },
       link: () => createLinkMode({ serves }, { kernel, log }),
       dnat: () => createDnatMode({ nft }),
+      ...(settings.upnp && {
+        upnp: (report) => createUpnpMode({ ssdp: createSsdp(), http: createHttp({ clock }), clock, random, log, nextHops: () => engine.world.gateways, refused: (trouble) => monitor.upnpRefused(trouble), report }),
+      }),
       passed: (ms) => monitor.passed(ms),
       planned: (after, before) => {
         monitor.planned(after, before);
@@ -127,6 +134,8 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   monitoring.stopping();
   bootstrap?.leave();
   ownership.leave();
+  const alone = clock.after(HEIR_SHOWS_MS, () => engine.learn({ closing: true }));
+  cleanup.defer(() => alone.cancel());
   await Promise.race([ownership.left(), delay(clock, HAND_OVER_MS + STOP_MS)]);
   await Promise.race([engine.settle(), delay(clock, STOP_MS)]);
   watching.abort(new DOMException("stopping", "AbortError"));

@@ -61,7 +61,6 @@ export const UNSUPPORTED: readonly Unsupported[] = [
   row("planned", "vip_ddns", `${DHCP}: the address of the control plane from a DHCP server; name it in address`, { flags: ["ddns"], today: "refuse" }),
   row("planned", "dhcp_mode", `${DHCP}; a Service that asks for 0.0.0.0 or :: is refused with an Event`, { flags: ["dhcpMode"], today: "silent" }),
   row("planned", "dhcp_backoff_attempts", `${DHCP}; a Service that asks for 0.0.0.0 or :: is refused with an Event`, { flags: ["dhcpBackoffAttempts"] }),
-  row("planned", "enable_upnp enableUPNP", "UPnP; no port is opened on the gateway"),
   row("planned", "enable_node_labeling", "labels of nodes; none are written", { flags: ["enableNodeLabeling"] }),
   row("planned", "enable_service_security", "a filter for ports that a Service does not have: without it they would be open", { flags: ["onlyAllowTrafficServicePorts"], today: "refuse" }),
   row("planned", "disable_service_updates", "leaving statuses alone; until then the status and annotations of Services are written", { flags: ["disableServiceUpdates"] }),

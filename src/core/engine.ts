@@ -12,10 +12,10 @@ import { driftOf } from "./drift.js";
 import { EndpointIndex } from "./endpoints.js";
 import { KernelView } from "./kernel-view.js";
 import { Loop } from "./loop.js";
-import { AddressInUse, type ModeReport, type VipMode } from "./mode.js";
+import { AddressInUse, type DownReason, type ModeReport, type VipMode } from "./mode.js";
 import { ModeSync } from "./mode-sync.js";
-import type { Marks, OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
-import { sameDnat, sameLink, sameRoute, sameVip } from "./same-wants.js";
+import { vipOfMapping, type MappingKey, type MappingView, type Marks, type OwnershipKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { sameDnat, sameLink, sameMapping, sameRoute, sameVip } from "./same-wants.js";
 import { plan, type Plan, type PlanConfig } from "./plan.js";
 import { PlanMemo } from "./plan-memo.js";
 import type { SkipReason } from "./plan-service.js";
@@ -48,6 +48,8 @@ export interface EngineDeps {
   dnat(): VipMode<"dnat">;
   /** Undefined where nothing is announced by BGP. */
   readonly bgp?: VipMode<"bgp"> | undefined;
+  /** Absent where no ports are opened. */
+  upnp?(report: (key: MappingKey, view: MappingView | undefined) => void): VipMode<"upnp">;
   /** Called after every pass with what it knew and decided, and with what the one before it did. */
   planned(after: Pass, before: Pass | undefined): void;
   /** Called at the end of every pass with how long it took. */
@@ -81,6 +83,7 @@ export class Engine implements AsyncDisposable {
   readonly #links: ModeSync<"link">;
   readonly #dnat: ModeSync<"dnat">;
   readonly #routes: ModeSync<"bgp"> | undefined;
+  readonly #upnp: ModeSync<"upnp"> | undefined;
   readonly #writers: Writers;
   /** Behind which fence a VIP stood when it was last wanted. */
   #fences: ReadonlyMap<VipKey, OwnershipKey> = new Map();
@@ -102,11 +105,17 @@ export class Engine implements AsyncDisposable {
     this.#vips = new ModeSync(
       deps.arp((key, what) => this.#reported(key, what)),
       { noun: "vip", concurrency: Infinity, same: sameVip },
-      { ...modeDeps, failed: (_key, error) => this.#failed(error), reason: (key) => this.#letGo(key) },
+      { ...modeDeps, failed: (_key, error) => this.#failed(error), reason: (key) => this.#letGo(key), before: async (reason) => this.#closePorts(reason) },
     );
     this.#links = new ModeSync(deps.link(), { noun: "link", concurrency: 8, same: sameLink }, modeDeps);
     this.#dnat = new ModeSync(deps.dnat(), { noun: "dnat", concurrency: 8, same: sameDnat, lookMs: DNAT_LOOK_MS }, modeDeps);
     this.#routes = deps.bgp === undefined ? undefined : new ModeSync(deps.bgp, { noun: "route", concurrency: Infinity, same: sameRoute }, modeDeps);
+    const upnp = deps.upnp?.((key, view) => this.#mapped(key, view));
+    this.#upnp = upnp && new ModeSync(
+      upnp,
+      { noun: "port", concurrency: Infinity, same: sameMapping },
+      { ...modeDeps, reason: (key) => this.#whyGone(vipOfMapping(key)) },
+    );
     this.#writers = new Writers({ ...deps, learn: (part) => this.learn(part) });
   }
 
@@ -169,7 +178,7 @@ export class Engine implements AsyncDisposable {
   async settle(): Promise<void> {
     this.#pass();
     await this.#vips.settle();
-    await Promise.all([this.#dnat.settle(), this.#links.settle(), this.#routes?.settle()]);
+    await Promise.all([this.#dnat.settle(), this.#links.settle(), this.#routes?.settle(), this.#upnp?.settle()]);
   }
 
   /** Stops planning. What is held stays until its lifetime ends, unless `settle` removed it before. */
@@ -179,7 +188,7 @@ export class Engine implements AsyncDisposable {
     this.#kernel[Symbol.dispose]();
     for (const timer of [...this.#inUse.values(), ...this.#later.values()]) timer.cancel();
     this.#writers.stop();
-    for (const mode of [this.#routes, this.#vips, this.#dnat, this.#links]) await mode?.[Symbol.asyncDispose]();
+    for (const mode of [this.#upnp, this.#routes, this.#vips, this.#dnat, this.#links]) await mode?.[Symbol.asyncDispose]();
   }
 
   /**
@@ -228,6 +237,17 @@ export class Engine implements AsyncDisposable {
     }
   }
 
+  #mapped(key: MappingKey, view: MappingView | undefined): void {
+    if (view === undefined && !this.#world.mappings.has(key)) return;
+    const others = [...this.#world.mappings].filter(([other]) => other !== key);
+    this.learn({ mappings: new Map(view === undefined ? others : [...others, [key, view]]) });
+  }
+
+  /** An address that somebody else owns now goes at once. */
+  async #closePorts(reason: DownReason): Promise<void> {
+    if (reason === "unwanted") await this.#upnp?.settle();
+  }
+
   #pass(): void {
     const { ownership, clock } = this.deps;
     const started = clock.now();
@@ -242,6 +262,8 @@ export class Engine implements AsyncDisposable {
     this.#links.set(next.wants.link);
     this.#dnat.set(next.wants.dnat);
     this.#routes?.set(next.wants.bgp);
+    // Before the addresses: ports are closed from the address that they lead to.
+    this.#upnp?.set(next.wants.upnp);
     this.#vips.set(next.wants.arp);
     this.#writers.set(next);
     this.deps.planned(this.#newest, before);
@@ -260,6 +282,10 @@ export class Engine implements AsyncDisposable {
     this.#suspended.delete(key);
     // Who else announced it is of interest only while it is held.
     if (this.#world.conflicts.has(key)) this.learn({ conflicts: new Map([...this.#world.conflicts].filter(([other]) => other !== key)) });
+    return this.#whyGone(key);
+  }
+
+  #whyGone(key: VipKey): "unwanted" | "notOwner" {
     const ownership = this.#fences.get(key);
     return ownership === undefined || this.#world.ownership.get(ownership)?.held === true ? "unwanted" : "notOwner";
   }

@@ -28,6 +28,8 @@ export interface ModeSyncDeps<M extends ModeName> {
   failed?(key: KeyOf<M>, error: unknown): void;
   /** Why a key that is no longer wanted has to go. */
   reason?(key: KeyOf<M>): DownReason;
+  /** Awaited before a key that is no longer wanted goes. */
+  before?(reason: DownReason): Promise<void>;
 }
 
 const BACKOFF = { firstRetryMs: 200, lastRetryMs: 30_000 };
@@ -118,6 +120,7 @@ export class ModeSync<M extends ModeName> implements AsyncDisposable {
 
   async #down(key: KeyOf<M>, signal: AbortSignal): Promise<void> {
     const reason = this.deps.reason?.(key) ?? "unwanted";
+    await this.deps.before?.(reason);
     await this.mode.down(key, reason, signal);
     this.deps.log.info(`${this.config.noun} removed`, { [this.config.noun]: key, reason });
   }

@@ -1,5 +1,6 @@
 import type { BgpRoutePolicy } from "../lib/bgp-peer.js";
 import type { IpAddress } from "../lib/ip.js";
+import type { UpnpStatus } from "../machine/upnp-mapping-state.js";
 
 declare const vipKeyBrand: unique symbol;
 /** `<interface>/<address>`: a VIP is known by where it is, not by the Service that asked for it. */
@@ -117,12 +118,48 @@ export function routeKey(address: IpAddress, length: number): RouteKey {
   return `${address}/${length}` as RouteKey;
 }
 
+declare const mappingKeyBrand: unique symbol;
+/** `eth0/192.0.2.10 TCP/80`: a port of a VIP. */
+export type MappingKey = string & { readonly [mappingKeyBrand]: true };
+
+/** A port of a VIP that the gateway of its link should lead to it from the outside. */
+export interface Mapping {
+  readonly key: MappingKey;
+  /** The Service that asked for it. */
+  readonly owners: readonly ServiceKey[];
+  readonly iface: string;
+  readonly address: IpAddress;
+  readonly protocol: "TCP" | "UDP";
+  readonly port: number;
+  /** What is asked of the gateway; 0: for ever. */
+  readonly leaseSeconds: number;
+}
+
+/** What became of a mapping. */
+export interface MappingView {
+  readonly status: UpnpStatus;
+  /** Undefined where none answers. */
+  readonly gateway: { readonly name: string; readonly host: IpAddress; readonly externalAddress: IpAddress | undefined } | undefined;
+  /** Why the newest router that answered was not taken. */
+  readonly reason: string | undefined;
+}
+
+export function mappingKey(vip: VipKey, { protocol, port }: Pick<Port, "protocol" | "port">): MappingKey {
+  return `${vip} ${protocol}/${port}` as MappingKey;
+}
+
+/** The VIP whose port it is. */
+export function vipOfMapping(key: MappingKey): VipKey {
+  return key.slice(0, key.indexOf(" ")) as VipKey;
+}
+
 /** What each mode takes. A new mode is a line here, a file in modes/ and a line in modes/index.ts. */
 export interface WantOf {
   readonly arp: Vip;
   readonly link: LinkWant;
   readonly dnat: Dnat;
   readonly bgp: Route;
+  readonly upnp: Mapping;
 }
 
 export type ModeName = keyof WantOf;

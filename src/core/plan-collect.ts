@@ -1,7 +1,7 @@
 import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { EventDraft } from "../ports/kube.js";
-import { romanaKey, type Dnat, type LinkKey, type LinkWant, type OwnershipKey, type Route, type RouteKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { romanaKey, type Dnat, type LinkKey, type LinkWant, type Mapping, type MappingKey, type OwnershipKey, type Route, type RouteKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
 import { routeTogether } from "./plan-bgp.js";
 import type { Outcome } from "./plan-draft.js";
 import { together as wishTogether } from "./plan-wishes.js";
@@ -16,6 +16,7 @@ export class Collection {
   readonly #links = new Map<LinkKey, LinkWant>();
   readonly #dnat = new Map<VipKey, Dnat>();
   readonly #routes = new Map<RouteKey, Route>();
+  readonly #upnp = new Map<MappingKey, Mapping>();
   readonly #statuses = new Map<ServiceKey, StatusPatch>();
   readonly #changes = new Map<ServiceKey, ServiceChange>();
   readonly #events = new Map<string, EventDraft>();
@@ -34,6 +35,7 @@ export class Collection {
     for (const link of outcome.links) this.#links.set(link.key, { ...link, owners: [...(this.#links.get(link.key)?.owners ?? []), ...link.owners] });
     for (const dnat of outcome.dnat) this.#dnat.set(dnat.key, dnat);
     for (const route of outcome.routes) this.#routes.set(route.key, routeTogether(this.#routes.get(route.key), route));
+    for (const mapping of outcome.mappings) this.#upnp.set(mapping.key, mapping);
     for (const [key, event] of outcome.events) this.#events.set(key, event);
     for (const name of outcome.names) this.#names.add(name);
     for (const port of outcome.checks) this.#checks.add(port);
@@ -48,7 +50,7 @@ export class Collection {
 
   finish(): Omit<Plan, "campaigns" | "wishes" | "terms" | "grants" | "settled"> {
     return {
-      wants: { arp: this.#arp, link: this.#links, dnat: this.#dnat, bgp: this.#routes },
+      wants: { arp: this.#arp, link: this.#links, dnat: this.#dnat, bgp: this.#routes, upnp: this.#upnp },
       statuses: this.#statuses,
       changes: this.#changes,
       events: this.#events,

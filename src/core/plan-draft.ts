@@ -8,7 +8,7 @@ import { fitness, readinessPort, type Fitness } from "./eligible.js";
 import { NO_ENDPOINTS, type ServiceEndpoints } from "./endpoints.js";
 import type { Placed, PlacedAddress } from "./layout.js";
 import { AddressInUse } from "./mode.js";
-import { isShared, romanaKey, routeKey, serviceKey, vipKey, type Dnat, type LinkKey, type LinkWant, type Port, type Route, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { isShared, romanaKey, routeKey, serviceKey, vipKey, type Dnat, type LinkKey, type LinkWant, type Mapping, type Port, type Route, type ServiceKey, type Vip, type VipKey } from "./model.js";
 import { isOwnerless, mayNotServe, mayServe, NOWHERE_LINK, refusedHere, routeOf, saidOfMany, type BgpPlanConfig } from "./plan-bgp.js";
 import type { PlanConfig } from "./plan-model.js";
 import { configured, mainLink, poolLink, serviceLink, type LinkChoice, type VlanAsked } from "./plan-links.js";
@@ -18,6 +18,7 @@ import { reservedFor } from "./plan-reserved.js";
 import { dnatOf, externalIPsOf, romanaStance, trafficOf, type RomanaTraffic } from "./plan-romana.js";
 import { foreignStatus, foughtFor, saidOf, writesStatus } from "./plan-said.js";
 import { GRANTED, TELLING, type SkipReason } from "./plan-service.js";
+import { asksUpnp, mappingsOf, publishedOf } from "./plan-upnp.js";
 import { vipOf, type AskedVip } from "./plan-vip.js";
 import { wishOf } from "./plan-wishes.js";
 import { Writes, type ServiceChange } from "./plan-writes.js";
@@ -30,6 +31,7 @@ export interface Outcome {
   readonly links: readonly LinkWant[];
   readonly dnat: readonly Dnat[];
   readonly routes: readonly Route[];
+  readonly mappings: readonly Mapping[];
   readonly skipped: SkipReason | undefined;
   readonly status: StatusPatch | undefined;
   readonly change: ServiceChange | undefined;
@@ -63,6 +65,7 @@ class Draft {
   readonly #links = new Map<LinkKey, LinkWant>();
   readonly #dnat: Dnat[] = [];
   readonly #routes: Route[] = [];
+  readonly #mappings: Mapping[] = [];
   #skipped: SkipReason | undefined;
   readonly #problems: string[] = [];
   readonly #names: string[] = [];
@@ -119,6 +122,7 @@ class Draft {
     if (isShared(placed.owner) && placed.names.length > 0) this.#wish ??= wishOf(placed, { fit, usable: true, sick: false, endpoints: this.#endpoints(placed) });
     if (placed.romana && placed.addresses.length === 0) reason ??= noAddressYet(this.world);
     if (reason !== undefined) this.#skip(service, reason, tells(reason, placed));
+    this.#publish(placed, up);
     this.#say(placed, up);
   }
 
@@ -130,6 +134,7 @@ class Draft {
       links: [...this.#links.values()],
       dnat: this.#dnat,
       routes: this.#routes,
+      mappings: this.#mappings,
       skipped: this.#skipped,
       status: key === undefined ? undefined : statuses.get(key),
       change: key === undefined ? undefined : changes.get(key),
@@ -188,7 +193,9 @@ class Draft {
     if (fresh && isShared(ownership) && this.world.ownership.get(ownership)?.heir === true) return "pending";
     const key = this.#want(asked);
     const traffic = placed.romana ? this.#lead(placed, key, address) : undefined;
-    return this.#observed({ placed, key, address, iface: link.name, traffic });
+    const seen = this.#observed({ placed, key, address, iface: link.name, traffic });
+    if (seen === "up") this.#mappings.push(...mappingsOf(placed, { iface: link.name, address, ownership }, this.world, this.config));
+    return seen;
   }
 
   #observed(of: { readonly placed: Placed; readonly key: VipKey; readonly address: IpAddress; readonly iface: string; readonly traffic: RomanaTraffic | undefined }): "up" | "pending" | SkipReason {
@@ -293,6 +300,16 @@ class Draft {
     const said = saidOfMany(placed, fitness(placed, this.world), this.world);
     if (said?.text !== undefined) this.#tell(placed.service, "Normal", "VipAnnounced", said.text);
     return said?.decision;
+  }
+
+  /** Where the ports of a Service are reached from outside. An address that is still on its way has ports that are not known yet. */
+  #publish(placed: Placed, up: readonly IpAddress[]): void {
+    const { service } = placed;
+    if (!writesStatus(placed, this.world)) return;
+    const { external, events } = publishedOf(service, this.#mappings, this.world);
+    for (const { type, reason, message } of events) this.#tell(service, type, reason, message);
+    const pending = this.config.upnp && asksUpnp(service) && this.#vips.length > up.length;
+    if (!pending && external !== undefined) this.#writes.external(service, external);
   }
 
   #tellMixed(service: Service, address: IpAddress, other: ServiceKey): void {

@@ -4,15 +4,16 @@ import type { MemberTerms } from "../machine/member-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { EventDraft } from "../ports/kube.js";
 import type { LayoutConfig } from "./layout.js";
-import type { Dnat, LinkKey, LinkWant, OwnershipKey, Route, RouteKey, ServiceKey, Vip, VipKey } from "./model.js";
+import type { Dnat, LinkKey, LinkWant, Mapping, MappingKey, OwnershipKey, Route, RouteKey, ServiceKey, Vip, VipKey } from "./model.js";
 import type { StandingConfig } from "./node-standing.js";
 import type { BgpPlanConfig } from "./plan-bgp.js";
 import type { LinkPlanConfig } from "./plan-links.js";
 import type { ServicePlanConfig, SkipReason } from "./plan-service.js";
+import type { UpnpPlanConfig } from "./plan-upnp.js";
 import type { ServiceChange } from "./plan-writes.js";
 import type { StatusPatch } from "./status.js";
 
-export interface PlanConfig extends ServicePlanConfig, LinkPlanConfig, LayoutConfig, StandingConfig {
+export interface PlanConfig extends ServicePlanConfig, LinkPlanConfig, LayoutConfig, StandingConfig, UpnpPlanConfig {
   /** Serve Services of type LoadBalancer. */
   readonly services: boolean;
   /** Prefix lengths of VIPs; `auto`: of the subnet of the link that holds the address. */
@@ -39,6 +40,7 @@ export interface Plan {
     readonly dnat: ReadonlyMap<VipKey, Dnat>;
     /** Empty in ARP mode. */
     readonly bgp: ReadonlyMap<RouteKey, Route>;
+    readonly upnp: ReadonlyMap<MappingKey, Mapping>;
   };
   readonly statuses: ReadonlyMap<ServiceKey, StatusPatch>;
   /** Changes of Services themselves. */

@@ -2,6 +2,7 @@ import type { IpAddress } from "../lib/ip.js";
 import type { EventDraft, JsonPatchOperation, Service } from "../ports/kube.js";
 import { EXTERNAL_IPS, EXTERNAL_IPS_REFUSED, externalIPsStep } from "./external-ips.js";
 import { GRANTED } from "./plan-service.js";
+import { EXTERNAL } from "./plan-upnp.js";
 import { serviceKey, type ServiceKey } from "./model.js";
 import { clearStatus, type StatusDecision, type StatusPatch } from "./status.js";
 
@@ -32,6 +33,12 @@ export class Writes {
     this.status(service, clearStatus(service));
     this.clearRomana(service);
     this.forgetGrant(service);
+    this.external(service, null);
+  }
+
+  /** Where its ports are reached from outside; null: nowhere. */
+  external(service: Service, value: string | null): void {
+    if ((service.annotations[EXTERNAL] ?? null) !== value) this.annotate(service, { [EXTERNAL]: value });
   }
 
   /** Takes back what only a Romana VIP needs. */

@@ -1,4 +1,4 @@
-import type { Dnat, LinkWant, Route, Vip } from "./model.js";
+import type { Dnat, LinkWant, Mapping, Route, Vip } from "./model.js";
 
 /** Owners and ports may differ: what is held is the same. */
 export function sameVip(a: Vip, b: Vip): boolean {
@@ -6,6 +6,10 @@ export function sameVip(a: Vip, b: Vip): boolean {
 }
 
 /** Who asked for it does not matter. */
+export function sameMapping(a: Mapping, b: Mapping): boolean {
+  return a.key === b.key && a.leaseSeconds === b.leaseSeconds;
+}
+
 export function sameLink(a: LinkWant, b: LinkWant): boolean {
   return a.key === b.key && a.parent === b.parent && a.vlan === b.vlan;
 }

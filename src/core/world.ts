@@ -6,7 +6,7 @@ import type { Link } from "../ports/kernel.js";
 import type { Node, Service } from "../ports/kube.js";
 import type { Readiness } from "./dataplane.js";
 import type { ServiceEndpoints } from "./endpoints.js";
-import type { LinkKey, OwnershipKey, RouteKey, ServiceKey, VipKey } from "./model.js";
+import type { LinkKey, MappingKey, MappingView, OwnershipKey, RouteKey, ServiceKey, VipKey } from "./model.js";
 import type { NameResult } from "./names.js";
 import type { Pools } from "./pools.js";
 import type { Observation } from "./sync.js";
@@ -73,6 +73,10 @@ export interface World {
   readonly observedDnat: ReadonlyMap<VipKey, Observation<void>>;
   /** Routes that the BGP mode has taken; whether a peer has them is the business of its sessions. */
   readonly observedRoutes: ReadonlyMap<RouteKey, Observation<void>>;
+  /** What became of the ports that are asked of gateways. */
+  readonly mappings: ReadonlyMap<MappingKey, MappingView>;
+  /** This process is stopping, and nobody has taken over what it held. */
+  readonly closing: boolean;
   /** Hosts that announced an address that is held here, by the newest such announcement. */
   readonly conflicts: ReadonlyMap<VipKey, MacAddress>;
   /** Of this node's API server; undefined where nobody asks. */
@@ -107,6 +111,8 @@ export function emptyWorld(node: string): World {
     observedLinks: new Map(),
     observedDnat: new Map(),
     observedRoutes: new Map(),
+    mappings: new Map(),
+    closing: false,
     conflicts: new Map(),
     controlPlaneHealth: undefined,
     stopping: false,

@@ -17,7 +17,7 @@ export function givenPass(parts: { readonly world?: Partial<World>; readonly vip
     campaigns: new Map(),
     wishes: undefined,
     terms: { drain: false, weight: 1 },
-    wants: { arp, link: new Map(), dnat: new Map(), bgp: new Map() },
+    wants: { arp, link: new Map(), dnat: new Map(), bgp: new Map(), upnp: new Map() },
     statuses: new Map(),
     changes: new Map(),
     grants: new Map(),

@@ -11,7 +11,6 @@ describe("a setting of kube-vip that this version does not act on", () => {
   test.each<readonly [string, Record<string, string>, string]>([
     ["lb_enable", { lb_enable: "true" }, 'lb_enable="true" has no effect: the VIP leads to the API server of the node'],
     ["zebra_url", { zebra_url: "unix:/z" }, 'zebra_url="unix:/z" has no effect: routes are announced by BGP'],
-    ["enableUPNP", { enableUPNP: "true" }, 'enableUPNP="true" has no effect in this version; planned: UPnP'],
     ["debounce_time", { debounce_time: "500ms" }, 'debounce_time="500ms" has no effect: changes are put together'],
   ])("%s: is spoken about, and the start goes on", (_name, env, text) => {
     const { warnings, problems } = examine(env);

@@ -26,6 +26,8 @@ export const CONFIG: PlanConfig = {
   prefixes: { 4: 32, 6: 128 },
   dataplaneCheck: false,
   romanaByNft: false,
+  upnp: true,
+  upnpStatus: false,
 };
 
 /** A moment so many seconds after the start of the process. */

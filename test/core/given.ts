@@ -24,6 +24,8 @@ export const PLAN_CONFIG: PlanConfig = {
   classOnly: false,
   dataplaneCheck: true,
   romanaByNft: false,
+  upnp: true,
+  upnpStatus: false,
 };
 
 /** No addresses to give out. */

@@ -1,0 +1,236 @@
+import { messageOf } from "../lib/errors.js";
+import type { IpAddress } from "../lib/ip.js";
+import { Drive } from "../machine/drive.js";
+import { gatewayStep } from "../machine/upnp-gateway.js";
+import { GATEWAY_TIMING, gatewayStart, type Candidate, type GatewayAction, type GatewayEvent, type GatewayState } from "../machine/upnp-gateway-state.js";
+import type { Clock } from "../ports/clock.js";
+import type { Http } from "../ports/http.js";
+import type { Log } from "../ports/log.js";
+import type { Random } from "../ports/random.js";
+import type { Ssdp, SsdpSearcher } from "../ports/ssdp.js";
+import { DecodeError } from "../wire/reader.js";
+import { decodeSsdp, encodeSearch, IGD_SEARCH_TARGETS, SSDP_GROUP, type SsdpMessage } from "../wire/ssdp.js";
+import { sameHost } from "../wire/ssdp-description.js";
+import type { PortMapping } from "../wire/soap-igd.js";
+import { check, describe, IgdError, type IgdErrorCode } from "./upnp-igd.js";
+
+/** Why something that a device sent was not used; also a label of metrics. */
+export type UpnpTrouble =
+  | IgdErrorCode
+  /** Datagrams beyond what is looked at in a second. */
+  | "flood"
+  /** A datagram that is no SSDP. */
+  | "datagram"
+  /** The description would be on another host than its sender. */
+  | "foreignLocation";
+
+/** What a mode needs to speak to routers. */
+export interface UpnpDeps {
+  readonly ssdp: Ssdp;
+  readonly http: Http;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Next hops of this node: of several gateways one of them is taken. */
+  nextHops(): ReadonlySet<IpAddress>;
+  /** Something that a device sent was not used. */
+  refused(trouble: UpnpTrouble): void;
+}
+
+/** Whom a LinkGateway works for. */
+export interface LinkClient {
+  /** An address of this node on the link; undefined where there is none any more. */
+  source(): IpAddress | undefined;
+  /** A mapping that the gateway should have. */
+  sample(): PortMapping | undefined;
+  /** The gateway may be another one now, or have another address. */
+  changed(): void;
+  /** The gateway may have forgotten all mappings. */
+  restarted(): void;
+}
+
+/** Datagrams that are looked at in a second: a search has some ten answers, for a device answers for each target. */
+const DATAGRAMS = 60;
+const MAX_WAIT_SECONDS = 1;
+
+/** The gateway of one link: searched for, checked, followed through its restarts. */
+export class LinkGateway implements AsyncDisposable {
+  readonly #drive: Drive<GatewayState, GatewayEvent, GatewayAction>;
+  readonly #closing = new AbortController();
+  readonly #log: Log;
+  #searcher: SsdpSearcher | undefined;
+  #listener: AsyncDisposable | undefined;
+  #deaf = false;
+  /** What is opened and closed, one after the other. */
+  #sockets: Promise<void> = Promise.resolve();
+  #second = 0;
+  #datagrams = 0;
+  #searching = false;
+
+  constructor(
+    readonly link: string,
+    private readonly client: LinkClient,
+    private readonly deps: UpnpDeps,
+  ) {
+    const { clock, random } = deps;
+    this.#log = deps.log.with({ link });
+    this.#drive = new Drive(
+      {
+        start: gatewayStart(clock.now()),
+        step: (state, event: GatewayEvent, now) => gatewayStep(state, event, now, GATEWAY_TIMING),
+        tick: (): GatewayEvent => ({ type: "tick", random: random.float() }),
+        act: (action: GatewayAction) => this.#act(action),
+        moved: (state: GatewayState) => this.#moved(state),
+      },
+      clock,
+    );
+  }
+
+  get state(): GatewayState {
+    return this.#drive.state;
+  }
+
+  /** Begins the first search. */
+  start(): void {
+    this.#drive.send({ type: "tick", random: this.deps.random.float() });
+  }
+
+  /** A request to the gateway had no answer. */
+  doubt(): void {
+    this.#drive.send({ type: "doubt", random: this.deps.random.float() });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#drive.stop();
+    this.#closing.abort(new DOMException("closing", "AbortError"));
+    await this.#inTurn(async () => {
+      await this.#searcher?.[Symbol.asyncDispose]();
+      await this.#listener?.[Symbol.asyncDispose]();
+      this.#searcher = undefined;
+      this.#listener = undefined;
+    });
+  }
+
+  #act(action: GatewayAction): void {
+    switch (action.type) {
+      case "search":
+        void this.#inTurn(async () => this.#search());
+        return;
+      case "describe":
+        void this.#answer(action.id, async (signal) => ({ type: "described", gateway: await this.#described(action.candidate, signal) }));
+        return;
+      case "check":
+        void this.#answer(action.id, async (signal) => {
+          const { gateway } = this.state;
+          if (gateway === undefined) throw new Error("no gateway");
+          return { type: "checked", check: await check(this.#igd(), gateway, this.client.sample(), signal) };
+        });
+        return;
+      case "restarted":
+        this.#log.info("gateway restarted, or has forgotten: mappings are asked for again", { gateway: this.state.gateway?.name });
+        this.client.restarted();
+    }
+  }
+
+  async #described(candidate: Candidate, signal: AbortSignal): Promise<Awaited<ReturnType<typeof describe>>> {
+    const gateway = await describe(this.#igd(), candidate, signal);
+    this.#log.info("gateway found", { gateway: gateway.name, location: gateway.location, service: gateway.service.serviceType, external: gateway.externalAddress });
+    return gateway;
+  }
+
+  #igd(): Parameters<typeof describe>[0] {
+    return { http: this.deps.http, from: this.client.source() };
+  }
+
+  async #answer(id: number, ask: (signal: AbortSignal) => Promise<{ readonly type: "described" | "checked" } & object>): Promise<void> {
+    const random = this.deps.random.float();
+    try {
+      const answer = await ask(this.#closing.signal);
+      this.#drive.send({ ...answer, id, random } as GatewayEvent);
+    } catch (error) {
+      if (this.#closing.signal.aborted) return;
+      if (error instanceof IgdError) this.deps.refused(error.code);
+      this.#log.warn("gateway not understood", { error: messageOf(error) });
+      this.#drive.send({ type: "failed", id, reason: error instanceof Error ? error.message : String(error), random });
+    }
+  }
+
+  #moved({ search }: GatewayState): void {
+    const searching = search !== undefined;
+    if (this.#searching && !searching) void this.#inTurn(async () => this.#endSearch());
+    this.#searching = searching;
+    this.client.changed();
+  }
+
+  async #endSearch(): Promise<void> {
+    await this.#searcher?.[Symbol.asyncDispose]();
+    this.#searcher = undefined;
+  }
+
+  /** Without its answers there is no gateway, and the next search comes by itself. */
+  async #search(): Promise<void> {
+    const { signal } = this.#closing;
+    const source = this.client.source();
+    if (source === undefined || signal.aborted) return;
+    const received = (bytes: Uint8Array, from: IpAddress): void => this.#received(bytes, from);
+    try {
+      if (this.#listener === undefined) await this.#listen(source);
+      this.#searcher ??= await this.deps.ssdp.searcher(source, received, signal);
+      const hosts: readonly (IpAddress | "group")[] = ["group", ...[...this.deps.nextHops()].filter((host) => !host.includes(":"))];
+      for (const target of IGD_SEARCH_TARGETS) {
+        const bytes = encodeSearch({ target, host: SSDP_GROUP, maxWaitSeconds: MAX_WAIT_SECONDS });
+        // A next hop is asked by itself, too: multicast is what switches and firewalls lose.
+        for (const host of hosts) await this.#searcher.send(bytes, host, signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#log.warn("gateway not searched for, tried again", { error: messageOf(error) });
+    }
+  }
+
+  async #listen(source: IpAddress): Promise<void> {
+    try {
+      this.#listener = await this.deps.ssdp.listen(source, (bytes, from) => this.#received(bytes, from), this.#closing.signal);
+      this.#deaf = false;
+    } catch (error) {
+      // The checks find a restart, too, only later.
+      if (!this.#deaf && !this.#closing.signal.aborted) this.#log.warn("announcements of gateways are not heard", { error: messageOf(error) });
+      this.#deaf = true;
+    }
+  }
+
+  #received(bytes: Uint8Array, from: IpAddress): void {
+    if (this.#closing.signal.aborted) return;
+    const second = Math.floor(this.deps.clock.now() / 1000);
+    if (second !== this.#second) this.#datagrams = 0;
+    this.#second = second;
+    this.#datagrams += 1;
+    if (this.#datagrams > DATAGRAMS) {
+      this.deps.refused("flood");
+      return;
+    }
+    const message = this.#decoded(bytes);
+    if (message === undefined) return;
+    if (message.location !== undefined && !sameHost(message.location, `http://${from}/`)) {
+      this.deps.refused("foreignLocation");
+      return;
+    }
+    this.#drive.send({ type: "heard", message, host: from, preferred: this.deps.nextHops().has(from), random: this.deps.random.float() });
+  }
+
+  #decoded(bytes: Uint8Array): SsdpMessage | undefined {
+    // The searches of others are none of our business.
+    if (bytes[0] === 0x4d && bytes[1] === 0x2d) return undefined;
+    try {
+      return decodeSsdp(bytes);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.deps.refused("datagram");
+      return undefined;
+    }
+  }
+
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    this.#sockets = this.#sockets.then(work);
+    await this.#sockets;
+  }
+}
