@@ -305,7 +305,7 @@ class Draft {
   /** Where the ports of a Service are reached from outside. An address that is still on its way has ports that are not known yet. */
   #publish(placed: Placed, up: readonly IpAddress[]): void {
     const { service } = placed;
-    if (!writesStatus(placed, this.world)) return;
+    if (!writesStatus(placed, this.world, this.config)) return;
     const { external, events } = publishedOf(service, this.#mappings, this.world);
     for (const { type, reason, message } of events) this.#tell(service, type, reason, message);
     const pending = this.config.upnp && asksUpnp(service) && this.#vips.length > up.length;
