@@ -1,5 +1,5 @@
 import { ConfigError, type Examined } from "../config/load.js";
-import { SETTING_ROWS, type Settings } from "../config/settings.js";
+import { SETTING_ROWS, shownText, type Settings } from "../config/settings.js";
 import { examineAll, settingsInput } from "./config-file.js";
 import { EXIT, type CommandIo, type OutputFormat } from "./io.js";
 import type { KernelFact } from "./kernel-facts.js";
@@ -62,8 +62,10 @@ function missingFor({ kernel }: CheckReport): readonly string[] {
 }
 
 function rowsOf({ sources }: Examined): CheckReport["settings"] {
-  return SETTING_ROWS.map(([key, { env, unit }]) => {
-    const { name, text } = sources[key];
+  return SETTING_ROWS.map(([key, setting]) => {
+    const { env, unit } = setting;
+    const { name, text: given } = sources[key];
+    const text = shownText(setting, given);
     return { name: env[0] ?? key, value: text === "" || unit === undefined ? text : `${text} ${unit}`, from: name };
   });
 }

@@ -1,5 +1,5 @@
 import { fileEntries, type SettingsFile } from "./file.js";
-import { SETTING_ROWS, type Setting, type SettingName, type Settings } from "./settings.js";
+import { SETTING_ROWS, shownText, type Setting, type SettingName, type Settings } from "./settings.js";
 import { contradictions } from "./timings.js";
 import { unknownVariables } from "./unknown.js";
 import { UNSUPPORTED, type Unsupported } from "./unsupported.js";
@@ -78,7 +78,7 @@ export function examineSettings(input: SettingsInput): Examined {
     const used = given[0] ?? { kind: "default", name: "default", text: setting.fallback };
     const parsed = setting.type.parse(used.text);
     sources[key] = used;
-    if ("expected" in parsed) problems.push(`${used.name}="${used.text}": expected ${parsed.expected}`);
+    if ("expected" in parsed) problems.push(`${used.name}="${shownText(setting, used.text)}": expected ${parsed.expected}`);
     else settings[key] = parsed.value;
     warnings.push(...differences(setting, given));
   }
@@ -113,14 +113,14 @@ function givenFor(names: Names, { env, flags, path, values }: Sources): readonly
 }
 
 /** Two values for one setting: the first counts, and whoever wrote another one may not know. */
-function differences({ type }: Setting<unknown>, [used, ...others]: readonly Given[]): readonly string[] {
+function differences(setting: Setting<unknown>, [used, ...others]: readonly Given[]): readonly string[] {
   if (used === undefined) return [];
-  const meaning = (text: string): string => JSON.stringify(type.parse(text));
+  const meaning = (text: string): string => JSON.stringify(setting.type.parse(text));
   return others
     .filter(({ text }) => meaning(text) !== meaning(used.text))
     .map(({ kind, name, text }) => {
       const hint = used.kind === "flag" && kind === "environment" ? " (kube-vip does it the other way round)" : "";
-      return `${used.name}=${used.text} is used, ${name}=${text} is not${hint}`;
+      return `${used.name}=${shownText(setting, used.text)} is used, ${name}=${shownText(setting, text)} is not${hint}`;
     });
 }
 

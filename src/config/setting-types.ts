@@ -30,6 +30,8 @@ export interface Setting<T> {
   readonly short?: string;
   /** An empty variable is a value of its own, as in kube-vip; others count as unset. */
   readonly emptyCounts?: true;
+  /** How a value is shown that has a secret in it. */
+  readonly secret?: (text: string) => string;
   /** kube-vip's default, where ours is another one. */
   readonly kubeVip?: string;
 }

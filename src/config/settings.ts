@@ -1,3 +1,4 @@
+import { BGP_SETTINGS } from "./bgp-settings.js";
 import { addresses, bool, healthAddress, healthPort, int, listenAddress, OFF, oneOf, onOff, prefixes, text, type Setting } from "./setting-types.js";
 
 export type { Refused, Setting, SettingType } from "./setting-types.js";
@@ -45,6 +46,7 @@ export const SETTINGS = {
   loadBalancerClass: { env: ["lb_class_name", "LoadBalancerClassName"], flag: "lbClassName", type: text, fallback: "kube-vip.io/kube-vip-class", emptyCounts: true, doc: "Services of another class are left alone. Set and empty: the class of Services that have none." },
   legacyClasses: { env: ["lb_class_legacy_handling", "LoadBalancerClassLegacyHandling"], flag: "lbClassNameLegacyHandling", type: bool, fallback: "true", doc: "Serve Services without a class, too; false: only those whose class equals `lb_class_name`." },
   classOnly: { env: ["lb_class_only"], flag: "lbClassOnly", type: bool, fallback: "false", doc: "With legacy handling: leave Services without a class alone." },
+  ...BGP_SETTINGS,
   controlDirectory: { env: ["vip_control_dir"], flag: undefined, type: text, fallback: "/run/vip", doc: "Directory of the socket by which `vip status` and `vip why` ask the daemon of this node." },
   prometheusServer: { env: ["prometheus_server"], flag: "prometheusHTTPServer", type: listenAddress, fallback: ":2112", doc: "Where metrics are served (`/metrics`), as `address:port` or `:port`; `off` or an empty flag: nowhere." },
   healthCheckPort: { env: ["health_check_port"], flag: "healthCheckPort", type: healthPort, fallback: "0", doc: "Port of `/livez` and `/readyz` on every address of the node; 0: none." },
@@ -65,4 +67,9 @@ export const SETTING_ROWS: readonly (readonly [SettingName, Setting<unknown>])[]
 export function controlPlaneHealthUrl({ controlPlane, healthAddress: address, port }: Pick<Settings, "controlPlane" | "healthAddress" | "port">): string | undefined {
   if (!controlPlane || address === OFF) return undefined;
   return address ?? `https://127.0.0.1:${port}/livez`;
+}
+
+/** A value as it may be shown: without the secrets that are in it. */
+export function shownText({ secret }: Setting<unknown>, text: string): string {
+  return secret === undefined ? text : secret(text);
 }

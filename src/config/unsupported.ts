@@ -24,7 +24,6 @@ function row(fate: Unsupported["fate"], env: string, reason: string, rest: Rest 
   return { env: names, flags: [], fate, reason, today: fate === "always" ? "silent" : "warn", harmless: NO, secret: false, ...rest };
 }
 
-const BGP = "BGP mode";
 const TABLE = "the routing table mode";
 const DHCP = "DHCP";
 const EGRESS = "egress: without its rules the traffic of pods would leave with the address of a node";
@@ -34,25 +33,7 @@ const ZEBRA = "routes are announced by BGP; there is no second way into FRR";
 /** What of kube-vip's settings is not in SETTINGS: each is planned or dropped, with the reason. */
 export const UNSUPPORTED: readonly Unsupported[] = [
   // Modes and features to come.
-  row("planned", "bgp_enable", `${BGP}; this version serves ARP only (vip_arp=true)`, { flags: ["bgp"], today: "refuse" }),
   row("planned", "vip_routingtable", `${TABLE}; this version serves ARP only (vip_arp=true)`, { flags: ["table"], today: "refuse" }),
-  row("planned", "bgp_routerid", BGP, { flags: ["bgpRouterID"] }),
-  row("planned", "bgp_routerinterface", BGP),
-  row("planned", "bgp_as", BGP, { flags: ["localAS"] }),
-  row("planned", "bgp_peers", BGP, { flags: ["bgppeers"], secret: true }),
-  row("planned", "bgp_peeraddress", BGP, { flags: ["peerAddress"] }),
-  row("planned", "bgp_peeras", BGP, { flags: ["peerAS"] }),
-  row("planned", "bgp_peerpass", BGP, { flags: ["peerPass"], secret: true }),
-  row("planned", "bgp_multihop", BGP, { flags: ["multihop"] }),
-  row("planned", "bgp_sourceif", BGP, { flags: ["sourceIF"] }),
-  row("planned", "bgp_sourceip", BGP, { flags: ["sourceIP"] }),
-  row("planned", "bgp_hold_time", BGP, { flags: ["bgpHoldTimer"] }),
-  row("planned", "bgp_keepalive_interval", BGP, { flags: ["bgpKeepAliveInterval"] }),
-  row("planned", "bgp_attach_ip_to_interface", BGP, { flags: ["bgpAttachIPToInterface"] }),
-  row("planned", "mpbgp_nexthop", BGP),
-  row("planned", "mpbgp_ipv4", BGP),
-  row("planned", "mpbgp_ipv6", BGP),
-  row("planned", "annotation annotations", `${BGP}: peers from annotations of the node`, { flags: ["annotations"] }),
   row("planned", "vip_routingtableid", TABLE, { flags: ["tableID"] }),
   row("planned", "vip_routingtabletype", TABLE, { flags: ["tableType"] }),
   row("planned", "vip_routingprotocol", TABLE, { flags: ["routingProtocol"] }),

@@ -1,17 +1,11 @@
+import type { LargeCommunity } from "./bgp-community.js";
 import type { IpAddress, Family } from "./ip.js";
-
-/** RFC 8092: three 32-bit numbers. */
-interface LargeCommunityValue {
-  readonly global: number;
-  readonly local1: number;
-  readonly local2: number;
-}
 
 /** What is said about a route beside its prefix and next hop. What is not given comes from the peer's, then from RFC 4271. */
 export interface BgpRoutePolicy {
   /** RFC 1997, 32 bits each. */
   readonly communities?: readonly number[];
-  readonly largeCommunities?: readonly LargeCommunityValue[];
+  readonly largeCommunities?: readonly LargeCommunity[];
   /** Internal peers only. */
   readonly localPref?: number;
   /** MULTI_EXIT_DISC. */

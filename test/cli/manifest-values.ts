@@ -9,6 +9,8 @@ const line = fc
 const path = fc.stringMatching(/^\/[a-z $%"']{1,9}\/[a-z][a-z.]{0,8}$/);
 const address = fc.oneof(fc.ipV4(), fc.ipV6());
 
+const as = fc.constantFrom("1", "65000", "4294967294", "1.10");
+
 const BY_NAME: Partial<Record<SettingName, fc.Arbitrary<string>>> = {
   address: fc.array(address, { minLength: 1, maxLength: 2 }).map((all) => all.join(",")),
   kubeconfig: path,
@@ -18,6 +20,24 @@ const BY_NAME: Partial<Record<SettingName, fc.Arbitrary<string>>> = {
   prometheusServer: fc.constantFrom("off", ":80", "127.0.0.1:9100", "[::1]:2112"),
   healthCheckPort: fc.constantFrom("0", "1024", "65535"),
   loadBalancerClass: fc.oneof(line, fc.constant("")),
+  // The mode is not there yet.
+  bgp: fc.constantFrom(...FALSE),
+  bgpAs: as,
+  bgpPeerAs: as,
+  bgpRouterId: fc.ipV4().filter((text) => text !== "0.0.0.0"),
+  bgpPeerAddress: fc.constantFrom("192.0.2.1", "2001:db8::1"),
+  bgpPeers: fc.constantFrom("192.0.2.1:65000", "192.0.2.1:65000:a b$(X)%h:true:1179,[fe80::1%eth0]:65001", 'unnumbered:eth0,192.0.2.1:1.10:"a:b,\\c"::179:mpbgp_nexthop=fixed;mpbgp_ipv6=2001:db8::1:true;50;50;3'),
+  bgpSourceIp: fc.constantFrom("192.0.2.1", "2001:db8::1"),
+  bgpNextHop4: fc.constant("192.0.2.1"),
+  bgpNextHop6: fc.constant("2001:db8::1"),
+  bgpNextHopMode: fc.constantFrom("fixed", "auto_sourceip", "auto_sourceif"),
+  bgpHoldSeconds: fc.constantFrom("0", "3", "65535"),
+  bgpKeepaliveSeconds: fc.constantFrom("1", "10"),
+  bgpTtlSecurity: fc.constantFrom("1", "254"),
+  bgpLocalPref: fc.constantFrom("0", "4294967295"),
+  bgpMed: fc.constantFrom("0", "4294967295"),
+  bgpBfd: fc.constantFrom("on", "off", "50x3"),
+  bgpCommunities: fc.constantFrom("65000:1", "no-export,64496:1:2"),
   prefixes: fc.constantFrom("32", "24,64", "auto", "auto,auto", "auto,128"),
 };
 

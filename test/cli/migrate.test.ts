@@ -118,6 +118,7 @@ describe("a DaemonSet of kube-vip with its rights", () => {
       svc_election: "true",
       vip_foo: "1",
       TZ: "UTC",
+      bgp_peerpass: { secretKeyRef: { name: "bgp", key: "pass" } },
       vip_nodename: { fieldRef: { fieldPath: "spec.nodeName" } },
     });
   });
@@ -125,7 +126,6 @@ describe("a DaemonSet of kube-vip with its rights", () => {
   test.each([
     "vip_arpRate=3000 instead of 100: kube-vip takes less than 500 for 3000, too",
     "cp_namespace=lb instead of nothing: in the cluster kube-vip has its Leases in the namespace of its ServiceAccount, and they must stay the same",
-    "bgp_peerpass has no effect in this version; planned: BGP mode",
     "vip_foo is not known and has no effect",
     "capabilities SYS_TIME are not needed",
     "not privileged: NET_ADMIN and NET_RAW are enough",

@@ -37,12 +37,6 @@ describe("a setting of kube-vip that this version does not act on", () => {
     },
   );
 
-  test("shows no password", () => {
-    const { warnings } = examine({ bgp_peerpass: "hunter2", bgp_peers: "192.0.2.1:65000:hunter2" });
-    expect(warnings).toHaveLength(2);
-    expect(warnings.join()).not.toContain("hunter2");
-  });
-
   test("is found as a flag and in a file, too", () => {
     expect(examine({}, { flags: { leaderElectionType: "etcd" } }).problems).toEqual([expect.stringContaining('--leaderElectionType="etcd" is refused')]);
     expect(examine({}, { flags: { leaderElectionType: "kubernetes" } }).problems).toEqual([]);
