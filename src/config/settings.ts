@@ -70,6 +70,6 @@ export function controlPlaneHealthUrl({ controlPlane, healthAddress: address, po
 }
 
 /** A value as it may be shown: without the secrets that are in it. */
-export function shownText({ secret }: Setting<unknown>, text: string): string {
-  return secret === undefined ? text : secret(text);
+export function shownText({ secret }: Setting<unknown>, value: string): string {
+  return secret === undefined ? value : secret(value);
 }
