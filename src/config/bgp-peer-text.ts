@@ -116,11 +116,12 @@ function splitPassword(rest: string): Split {
   if (quoted !== undefined) return { password: inside, tail: after, guessed: false };
   const colons = [...rest.matchAll(/:/g)].map(({ index }) => index);
   const [first] = colons;
-  const at = colons.find((colon) => TAIL.test(rest.slice(colon + 1)));
+  // An empty field is no password, and nothing to guess about.
+  const at = (first === 0 ? [0] : colons).find((colon) => TAIL.test(rest.slice(colon + 1)));
   if (at !== undefined) return { password: rest.slice(0, at), tail: rest.slice(at + 1), guessed: at !== first };
   if (first === undefined) return { password: rest, tail: undefined, guessed: false };
   // One that was to be as kube-vip's and has an error: that is to be told, and is not a password that nobody meant.
-  const meant = /^(?:true|false|\d*):|mpbgp_|;/i.test(rest.slice(first + 1));
+  const meant = first === 0 || /^(?:true|false|\d*):|mpbgp_|;/i.test(rest.slice(first + 1));
   return meant ? { password: rest.slice(0, first), tail: rest.slice(first + 1), guessed: false } : { password: rest, tail: undefined, guessed: true };
 }
 

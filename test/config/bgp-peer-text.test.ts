@@ -57,6 +57,7 @@ describe("kube-vip's list of peers", () => {
     ["another mode", "192.0.2.1:65000:pw:true:179:mpbgp_nexthop=self", 'mpbgp_nexthop "self": expected fixed, auto_sourceip or auto_sourceif'],
     ["an address of the other family", "192.0.2.1:65000:pw:true:179:mpbgp_ipv6=192.0.2.1", 'mpbgp_ipv6 "192.0.2.1": expected an IPv6 address'],
     ["BFD too fast", "192.0.2.1:65000:pw:true:179::true;1;1;1", 'bfd "true;1;1;1": expected intervals from 10 to 60000 ms'],
+    ["a field too many before the port", "192.0.2.1:65000::::1179", '"::1179" after the password: expected [<multihop>'],
     ["something behind the port", "192.0.2.1:65000:pw:true:179:x", '"true:179:x" after the password: expected [<multihop>'],
   ])("%s is told, without the password, and the others count", (_name, text, problem) => {
     const read = parsePeerTexts(`${text},192.0.2.7:65007`);
