@@ -78,7 +78,7 @@ const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 function base64Text(text: string): string | undefined {
   const bare = text.replace(/={0,2}$/, "");
   if (!/^[A-Za-z0-9+/]*$/.test(bare) || bare.length % 4 === 1) return undefined;
-  const bits = [...bare].map((letter) => ALPHABET.indexOf(letter).toString(2).padStart(6, "0")).join("");
+  const bits = Array.from(bare, (letter) => ALPHABET.indexOf(letter).toString(2).padStart(6, "0")).join("");
   const octets = bits.match(/.{8}/g) ?? [];
   try {
     return decodeURIComponent(octets.map((octet) => `%${Number.parseInt(octet, 2).toString(16).padStart(2, "0")}`).join(""));
