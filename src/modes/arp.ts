@@ -1,5 +1,5 @@
 import { AddressInUse, type DownReason, type Fence, type Held, type ModeReport, type VipMode } from "../core/mode.js";
-import { partOf, splitVipKey, vipKey, type Marks, type Part, type Vip, type VipKey } from "../core/model.js";
+import { partOf, splitVipKey, vipKey, type Marks, type OwnershipKey, type Part, type Vip, type VipKey } from "../core/model.js";
 import { messageOf } from "../lib/errors.js";
 import { familyOf, hostPrefix, type IpAddress } from "../lib/ip.js";
 import type { MacAddress } from "../lib/mac.js";
@@ -84,6 +84,8 @@ class ArpMode implements VipMode<"arp"> {
     const link = this.#link(vip);
     const known = this.#held.get(vip.key);
     if (known?.doubted === true) return;
+    // An heir may have it at any moment: what is not held by now is not taken up for the rest of the hand-over.
+    if (known === undefined && this.#isLeaving(vip.ownership)) throw new Error(`hold ${vip.address} on ${vip.iface}: it is being handed over`);
     await this.#listeners.keep(new Set([...this.deps.links()].map(({ index }) => index)));
     this.#listeners.listen(link.index, vip.address);
     if (vip.fresh && known === undefined && this.config.duplicateCheck) await this.#probe(vip, link, signal);
@@ -181,9 +183,14 @@ class ArpMode implements VipMode<"arp"> {
     const held = this.#held.get(vipKey(link.name, claim.address));
     if (held === undefined || held.doubted || claim.asking || !this.config.duplicateCheck) return;
     const { ownership } = held.vip;
-    const leaving = this.deps.fence.heldUntil(ownership) > this.deps.clock.now() && !this.deps.fence.mayAnnounce(ownership);
+    const leaving = this.#isLeaving(ownership);
     if (!leaving && this.deps.clock.now() < held.defendedAt + DEFEND_INTERVAL_MS) return;
     this.#track(leaving ? this.#letGo(held) : this.#doubt(held, claim.mac));
+  }
+
+  /** It is held still, and given up. */
+  #isLeaving(ownership: OwnershipKey): boolean {
+    return this.deps.fence.heldUntil(ownership) > this.deps.clock.now() && !this.deps.fence.mayAnnounce(ownership);
   }
 
   /** This node is handing over and hears the heir: it lets go without waiting for the API to say so. */

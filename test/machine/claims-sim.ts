@@ -143,8 +143,8 @@ export class ClaimsSim {
       const stamp = String(deadline);
       const has = (node.kernel.get(key) ?? -1) > this.#now;
       if (has && node.renewed.get(key) === stamp) continue;
-      // Its lifetime ran out while it was being given away: it is not added anew for the rest of that time.
-      if (!has && node.renewed.has(key) && !claimMayAnnounce(node.state, key, { now, config })) continue;
+      // It is not added anew while it is being given away, whether it was never added or its lifetime has ended meanwhile.
+      if (!has && !claimMayAnnounce(node.state, key, { now, config })) continue;
       const seconds = Math.floor((deadline - now) / 1000);
       if (seconds < 1) continue;
       node.renewed.set(key, stamp);

@@ -155,6 +155,19 @@ describe("a stranger that announces an address which is held", () => {
     expect(bench.fence.asked).toBe(0);
   });
 
+  test("may have it soon: what is not held yet is not taken up while this node hands over; what is held is kept", async () => {
+    await using bench = new ArpBench();
+    const [held, late] = [bench.wantOf("192.0.2.1"), bench.wantOf("192.0.2.2")];
+    await bench.mode.up(held, signal);
+    bench.fence.leaving = true;
+    await bench.mode.up(held, signal);
+    await expect(bench.mode.up(late, signal)).rejects.toThrow("hold 192.0.2.2 on eth0: it is being handed over");
+    expect(bench.kernel.shown()).toHaveLength(1);
+    bench.fence.leaving = false;
+    await bench.mode.up(late, signal);
+    expect(bench.kernel.shown()).toHaveLength(2);
+  });
+
   test("IPv6: the same by an unsolicited advertisement", async () => {
     await using bench = new ArpBench();
     await bench.mode.up(bench.wantOf("2001:db8::10"), signal);
