@@ -148,7 +148,7 @@ function announcedVerdict({ routes, input, skip, api }: ServiceView, refusal: St
   const peers = new Set(announced.flatMap((route) => route.peers));
   const text = `announced here (node ${input.world.node}) to ${peers.size} of ${input.peers?.length ?? 0} peers`;
   if (announced.length > 0) return { kind: "here", text, since: announced[0]?.since ?? null, but: butText(routes.length - announced.length, routes.length, refusal) };
-  if (skip?.code === "noLocalEndpoint" && api.ingress.length > 0) return { kind: "elsewhere", text: `not announced here: ${skip.message}`, since: null, but: "" };
+  if ((skip?.code === "noLocalEndpoint" || skip?.code === "nodeStandsBack") && api.ingress.length > 0) return { kind: "elsewhere", text: `not announced here: ${skip.message}`, since: null, but: "" };
   return undefined;
 }
 

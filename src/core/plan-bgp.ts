@@ -3,6 +3,7 @@ import { KUBE_PROXY_HEALTH_PORT } from "./dataplane.js";
 import type { Fitness } from "./eligible.js";
 import { NO_ENDPOINTS } from "./endpoints.js";
 import type { Placed } from "./layout.js";
+import { controlPlaneStandsBack, standsBack, type StandingConfig } from "./node-standing.js";
 import { isShared, routeKey, type OwnershipKey, type Route, type ServiceKey } from "./model.js";
 import { holds, notOwner } from "./plan-owners.js";
 import type { SkipReason } from "./plan-service.js";
@@ -20,13 +21,13 @@ export interface BgpPlanConfig {
 /** Where an address stands that is on no interface. */
 export const NOWHERE_LINK = "lo";
 
-interface ByMode {
+interface ByMode extends StandingConfig {
   /** Undefined: ARP mode. */
   readonly bgp?: BgpPlanConfig | undefined;
 }
 
 /** True where several nodes may serve it at once. */
-export function isOwnerless({ bgp }: ByMode, key: OwnershipKey): boolean {
+export function isOwnerless({ bgp }: Pick<ByMode, "bgp">, key: OwnershipKey): boolean {
   if (bgp === undefined || isShared(key)) return false;
   return key === "services" || !bgp.electControlPlane;
 }
@@ -34,19 +35,34 @@ export function isOwnerless({ bgp }: ByMode, key: OwnershipKey): boolean {
 /** Whether this node may serve what stands behind a key: its holder, or, where nobody has to be, any node that is not about to leave. */
 export function mayServe(world: World, config: ByMode, key: OwnershipKey): boolean {
   if (!isOwnerless(config, key)) return holds(world, key);
-  if (world.stopping) return false;
+  if (world.stopping || (key === "control-plane" && controlPlaneStandsBack(world))) return false;
   return key === "services" || world.controlPlaneHealth === undefined || world.controlPlaneHealth === "healthy";
 }
 
 /** Why this node may not. */
 export function mayNotServe(world: World, config: ByMode, key: OwnershipKey): SkipReason {
   if (!isOwnerless(config, key)) return notOwner(world, key);
-  const why = world.stopping ? "this program is stopping" : `that of ${world.node} is ${world.controlPlaneHealth ?? "not asked"}`;
-  return { code: "notOwner", message: key === "services" ? why : `announced by the nodes whose API server is well; ${why}` };
+  if (world.stopping) return { code: "nodeStandsBack", message: `the program is stopping on node ${world.node}` };
+  if (controlPlaneStandsBack(world)) return { code: "nodeStandsBack", message: `node ${world.node} is drained: others announce it` };
+  return { code: "notOwner", message: `announced by the nodes whose API server is well; that of ${world.node} is ${world.controlPlaneHealth ?? "not asked"}` };
 }
 
 /** Why this node does not announce what many may, as far as its endpoints go; undefined where it does. */
-export function refusedHere({ facts }: Pick<Placed, "facts">, fit: Fitness, world: World): SkipReason | undefined {
+export function refusedHere(placed: Pick<Placed, "service" | "facts">, fit: Fitness, world: World, config: StandingConfig): SkipReason | undefined {
+  return unfitHere(placed, fit, world) ?? standingBack(placed, world, config);
+}
+
+/** A node that stands back for others announces only what no other can serve. */
+function standingBack({ service, facts }: Pick<Placed, "service" | "facts">, world: World, config: StandingConfig): SkipReason | undefined {
+  const why = standsBack(world, config);
+  if (why === undefined) return undefined;
+  const elsewhere = service.externalTrafficPolicy === "Cluster" || world.endpoints?.get(facts.key)?.readyElsewhere === true;
+  return elsewhere ? { code: "nodeStandsBack", message: `node ${world.node} is ${STANDING[why]}: others announce it` } : undefined;
+}
+
+const STANDING = { drained: "drained", notReady: "not ready", excluded: "excluded from load balancers", cordoned: "cordoned" } as const;
+
+function unfitHere({ facts }: Pick<Placed, "facts">, fit: Fitness, world: World): SkipReason | undefined {
   if (fit.type === "leaving") return fit.heir ? noLocal(`its endpoints on node ${world.node} are about to end, and others are ready elsewhere`) : undefined;
   if (fit.type === "unfit") {
     if (fit.reason.code !== "holderHasNoEndpoint") return fit.reason;
@@ -85,12 +101,12 @@ export interface SaidOfMany {
  * What the status of a Service should say that several nodes may announce, by the one node that writes it. Without endpoints nobody announces it, and what was
  * said before stays, as the address does.
  */
-export function saidOfMany(placed: Placed, fit: Fitness, world: World): SaidOfMany | undefined {
+export function saidOfMany(placed: Placed, fit: Fitness, world: World, config: StandingConfig): SaidOfMany | undefined {
   const { service, facts, addresses } = placed;
   const { serving, readyNodes } = world.endpoints?.get(facts.key) ?? NO_ENDPOINTS;
   const allowed = addresses.filter(({ refused }) => refused === undefined).map(({ address }) => address);
   if (allowed.length > 0 && (serving || fit.type === "fit")) {
-    const node = refusedHere(placed, fit, world) === undefined ? world.node : (readyNodes[0] ?? world.node);
+    const node = refusedHere(placed, fit, world, config) === undefined ? world.node : (readyNodes[0] ?? world.node);
     return { decision: announceStatus(service, allowed, node), text: announcedText(placed, allowed) };
   }
   const stale = facts.recorded?.some((recorded) => !allowed.includes(recorded)) ?? false;

@@ -181,7 +181,7 @@ class Draft {
     if (this.config.election && facts.asked.type === "any" && ownership === "services") return { code: "waiting", message: `${address} is given to it; it is owned once that is written down` };
     if (!mayServe(this.world, this.config, ownership)) return isShared(ownership) && fit.type === "unfit" ? fit.reason : mayNotServe(this.world, this.config, ownership);
     if (mixedWith !== undefined && holds(this.world, ownership)) this.#tellMixed(service, address, mixedWith);
-    const unserved = isOwnerless(this.config, ownership) ? refusedHere(placed, fit, this.world) : unfitHolder(placed, fit, ownership);
+    const unserved = isOwnerless(this.config, ownership) ? refusedHere(placed, fit, this.world, this.config) : unfitHolder(placed, fit, ownership);
     if (unserved !== undefined) return unserved;
     if (link.type === "none") return { code: link.code, message: link.message };
     if (link.type === "pending") return this.#pendingLink(link.vlan, facts.key);
@@ -297,7 +297,7 @@ class Draft {
   }
 
   #saidOfMany(placed: Placed): StatusDecision | undefined {
-    const said = saidOfMany(placed, fitness(placed, this.world), this.world);
+    const said = saidOfMany(placed, fitness(placed, this.world), this.world, this.config);
     if (said?.text !== undefined) this.#tell(placed.service, "Normal", "VipAnnounced", said.text);
     return said?.decision;
   }

@@ -2,6 +2,7 @@ import type { IpAddress } from "../lib/ip.js";
 import type { Placed, PlacedAddress } from "./layout.js";
 import { isShared } from "./model.js";
 import { isOwnerless } from "./plan-bgp.js";
+import type { PlanConfig } from "./plan-model.js";
 import { holderOf, holds, owns } from "./plan-owners.js";
 import type { SkipReason } from "./plan-service.js";
 import { announceStatus, clearStatus, type StatusDecision } from "./status.js";
@@ -19,7 +20,7 @@ export function saidOf(placed: Placed, up: readonly IpAddress[], world: World): 
 }
 
 /** One node writes a status: the owner; of a Service that is partly on the control plane's address, the owner of the rest. */
-export function writesStatus({ addresses, owner }: Placed, world: World, config: Parameters<typeof isOwnerless>[0]): boolean {
+export function writesStatus({ addresses, owner }: Placed, world: World, config: Pick<PlanConfig, "bgp">): boolean {
   // What nobody may have, nobody holds: then what was said before is taken back.
   if (isShared(owner) && addresses.every(({ refused }) => refused !== undefined)) return owns(world, "services");
   const onlyControlPlane = addresses.length > 0 && addresses.every(({ ownership }) => ownership === "control-plane");

@@ -31,6 +31,7 @@ export type SkipCode =
   | "noLocalEndpoint"
   | "dataplaneNotReady"
   | "notOwner"
+  | "nodeStandsBack"
   | "foreignController"
   | "waiting";
 

@@ -167,6 +167,7 @@ describe("the reason", () => {
     addressOfNode: worldOf([web], { subnets: new Map([["eth0", [{ address: ip("192.0.2.10"), prefix: 24 }]]]) }),
     addressOfGateway: worldOf([web], { gateways: new Set([ip("192.0.2.10")]) }),
     addressOfApi: worldOf([web], { apiHost: "192.0.2.10" }),
+    nodeStandsBack: worldOf([web], { drained: true }),
     noLocalEndpoint: worldOf([{ ...web, externalTrafficPolicy: "Local" }], { endpoints: new Map([[KEY, { ...without, serving: true, readyElsewhere: true, readyNodes: ["n2"] }]]) }),
     addressInUse: worldOf([web], { observed: new Map([[VIP, { state: "failed", error: inUse, attempts: 1 }]]) }),
     portConflict: worldOf([older, web]),
@@ -178,12 +179,12 @@ describe("the reason", () => {
   };
 
   test.each(Object.entries(rows))("%s is the last step, with what was seen and what to do", (code, world) => {
-    const input = inputOf(world, code === "noLocalEndpoint" ? { config: { bgp: { electControlPlane: false, attachServices: false } } } : {});
+    const input = inputOf(world, ["noLocalEndpoint", "nodeStandsBack"].includes(code) ? { config: { bgp: { electControlPlane: false, attachServices: false } } } : {});
     const { steps, verdict } = why(input);
     const step = steps.find(({ outcome }) => outcome === "refused");
     expect(step).toMatchObject({ code, rule: REASONS[code as keyof typeof REASONS].rule });
     expect([step?.observed, step?.next].filter((text) => text === undefined || text === null || text === "")).toEqual([]);
-    expect(`${verdict.text}${verdict.but}`).toContain(step?.rule === "ownership" ? "n2" : (step?.observed ?? "?"));
+    expect(`${verdict.text}${verdict.but}`).toContain(code === "notOwner" ? "n2" : (step?.observed ?? "?"));
     // Nothing after it, but for a Service that is up or about to be.
     if (world.observed.size === 0) expect(steps.at(-1)).toBe(step);
     expect(input.plan.skipped.get(KEY)?.code).toBe(code);

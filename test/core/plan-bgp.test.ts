@@ -55,6 +55,17 @@ describe("a Service is announced", () => {
     expect(planned([web], { stopping: true }).wants.bgp.size).toBe(0);
   });
 
+  test("no more by a node that is drained or cordoned, while another is better; policy Local only where others have endpoints", () => {
+    const node = { name: "n1", addresses: [], ready: true, cordoned: true, excluded: false, controlPlane: false, annotations: {} };
+    const nodes = new Map([["n1", node], ["n2", { ...node, name: "n2", cordoned: false }]]);
+    const reason = (service: Service, part: Partial<World>) => planned([service], { ...NOT_MINE, ...part }).skipped.get(KEY);
+    expect(reason(web, { nodes })).toEqual({ code: "nodeStandsBack", message: "node n1 is cordoned: others announce it" });
+    expect(reason(web, { nodes: new Map([["n1", node]]) })).toBeUndefined();
+    expect(reason(web, { drained: true })).toMatchObject({ code: "nodeStandsBack" });
+    expect(reason(local, { nodes })?.code).toBe("nodeStandsBack");
+    expect(reason(local, { nodes, endpoints: readyEndpoints([local], { ...READY, readyElsewhere: false, readyNodes: ["n1"] }) })).toBeUndefined();
+  });
+
   test("together with others on its address, the older one's first, while any of them can be served", () => {
     const other = fakeService({ name: "other", uid: "other", createdAt: 5, loadBalancerIP: "192.0.2.10", ports: [{ name: "", protocol: "TCP", port: 81 }] });
     const all = [other, web];
