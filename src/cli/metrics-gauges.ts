@@ -1,42 +1,12 @@
-import { Gauge, type Registry } from "prom-client";
+import { Gauge, type MetricType, type Registry } from "prom-client";
 import { heldVips } from "../core/metrics.js";
-import type { OwnershipKey, Vip } from "../core/model.js";
-import type { Plan } from "../core/plan.js";
-import type { World } from "../core/world.js";
-import { familyOf } from "../lib/ip.js";
-import type { Check } from "./readiness.js";
-
-/** Where the figures come from that are read off when somebody asks. */
-export interface GaugeSources {
-  readonly version: string;
-  readonly node: string;
-  newest(): { readonly world: World; readonly plan: Plan } | undefined;
-  /** The name of the Lease of a key that stays for good; undefined for others. */
-  leaseOf(key: OwnershipKey): string | undefined;
-  /** Since the start of the renew that is in force, ms; undefined where nothing is held. */
-  leaseAgeMs(key: OwnershipKey): number | undefined;
-  /** How long a pass of the planning loop has been waited for, ms. */
-  passWaitMs(): number;
-  /** Of the request that has waited longest for the kernel, ms; 0 without one. */
-  netlinkWaitMs(): number;
-  /** Since the API was last heard, ms; undefined where it never was. */
-  apiSilentMs(): number | undefined;
-  checks(): { readonly livez: readonly Check[]; readonly readyz: readonly Check[] };
-}
-
-type Labels = Readonly<Record<string, string>>;
-type Sample = readonly [labels: Labels, value: number];
-
-interface GaugeRow {
-  readonly name: string;
-  readonly help: string;
-  readonly labels: readonly string[];
-  readonly samples: (sources: GaugeSources) => Iterable<Sample>;
-}
+import type { Vip } from "../core/model.js";
+import { BGP_ROWS } from "./metrics-bgp.js";
+import { byFamilyAndState, counted, type GaugeRow, type GaugeSources, type Sample } from "./metrics-row.js";
 
 /** Costs nothing until the registry is read. */
 export function registerGauges(registry: Registry, sources: GaugeSources): void {
-  for (const row of ROWS) registry.registerMetric(new ReadGauge(row, sources));
+  for (const row of [...ROWS, ...BGP_ROWS]) registry.registerMetric(new ReadGauge(row, sources));
 }
 
 /** A gauge that is read off, not kept: prom-client's own would look each of a thousand series up by its labels, for each scrape anew. */
@@ -50,9 +20,12 @@ class ReadGauge extends Gauge {
 
   override async get(): ReturnType<Gauge["get"]> {
     const values = Array.from(this.row.samples(this.sources), ([labels, value]) => ({ labels, value }));
-    return { ...(await super.get()), values };
+    return { ...(await super.get()), ...(this.row.counter === true ? { type: COUNTER } : {}), values };
   }
 }
+
+// The enum of prom-client, by value: it is there for types only.
+const COUNTER = "counter" as unknown as MetricType;
 
 const ROWS: readonly GaugeRow[] = [
   { name: "vip_build_info", help: "1; the version of this program.", labels: ["version"], samples: ({ version }) => [[{ version }, 1]] },
@@ -62,7 +35,7 @@ const ROWS: readonly GaugeRow[] = [
   { name: "vip_owner_info", help: "1 for the node that owns a key, as this node knows it.", labels: ["key", "holder"], samples: holders },
   { name: "vip_lease_age_seconds", help: "Since the start of the renew that is in force, of Leases held here.", labels: ["key"], samples: leaseAges },
   { name: "vip_services", help: "Services that this node knows of.", labels: [], samples: (sources) => one(sources.newest()?.world.services?.size) },
-  { name: "vip_services_served", help: "Services with a VIP held here.", labels: [], samples: (sources) => one(servedServices(heldHere(sources)).size) },
+  { name: "vip_services_served", help: "Services with a VIP that is held here, or announced by BGP from here.", labels: [], samples: (sources) => one(servedServices(sources).size) },
   { name: "vip_services_skipped", help: "Services that this node does not serve, by reason.", labels: ["reason"], samples: skipped },
   { name: "vip_links", help: "Links other than loopback, by state.", labels: ["state"], samples: links },
   { name: "vip_conflicts", help: "VIPs held here that another host announced, too.", labels: [], samples: (sources) => one(sources.newest()?.world.conflicts.size) },
@@ -91,24 +64,15 @@ function inSeconds(ms: number | undefined): number | undefined {
   return ms === undefined ? undefined : ms / 1000;
 }
 
-/** One sample for each of `all`, also where there is none of it: a series that comes and goes cannot be alerted on. */
-function counted(label: string, all: readonly string[], found: Iterable<string>): readonly Sample[] {
-  const counts = new Map(all.map((value) => [value, 0]));
-  for (const value of found) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return [...counts].map(([value, count]) => [{ [label]: value }, count]);
-}
-
 function vipsByState(sources: GaugeSources): readonly Sample[] {
   const newest = sources.newest();
   const vips = newest === undefined ? [] : [...newest.plan.wants.arp.values()];
-  return ([4, 6] as const).flatMap((family) => {
-    const states = vips.filter(({ address }) => familyOf(address) === family).map(({ key }) => newest?.world.observed.get(key)?.state ?? "pending");
-    return counted("state", ["up", "pending", "failed"], states).map(([labels, value]): Sample => [{ mode: "arp", family: `ipv${family}`, ...labels }, value]);
-  });
+  const state = (vip: Vip): string => newest?.world.observed.get(vip.key)?.state ?? "pending";
+  return byFamilyAndState("arp", vips.filter(({ anycast }) => anycast !== true).map((vip) => ({ address: vip.address, state: state(vip) })));
 }
 
 function held(sources: GaugeSources): readonly Sample[] {
-  return heldHere(sources).map(({ address, iface, ownership }) => [{ address, interface: iface, mode: "arp", key: ownership }, 1]);
+  return heldHere(sources).map(({ address, iface, ownership, anycast }) => [{ address, interface: iface, mode: anycast === true ? "bgp" : "arp", key: ownership }, 1]);
 }
 
 function owners(sources: GaugeSources): readonly Sample[] {
@@ -128,8 +92,13 @@ function* leaseAges(sources: GaugeSources): Generator<Sample> {
   }
 }
 
-function servedServices(vips: readonly Vip[]): ReadonlySet<string> {
-  return new Set(vips.flatMap(({ owners: services }) => services));
+/** In BGP mode those with a route that is announced, in ARP mode those with a VIP. */
+function servedServices(sources: GaugeSources): ReadonlySet<string> {
+  const newest = sources.newest();
+  if (newest === undefined) return new Set();
+  const routes = [...newest.plan.wants.bgp.values()].filter(({ key }) => newest.world.observedRoutes.get(key)?.state === "up");
+  const vips = heldVips(newest).filter(({ anycast }) => anycast !== true);
+  return new Set([...vips, ...routes].flatMap(({ owners: services }) => services));
 }
 
 function skipped(sources: GaugeSources): readonly Sample[] {
@@ -170,5 +139,5 @@ function* leaders(sources: GaugeSources): Generator<Sample> {
 }
 
 function activeServices(sources: GaugeSources): readonly Sample[] {
-  return counted("namespace", [], [...servedServices(heldHere(sources))].map((service) => service.split("/")[0] ?? ""));
+  return counted("namespace", [], [...servedServices(sources)].map((service) => service.split("/")[0] ?? ""));
 }

@@ -15,45 +15,10 @@ import { FakeClock } from "../fakes/clock.js";
 import { FakeKernel } from "../fakes/kernel.js";
 import { FakeLog } from "../fakes/log.js";
 import { fakeService } from "../fakes/service.js";
+import { DOWN, UP } from "./bgp-given.js";
 import { FakeIo } from "./fake-io.js";
 
 const ROUTE = routeKey(ip("192.0.2.10"), 32);
-const PEER: BgpPeerReport["peer"] = {
-  name: "tor1",
-  address: ip("192.0.2.1"),
-  iface: undefined,
-  port: 179,
-  localAs: 64_500,
-  peerAs: "external",
-  routerId: undefined,
-  families: [4],
-  holdSeconds: 90,
-  keepaliveSeconds: undefined,
-  hasPassword: true,
-  multihopTtl: undefined,
-  ttlSecurityHops: undefined,
-  sourceAddress: undefined,
-  passive: false,
-  gracefulRestartSeconds: undefined,
-  bfd: undefined,
-  policy: {},
-  nextHop: {},
-};
-const UP: BgpPeerReport = {
-  peer: PEER,
-  state: "Established",
-  since: 1000,
-  lastEnd: { at: 500, wasEstablished: true, by: "peer", notification: undefined, reason: "Cease/Administrative Reset" },
-  negotiated: { peerAs: 64_501, internal: false, peerRouterId: ip("192.0.2.1"), holdMs: 9000, keepaliveMs: 3000, asSize: 4, families: [4], mostOctets: 4096, enhancedRefresh: true, extendedNextHop: false, gracefulRestart: undefined, notificationRestart: false, peerCapabilities: [{ kind: "multiprotocol", afi: 1, safi: 1 }, { kind: "routeRefresh" }, { kind: "fourOctetAs", as: 64_501 }] },
-  local: { address: ip("192.0.2.11"), port: 40_001 },
-  remote: { address: ip("192.0.2.1"), port: 179 },
-  sent: { 4: 1, 6: 0 },
-  received: 2,
-  counters: { updatesSent: 3, updatesReceived: 4, established: 2, flaps: 1 },
-  bfd: undefined,
-  problem: undefined,
-};
-const DOWN: BgpPeerReport = { ...UP, peer: { ...PEER, name: "tor2", address: ip("192.0.2.2") }, state: "Active", lastEnd: { at: 900, wasEstablished: false, by: "transport", notification: undefined, reason: "connect to 192.0.2.2 port 179: ECONNREFUSED" }, negotiated: undefined, local: undefined, remote: undefined, sent: { 4: 0, 6: 0 }, problem: "no router ID: this node has no IPv4 address" };
 const SENT: readonly BgpSentRoute[] = [{ key: ROUTE, family: 4, attributes: { origin: "igp", asPath: [{ kind: "sequence", as: [64_500] }], nextHop: ip("192.0.2.11"), communities: [0xffff0000, (64_500 << 16) | 7] } }];
 
 const routesOf = (peer: string): readonly BgpSentRoute[] => (peer === "tor1" ? SENT : []);
@@ -76,8 +41,8 @@ test("a node in BGP mode is told on one screen: its peers with their last error,
     services   n1      yes
 
     BGP PEER  AS        STATE        FOR  SENT  BFD  LAST ERROR
-    tor1      64501     Established  0s   1     off
-    tor2      external  Active       0s   0     off  connect to 192.0.2.2 port 179: ECONNREFUSED
+    tor1      64501     Established  0s   1     Up
+    tor2      external  Active       0s   0     off  connect to 2001:db8::2 port 179: ECONNREFUSED
     ! tor2: no router ID: this node has no IPv4 address
 
     ROUTE          STATE  FOR  PEERS   SERVICES
@@ -94,8 +59,8 @@ test("peers are told with what both sides agreed on, and never with a password",
     "
     node n1
     BGP PEER  AS        STATE        FOR  SENT  BFD  LAST ERROR
-    tor1      64501     Established  0s   1     off
-    tor2      external  Active       0s   0     off  connect to 192.0.2.2 port 179: ECONNREFUSED
+    tor1      64501     Established  0s   1     Up
+    tor2      external  Active       0s   0     off  connect to 2001:db8::2 port 179: ECONNREFUSED
     ! tor2: no router ID: this node has no IPv4 address
 
     tor1: 192.0.2.1 port 179, own AS 64500
@@ -103,11 +68,12 @@ test("peers are told with what both sides agreed on, and never with a password",
       the peer offers: multiprotocol 1/1, route refresh, 4-octet AS 64501
       routes sent: 1 IPv4, 0 IPv6; received and left alone: 2; UPDATEs sent 3, received 4; sessions 2,
         lost 1
+      BFD Up for 0s
       last end 0s ago, by the peer: Cease/Administrative Reset
-    tor2: 192.0.2.2 port 179, own AS 64500
+    tor2: 2001:db8::2 port 179, own AS 64500
       routes sent: 0 IPv4, 0 IPv6; received and left alone: 2; UPDATEs sent 3, received 4; sessions 2,
         lost 1
-      last end 0s ago, by TCP: connect to 192.0.2.2 port 179: ECONNREFUSED
+      last end 0s ago, by TCP: connect to 2001:db8::2 port 179: ECONNREFUSED
     "
   `);
 });

@@ -1,4 +1,4 @@
-import type { GaugeSources } from "../../src/cli/metrics-gauges.js";
+import type { GaugeSources } from "../../src/cli/metrics-row.js";
 import { vipKey, type OwnershipKey, type ServiceKey, type Vip } from "../../src/core/model.js";
 import type { Plan } from "../../src/core/plan.js";
 import { emptyWorld, type OwnershipState, type World } from "../../src/core/world.js";
