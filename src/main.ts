@@ -8,6 +8,7 @@ import { cleanupDeps, type CleanupPlaces } from "./cli/cleanup/deps.js";
 import { loadAll, settingsInput } from "./cli/config-file.js";
 import { CONTROL_DIRECTORY } from "./cli/control-socket.js";
 import { runCheck } from "./cli/check.js";
+import { runDrain, runRebalance, type DrainOptions } from "./cli/drain.js";
 import { runExplain } from "./cli/explain.js";
 import { processIo, writeAll, type OutputFormat } from "./cli/io.js";
 import { capabilityProblem, kernelFacts, missingCapabilities } from "./cli/kernel-facts.js";
@@ -38,6 +39,7 @@ function program(): Command {
   addSettings(run).action(async (flags: Flags) => runStart(flags));
   addManifests(command);
   addQuestions(command);
+  addMoves(command);
   command
     .command("migrate")
     .description("turn manifests of kube-vip, from standard input, into ours; what changes is said in comments and on stderr")
@@ -145,6 +147,32 @@ function addQuestions(command: Command): void {
     .addOption(directory())
     .action(async (peer: string | undefined, options: BgpOptions) => {
       process.exitCode = await runBgpRoutes(peer, options, IO);
+    });
+}
+
+/** The commands that move VIPs. */
+function addMoves(command: Command): void {
+  const socket = (): Option => new Option("--socket <path>", "one socket, instead of all of the directory");
+  const directory = (): Option => new Option("--directory <path>", "where the daemons of this node have their sockets").env("vip_control_dir").default(CONTROL_DIRECTORY);
+  command
+    .command("drain [node]")
+    .description("hand the VIPs of this node, or of another one, over to others, until it is called off; exit code 2 where something stays")
+    .option("--undo", "call it off", false)
+    .addOption(outputOption())
+    .addOption(socket())
+    .addOption(directory())
+    .option("--kubeconfig <path>", "for another node: the kubeconfig, with the right to patch nodes; default $KUBECONFIG, then as the daemon with this environment")
+    .action(async (node: string | undefined, options: Omit<DrainOptions, "env">) => {
+      process.exitCode = await runDrain(node, { ...options, env: process.env }, IO);
+    });
+  command
+    .command("rebalance")
+    .description("with svc_election: spread the VIPs evenly over the nodes now")
+    .addOption(outputOption())
+    .addOption(socket())
+    .addOption(directory())
+    .action(async (options: Omit<DrainOptions, "env" | "undo">) => {
+      process.exitCode = await runRebalance(options, IO);
     });
 }
 

@@ -38,12 +38,12 @@ export class NoDaemon extends Error {
 }
 
 /** Asks every daemon of this node. Throws NoDaemon where none answers. */
-export async function askDaemons(path: string, place: ControlPlace): Promise<readonly ControlAnswer[]> {
+export async function askDaemons(path: string, place: ControlPlace, method: "GET" | "POST" = "GET"): Promise<readonly ControlAnswer[]> {
   const directory = place.directory ?? CONTROL_DIRECTORY;
   const sockets = place.socket === undefined ? socketsOf(directory) : [place.socket];
   const answers: ControlAnswer[] = [];
   const tried: string[] = [];
-  for (const outcome of await Promise.all(sockets.map(async (socket) => askOne(socket, path)))) {
+  for (const outcome of await Promise.all(sockets.map(async (socket) => askOne(socket, path, method)))) {
     if (typeof outcome === "string") tried.push(outcome);
     else answers.push(outcome);
   }
@@ -76,18 +76,18 @@ function socketsOf(directory: string): readonly string[] {
 }
 
 /** The answer, or why there is none. */
-async function askOne(socket: string, path: string): Promise<ControlAnswer | string> {
+async function askOne(socket: string, path: string, method: string): Promise<ControlAnswer | string> {
   try {
-    const { status, text } = await get(socket, path);
+    const { status, text } = await get(socket, path, method);
     return { socket, status, body: parsed(text) };
   } catch (error) {
     return `${socket}: ${messageOf(error)}`;
   }
 }
 
-async function get(socketPath: string, path: string): Promise<{ readonly status: number; readonly text: string }> {
+async function get(socketPath: string, path: string, method: string): Promise<{ readonly status: number; readonly text: string }> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path, agent: false, timeout: TIMEOUT_MS }, (response) => {
+    const asked = request({ socketPath, path, method, agent: false, timeout: TIMEOUT_MS }, (response) => {
       const parts: Buffer[] = [];
       response.on("data", (part: Buffer) => parts.push(part));
       response.on("error", reject).on("end", () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") }));

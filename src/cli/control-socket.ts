@@ -30,8 +30,18 @@ export interface Reports {
   bgpRoutes(peer: string | undefined): Promise<unknown>;
 }
 
+/** What a daemon can be asked to do. */
+export interface Orders {
+  /** Hands over what this process holds, and takes nothing that another can have, until it is called off. */
+  drain(on: boolean): void;
+  /** Has the keys that are shared out spread evenly now. Rejects where there are none. */
+  rebalance(): Promise<void>;
+}
+
 export interface ControlDeps {
   readonly reports: Reports;
+  /** Undefined: it takes none. */
+  readonly orders?: Orders;
   readonly log: Log;
 }
 
@@ -41,7 +51,8 @@ export interface Control extends AsyncDisposable {
 }
 
 /**
- * Answers `GET /v1/status`, `/v1/why/<namespace>/<name>`, `/v1/bgp/peers` and `/v1/bgp/routes[/<peer>]` on a Unix socket that only its owner may use. A daemon that cannot make one serves all
+ * Answers `GET /v1/status`, `/v1/why/<namespace>/<name>`, `/v1/bgp/peers` and `/v1/bgp/routes[/<peer>]`, and does what `POST /v1/drain`, `/v1/undrain` and
+ * `/v1/rebalance` ask for, on a Unix socket that only its owner may use. A daemon that cannot make one serves all
  * the same, and says so.
  */
 export async function serveControl(config: ControlConfig, deps: ControlDeps): Promise<Control> {
@@ -130,12 +141,22 @@ async function close(server: http.Server): Promise<void> {
 
 async function answer(request: IncomingMessage, response: ServerResponse, deps: ControlDeps): Promise<void> {
   try {
-    if (request.method !== "GET") send(response, 405, { error: `${request.method} is not answered: GET only` });
+    if (request.method === "POST") await carryOut(request.url ?? "", response, deps);
+    else if (request.method !== "GET") send(response, 405, { error: `${request.method} is not answered: GET and POST only` });
     else await answerGet(request.url ?? "", response, deps);
   } catch (error) {
     deps.log.warn("control request failed", { url: request.url, error: messageOf(error) });
     send(response, error instanceof URIError ? 400 : 500, { error: messageOf(error) });
   }
+}
+
+async function carryOut(url: string, response: ServerResponse, { orders, log }: ControlDeps): Promise<void> {
+  const order = /^\/v1\/(drain|undrain|rebalance)$/.exec(url)?.[1];
+  if (order === undefined || orders === undefined) return send(response, 404, { error: `${url} is not known: POST /v1/drain, /v1/undrain, /v1/rebalance` });
+  log.info("asked by the control socket", { order });
+  if (order === "rebalance") await orders.rebalance();
+  else orders.drain(order === "drain");
+  send(response, 200, { done: order });
 }
 
 async function answerGet(url: string, response: ServerResponse, { reports }: ControlDeps): Promise<void> {

@@ -108,7 +108,8 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   );
   const monitoring = cleanup.use(monitor.serve({ engine, fence }));
   const reports = createReports({ plan: config.plan, version, node }, { clock, kernel, history, newest: () => engine.newest });
-  cleanup.use(await serveControl({ directory: settings.controlDirectory ?? CONTROL_DIRECTORY, pid: process.pid }, { reports, log }));
+  const orders = { drain: (drained: boolean) => engine.learn({ drained }), rebalance: async () => ownership.rebalance() };
+  cleanup.use(await serveControl({ directory: settings.controlDirectory ?? CONTROL_DIRECTORY, pid: process.pid }, { reports, log, orders }));
   const following = cleanup.use(followKernel({ wantsDefaultLink: settings.iface === undefined }, { kernel, engine, clock, log }));
   await following.ready;
   const pause = watchForPause(PAUSE, {

@@ -1,7 +1,7 @@
 import { ClaimError } from "../machine/claim-codec.js";
 import { SHARDS } from "../machine/placement.js";
 import type { Lease } from "../ports/kube.js";
-import { memberVersionOf, partOfLease, shardName, shardVersionOf, type ClaimInput } from "./claim-leases.js";
+import { BALANCE_NAME, memberVersionOf, partOfLease, shardName, shardVersionOf, type ClaimInput } from "./claim-leases.js";
 
 /** Turns the maps that a watch brings into events: one for each Lease that is not as it was. */
 export class ClaimFeed {
@@ -18,7 +18,7 @@ export class ClaimFeed {
     const last = this.#last;
     this.#last = leases;
     const events: ClaimInput[] = [];
-    for (const [name, lease] of leases) if (last?.get(name) !== lease) events.push(...this.#seen(lease, wallMs));
+    for (const [name, lease] of leases) if (last?.get(name) !== lease) events.push(...this.#seen(lease, wallMs, last !== undefined));
     for (const [name, lease] of last ?? []) if (!leases.has(name)) events.push(...gone(lease));
     if (last !== undefined) return events;
     for (let shard = 0; shard < SHARDS; shard += 1) {
@@ -27,8 +27,10 @@ export class ClaimFeed {
     return [...events, { type: "membersListed" }];
   }
 
-  #seen(lease: Lease, wallMs: number): readonly ClaimInput[] {
+  #seen(lease: Lease, wallMs: number, listed: boolean): readonly ClaimInput[] {
     const part = partOfLease(lease);
+    // What was asked for before this process started is done with.
+    if (lease.id.name === BALANCE_NAME) return listed ? [{ type: "rebalance" }] : [];
     if (part === undefined) return [];
     if ("shard" in part) return [{ type: "shard", shard: part.shard, version: shardVersionOf(lease), read: false }];
     try {

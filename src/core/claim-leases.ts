@@ -16,6 +16,10 @@ const CLAIMS_PREFIX = "vip-claims-";
 /** RFC 1123 subdomain, as the API server checks names. */
 const NAME_LIMIT = 253;
 
+/** A Lease whose every write asks all members to make the load even now. */
+export const BALANCE_NAME = "vip-rebalance";
+const BALANCE_TIMEOUT_MS = 3000;
+
 /** An event of the machine before its wall time is put in. */
 export type ClaimInput = WithoutWall<ClaimantEvent>;
 type WithoutWall<E> = E extends unknown ? Omit<E, "wallMs"> : never;
@@ -112,6 +116,16 @@ export class ClaimLeases {
       default:
         return assertNever(action);
     }
+  }
+
+  /** Writes the Lease that all members take as a call to make the load even. */
+  async callForBalance(wallMs: number, signal: AbortSignal): Promise<void> {
+    const id: LeaseId = { namespace: this.config.namespace, name: BALANCE_NAME };
+    const base = await this.leases.get(id, BALANCE_TIMEOUT_MS, signal);
+    const time = microTime(wallMs, 0);
+    const write = { holderIdentity: "", leaseDurationSeconds: this.#leaseSeconds(), acquireTime: time, renewTime: time, leaseTransitions: (base?.record.leaseTransitions ?? 0) + 1, labels: { [OWNERSHIP_LABEL]: "rebalance" } };
+    if (base === undefined) await this.leases.create(id, write, BALANCE_TIMEOUT_MS, signal);
+    else await this.leases.replace(base, write, BALANCE_TIMEOUT_MS, signal);
   }
 
   #memberRead(node: string, lease: Lease | undefined, wallMs: number): ClaimInput {

@@ -117,6 +117,12 @@ export class Claims implements Fence, AsyncDisposable {
     this.#terms = { drain, weight };
   }
 
+  /** Has all members make the load even now, by a Lease that all of them watch. Rejects where nothing is shared out, or the API refuses it. */
+  async rebalance(): Promise<void> {
+    if (this.#watching === undefined) throw new Error("no keys are shared out here (svc_election is off and there is no Romana VIP): there is nothing to spread");
+    await this.#requests.callForBalance(this.deps.clock.wallTime(), this.#closing.signal);
+  }
+
   /** Hands every key over and ends the membership; addresses may stay until the heirs have them, for a bounded time (`heldUntil` says how long). */
   leave(): void {
     this.#leaving = true;

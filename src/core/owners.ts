@@ -45,6 +45,12 @@ export class Owners implements LeaseOwnership, AsyncDisposable {
     this.claims?.wish(wishes);
   }
 
+  /** Has all members spread the keys that are shared out evenly now. Rejects where none are, or the API refuses it. */
+  async rebalance(): Promise<void> {
+    if (this.claims === undefined) throw new Error("this process serves no Services: there is nothing to spread");
+    await this.claims.rebalance();
+  }
+
   /** Gives everything up; addresses may stay until the heirs have them, for a bounded time. */
   leave(): void {
     this.single.leave();

@@ -1,5 +1,5 @@
 import type { Clock } from "../ports/clock.js";
-import type { Lease, LeaseId, Service } from "../ports/kube.js";
+import type { Lease, LeaseId, NodeMarks, Service } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
 import { Client } from "./client.js";
 import type { ConnectionConfig } from "./config.js";
@@ -7,6 +7,7 @@ import { Connector } from "./connector.js";
 import { decodeService } from "./decode-service.js";
 import { listAll, listWarnings, type Warning } from "./event-list.js";
 import { collectionOf, createLeases, decodeLease } from "./leases.js";
+import { patchNode } from "./nodes.js";
 
 const TIMEOUT_MS = 10_000;
 
@@ -20,6 +21,8 @@ export interface ClusterReader extends AsyncDisposable {
   services(signal: AbortSignal): Promise<readonly Service[]>;
   /** That version of it; another one is a KubeError `conflict`, none is success. */
   removeLease(lease: Lease, signal: AbortSignal): Promise<void>;
+  /** Labels and annotations of a Node; null removes one. */
+  patchNode(name: string, marks: NodeMarks, signal: AbortSignal): Promise<void>;
   /** Warning Events about Services, of all namespaces. */
   warnings(signal: AbortSignal): Promise<readonly Warning[]>;
 }
@@ -40,6 +43,7 @@ export function createClusterReader(connection: ConnectionConfig, deps: { readon
       const items = await listAll(client, { resource: "services", path: "/api/v1/services", query: {} }, signal);
       return items.flatMap((raw) => decodeService(raw) ?? []);
     },
+    patchNode: async (name, marks, signal) => patchNode(client, { name, marks }, signal),
     warnings: async (signal) => listWarnings(client, signal),
     [Symbol.asyncDispose]: async () => client[Symbol.asyncDispose](),
   };

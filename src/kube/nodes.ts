@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Node, Nodes } from "../ports/kube.js";
+import type { Node, NodeMarks, Nodes } from "../ports/kube.js";
+import type { Client } from "./client.js";
 import { fieldsOf, itemsOf, textOf } from "./raw.js";
 import { reflect } from "./reflector.js";
 import type { ReflectDeps } from "./reflector.js";
@@ -7,6 +8,7 @@ import type { ReflectDeps } from "./reflector.js";
 /** A well-known label of Kubernetes, of which only the presence counts. */
 const EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers";
 const CONTROL_PLANE = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
+const WRITE_TIMEOUT_MS = 10_000;
 /** Annotations of ours. */
 const OWN_PREFIX = "vip.internal/";
 
@@ -16,7 +18,14 @@ export function createNodes(deps: ReflectDeps): Nodes {
     watch: async (changed, signal) => {
       await reflect({ resource: "nodes", path: "/api/v1/nodes", decode: decodeNode, same: isDeepStrictEqual, changed }, deps, signal);
     },
+    patch: async (name, marks, signal) => patchNode(deps.client, { name, marks }, signal),
   };
+}
+
+/** Sets and removes labels and annotations of a Node. Rejects with a KubeError. */
+export async function patchNode(client: Client, { name, marks }: { readonly name: string; readonly marks: NodeMarks }, signal: AbortSignal): Promise<void> {
+  const path = `/api/v1/nodes/${encodeURIComponent(name)}`;
+  await client.request({ verb: "patch", resource: "nodes", path, body: { metadata: marks }, contentType: "application/merge-patch+json", timeoutMs: WRITE_TIMEOUT_MS }, signal);
 }
 
 /** A Node, trimmed; undefined where it has no name. */

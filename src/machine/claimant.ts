@@ -11,6 +11,11 @@ import type { StepResult } from "./step.js";
  * that the watches show, answers to the actions, wishes, stance. What to ask after every step: `heldUntil` and the rest below, which change with time alone.
  */
 
+/** So long after somebody asked for it the load is made even, however short a while members have been there. */
+const EVEN_MS = 60_000;
+/** With so many moves a second, or more where the configuration allows more. */
+const EVEN_RATE = 10;
+
 export interface ClaimantConfig extends MemberConfig, ClaimConfig {
   /** A process that ends waits no longer than this for others to take its keys, ms. */
   readonly leaveMs: number;
@@ -20,15 +25,17 @@ export interface ClaimantState {
   readonly member: MemberState;
   readonly claims: ClaimState;
   readonly leavingSince: number | undefined;
+  /** Until then the load is made even at once, whoever came when: somebody asked for it. */
+  readonly evenUntil: number;
 }
 
-export type ClaimantEvent = WithWall<Exclude<ClaimEvent, { readonly type: "look" }>> | MemberEvent;
+export type ClaimantEvent = WithWall<Exclude<ClaimEvent, { readonly type: "look" }>> | MemberEvent | { readonly type: "rebalance"; readonly wallMs: number };
 type WithWall<E> = E extends unknown ? E & { readonly wallMs: number } : never;
 export type ClaimantAction = MemberAction | ClaimAction;
 
 /** Nothing known. */
 export function claimantStart(): ClaimantState {
-  return { member: memberStart(), claims: claimStart(), leavingSince: undefined };
+  return { member: memberStart(), claims: claimStart(), leavingSince: undefined, evenUntil: -Infinity };
 }
 
 /** One event in, new state and the requests to send out. */
@@ -45,6 +52,9 @@ export function claimantStep(state: ClaimantState, event: ClaimantEvent, now: nu
     case "wishes":
       run.claim(event);
       break;
+    case "rebalance":
+      run.even();
+      break;
     default:
       run.member(event);
   }
@@ -57,6 +67,7 @@ class Run {
   #claims: ClaimState;
   #looked = false;
   #leavingSince: number | undefined;
+  #evenUntil: number;
   readonly #actions: ClaimantAction[] = [];
   #memberWakeAt: number | undefined;
 
@@ -69,6 +80,12 @@ class Run {
     this.#member = before.member;
     this.#claims = before.claims;
     this.#leavingSince = before.leavingSince;
+    this.#evenUntil = before.evenUntil;
+  }
+
+  even(): void {
+    this.#evenUntil = this.now + EVEN_MS;
+    this.claim({ type: "look", lapsed: false });
   }
 
   member(event: MemberEvent): void {
@@ -79,7 +96,8 @@ class Run {
   }
 
   claim(event: ClaimEvent): void {
-    const { state, actions } = claimStep(this.#claims, event, this.now, envOf(this.#member, this.config));
+    const env = envOf(this.#member, this.config);
+    const { state, actions } = claimStep(this.#claims, event, this.now, this.now < this.#evenUntil ? { ...env, config: evening(env.config) } : env);
     this.#claims = state;
     this.#looked = true;
     this.#actions.push(...actions);
@@ -90,7 +108,7 @@ class Run {
     if (this.#contentChanged()) this.member({ type: "named", nodes: namedBy(this.#claims), wallMs: this.wallMs });
     this.#leave();
     if (this.#memberWakeAt === undefined) this.member({ type: "tick", wallMs: this.wallMs });
-    const state = { member: this.#member, claims: this.#claims, leavingSince: this.#leavingSince };
+    const state = { member: this.#member, claims: this.#claims, leavingSince: this.#leavingSince, evenUntil: this.#evenUntil };
     return { state, actions: this.#actions, wakeAt: this.#wakeAt() };
   }
 
@@ -124,6 +142,10 @@ class Run {
     const at = Math.min(this.#memberWakeAt ?? Infinity, this.#claims.wakeAt ?? Infinity, leaveAt);
     return at === Infinity ? undefined : Math.max(this.now, at);
   }
+}
+
+function evening(config: ClaimConfig): ClaimConfig {
+  return { ...config, steadyMs: 0, returnedMs: 0, rebalanceRate: Math.max(EVEN_RATE, config.rebalanceRate) };
 }
 
 function sameLife(a: MemberState, b: MemberState, config: MemberConfig): boolean {

@@ -181,6 +181,14 @@ export interface Node {
 export interface Nodes {
   /** As Services.watch. Key: name. Called only when something that is kept here has changed: a heartbeat of a node is no change. */
   watch(changed: (nodes: ReadonlyMap<string, Node>) => void, signal: AbortSignal): Promise<void>;
+  /** One merge patch on the Node: labels and annotations that are named; null removes one. */
+  patch(name: string, marks: NodeMarks, signal: AbortSignal): Promise<void>;
+}
+
+/** Labels and annotations of a Node to set, or with null to remove. */
+export interface NodeMarks {
+  readonly labels?: Readonly<Record<string, string | null>>;
+  readonly annotations?: Readonly<Record<string, string | null>>;
 }
 
 export interface ConfigMaps {

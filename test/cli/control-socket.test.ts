@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { askDaemons, NoDaemon } from "../../src/cli/control-client.js";
-import { serveControl, type Control, type Reports } from "../../src/cli/control-socket.js";
+import { serveControl, type Control, type Orders, type Reports } from "../../src/cli/control-socket.js";
 import { FakeLog } from "../fakes/log.js";
 
 let root = "";
@@ -106,10 +106,23 @@ describe("the socket", () => {
     const reports: Reports = { status: async () => Promise.reject(new Error("no report")), why: async () => undefined, bgpPeers: async () => null, bgpRoutes: async () => null };
     const control = await serveControl({ directory, pid: 7 }, { reports, log });
     const path = control.path ?? "";
-    expect((await raw(path, "POST", "/v1/status")).status).toBe(405);
+    expect((await raw(path, "PUT", "/v1/status")).status).toBe(405);
+    expect((await raw(path, "POST", "/v1/status")).status).toBe(404);
+    expect((await raw(path, "POST", "/v1/drain")).status).toBe(404);
     expect((await raw(path, "GET", "/v1/why/web")).status).toBe(404);
     expect((await raw(path, "GET", "/v1/why/a/%zz")).status).toBe(400);
     expect(await raw(path, "GET", "/v1/status")).toEqual({ status: 500, body: { error: "no report" } });
+    await control[Symbol.asyncDispose]();
+  });
+
+  test("carries out what it is asked to, and says why it cannot", async () => {
+    const done: string[] = [];
+    const orders: Orders = { drain: (on) => void done.push(on ? "drain" : "undrain"), rebalance: async () => Promise.reject(new Error("nothing is shared out")) };
+    const control = await serveControl({ directory, pid: 7 }, { reports: reportsOf("n1"), orders, log: new FakeLog() });
+    expect(await askDaemons("/v1/drain", { directory }, "POST")).toMatchObject([{ status: 200, body: { done: "drain" } }]);
+    await askDaemons("/v1/undrain", { directory }, "POST");
+    expect(await askDaemons("/v1/rebalance", { directory }, "POST")).toMatchObject([{ status: 500, body: { error: "nothing is shared out" } }]);
+    expect(done).toEqual(["drain", "undrain"]);
     await control[Symbol.asyncDispose]();
   });
 

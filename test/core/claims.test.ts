@@ -69,6 +69,17 @@ describe("three nodes that share thirty keys", () => {
     expect(bench.counts()["n1"]).toBeGreaterThan(0);
   });
 
+  test("somebody asks for it: all members make the load even at once, not only once a node has been there for a while", async () => {
+    await using bench = await shared(KEYS, 2);
+    bench.start("n3");
+    bench.wish(wishesOf(KEYS));
+    await bench.clock.advance(2000);
+    expect(bench.counts()["n3"]).toBe(0);
+    await bench.at("n3").claims.rebalance();
+    await bench.clock.advance(2500);
+    expect(bench.counts()).toEqual({ n1: 10, n2: 10, n3: 10 });
+  });
+
   test("who takes over is told that the one before may still have the address", async () => {
     await using bench = await shared(KEYS, 2);
     const key = bench.at("n1").held()[0] ?? "services";

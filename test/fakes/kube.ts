@@ -1,5 +1,5 @@
 import { serviceKey, type ServiceKey } from "../../src/core/model.js";
-import type { ConfigMaps, EndpointSlice, EndpointSlices, EventDraft, Events, Lease, LeaseId, Leases, LeaseWrite, Node, Nodes, Service, Services } from "../../src/ports/kube.js";
+import type { ConfigMaps, EndpointSlice, EndpointSlices, EventDraft, Events, Lease, LeaseId, Leases, LeaseWrite, Node, NodeMarks, Nodes, Service, Services } from "../../src/ports/kube.js";
 import { FakeCollection } from "./collection.js";
 import { refused } from "./refused.js";
 import { patched } from "./service-patch.js";
@@ -73,8 +73,15 @@ export class FakeKube {
     watch: async (_namespace, changed, signal) => this.#slices.watch(changed, signal),
   };
 
+  /** Every patch of a Node, in order. */
+  readonly nodePatches: ({ readonly name: string } & NodeMarks)[] = [];
+
   readonly nodes: Nodes = {
     watch: async (changed, signal) => this.#nodes.watch(changed, signal),
+    patch: async (name, marks) =>
+      this.#answer(() => {
+        this.nodePatches.push({ name, ...marks });
+      }),
   };
 
   readonly configMaps: ConfigMaps = {

@@ -1,62 +1,10 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { Cluster } from "./cluster.js";
 import { loadBalancer } from "./kube-client.js";
+import { ALL, mergeNode, ONE, one, placed, ready, shared, stays } from "./spread.js";
 
-const ELECTION = { svc_election: "true" };
 /** Two nodes never answer for longer in a planned move. */
 const OVERLAP_MS = 100;
-const ALL = Array.from({ length: 9 }, (_, i) => `10.77.0.${170 + i}`);
-const ONE = "10.77.0.170";
-
-async function mergeNode(cluster: Cluster, node: string, patch: unknown, status = ""): Promise<void> {
-  await cluster.api.client.request("PATCH", `/api/v1/nodes/${node}${status}`, patch, "application/merge-patch+json");
-}
-
-async function ready(cluster: Cluster, node: string, status: "True" | "False"): Promise<void> {
-  await mergeNode(cluster, node, { status: { conditions: [{ type: "Ready", status, reason: "KubeletReady", message: "" }] } }, "/status");
-}
-
-/** Fails where it is not so at some moment of this time. */
-async function stays(is: () => Promise<boolean>, ms: number, what: string): Promise<void> {
-  for (const end = performance.now() + ms; performance.now() < end; ) {
-    expect(await is(), what).toBe(true);
-    await sleep(50);
-  }
-}
-
-/** Who has which; waits until every address is on exactly one node and none is on one of `without`. */
-async function placed(cluster: Cluster, ms: number, ...without: readonly string[]): Promise<ReadonlyMap<string, string>> {
-  const what = `every address on exactly one node${without.length === 0 ? "" : `, none on ${without.join(", ")}`}`;
-  return await cluster.lab.waitFor(
-    async () => {
-      const found = new Map<string, string>();
-      for (const ip of ALL) {
-        const holders = await cluster.lab.holders(ip);
-        if (holders.length === 1 && holders[0] !== undefined && !without.includes(holders[0])) found.set(ip, holders[0]);
-      }
-      return found.size === ALL.length ? found : undefined;
-    },
-    ms,
-    what,
-  );
-}
-
-async function shared(nodes = 3): Promise<Cluster> {
-  const cluster = await Cluster.up(nodes, { env: ELECTION });
-  const members = async (): Promise<number> => (await cluster.api.client.leases()).filter(({ metadata, spec }) => metadata.name.startsWith("vip-member-") && (spec?.holderIdentity ?? "") !== "").length;
-  await cluster.lab.waitFor(async () => (await members()) === nodes, 5000, "every node to be a member");
-  for (const [i, ip] of ALL.entries()) await cluster.api.client.createService(loadBalancer({ name: `web-${i}`, ip }));
-  await placed(cluster, 6000);
-  return cluster;
-}
-
-async function one(nodes = 2): Promise<{ readonly cluster: Cluster; readonly holder: string; readonly other: string }> {
-  const cluster = await Cluster.up(nodes);
-  await cluster.api.client.createService(loadBalancer({ name: "web", ip: ONE }));
-  const holder = await cluster.heldBy(ONE, 4000);
-  return { cluster, holder, other: holder === "n1" ? "n2" : "n1" };
-}
 
 describe("one holder of all Services", () => {
   test("a cordoned node hands over make before break; where all are cordoned, everything stays where it is", async () => {

@@ -4,7 +4,7 @@ import type { Lease } from "../../ports/kube.js";
 import type { Leftover } from "./leftovers.js";
 
 /** Leases that only we make: for each member, each part of the claims, and (earlier) each Romana VIP. `plndr-svcs-lock` and `plndr-cp-lock` are kube-vip's, too. */
-const OURS = /^vip-(romana\.|member-|claims-)/;
+const OURS = /^vip-(romana\.|member-|claims-|rebalance$)/;
 
 /** Where the Leases are. */
 export interface LeasePlace {
