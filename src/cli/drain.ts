@@ -6,9 +6,8 @@ import { createClock } from "../linux/clock.js";
 import type { Clock } from "../ports/clock.js";
 import type { Log } from "../ports/log.js";
 import { apiConnection, type ApiOptions } from "./api-connection.js";
-import { askDaemons, type ControlPlace } from "./control-client.js";
+import { askDaemons, bodyOf, saidError, type ControlPlace } from "./control-client.js";
 import { EXIT, type CommandIo, type OutputFormat } from "./io.js";
-import { bodyOf, saidError } from "./status.js";
 import { table } from "./table.js";
 
 export interface DrainOptions extends ControlPlace, ApiOptions {
