@@ -152,7 +152,10 @@ async function answer(request: IncomingMessage, response: ServerResponse, deps: 
 
 async function carryOut(url: string, response: ServerResponse, { orders, log }: ControlDeps): Promise<void> {
   const order = /^\/v1\/(drain|undrain|rebalance)$/.exec(url)?.[1];
-  if (order === undefined || orders === undefined) return send(response, 404, { error: `${url} is not known: POST /v1/drain, /v1/undrain, /v1/rebalance` });
+  if (order === undefined || orders === undefined) {
+    send(response, 404, { error: `${url} is not known: POST /v1/drain, /v1/undrain, /v1/rebalance` });
+    return;
+  }
   log.info("asked by the control socket", { order });
   if (order === "rebalance") await orders.rebalance();
   else orders.drain(order === "drain");

@@ -114,7 +114,7 @@ const SILENT: Log = { debug: () => undefined, info: () => undefined, warn: () =>
 interface Until<T> {
   readonly clock: Clock;
   readonly ms: number;
-  enough?(now: T): boolean;
+  readonly enough?: (now: T) => boolean;
 }
 
 /** Asks again and again until it is enough, nothing has changed for a while, or time is up; what was seen last. */
