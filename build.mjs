@@ -17,6 +17,8 @@ import { billOfMaterials, bundledPackages } from "./scripts/sbom.mjs";
 const root = fileURLToPath(new URL(".", import.meta.url));
 const dist = join(root, "dist");
 const work = join(dist, "work");
+/** What src/cli/bfd.ts runs as a thread. */
+const bfdWorker = "bfd-worker.cjs";
 // A small young generation and an old one that grows slowly: with 1,000 VIPs half the memory, for a percent of a core.
 // And two compilers less, between the interpreter and the one that optimises: what is hot here is hot for hours, and theirs was 10 MB of code.
 const V8_FLAGS = ["--max-semi-space-size=2", "--heap-growing-percent=50", "--no-sparkplug", "--no-maglev"];
@@ -52,12 +54,19 @@ const leftOut = {
   },
 };
 
-/** Writes dist/work/NAME.cjs, the whole program, which calls itself `version`; returns what esbuild tells about it. */
+/** Writes dist/work/NAME.cjs, the whole program, which calls itself `version`, and the program of its second thread; returns what esbuild tells about the first. */
 async function bundle(version, name) {
   mkdirSync(work, { recursive: true });
+  // A module does nothing when it is imported: this is what calls it.
+  const stdin = { contents: 'import { runBfdWorker } from "./src/cli/bfd-worker.ts"; runBfdWorker();', resolveDir: root, loader: "ts" };
+  await bundleProgram(version, { stdin, outfile: join(work, bfdWorker) });
+  return bundleProgram(version, { entryPoints: [join(root, "src/main.ts")], outfile: join(work, `${name}.cjs`) });
+}
+
+/** Bundles one program. */
+async function bundleProgram(version, input) {
   const { metafile } = await build({
-    entryPoints: [join(root, "src/main.ts")],
-    outfile: join(work, `${name}.cjs`),
+    ...input,
     absWorkingDir: root,
     bundle: true,
     minify: true,
@@ -87,6 +96,7 @@ function injectInto(output, arch, name) {
       mainFormat: "commonjs",
       executable: strippedNode(arch),
       output: file,
+      assets: { [bfdWorker]: `dist/work/${bfdWorker}` },
       disableExperimentalSEAWarning: true,
       // A code cache is for the architecture that it was made on: another one rejects it, with a warning at each start.
       useCodeCache: arch === process.arch,

@@ -45,7 +45,10 @@ export interface RunningDeps {
   listen(): string | undefined;
   /** Hands on what has come already, while this process was busy. */
   drain(): void;
+  /** The state has changed. */
   changed(report: BfdReport): void;
+  /** Anything of the report has changed, its counters aside. Before `changed`. */
+  moved(report: BfdReport): void;
   /** After `close`, when the last packet is out. */
   ended(): void;
 }
@@ -58,7 +61,8 @@ export class RunningSession {
   /** What the kernel said of our own doing, and whether the peer's host said that nobody listens there. */
   #fault: string | undefined;
   #refused = false;
-  #told: string;
+  #closed = false;
+  #told: BfdReport;
 
   constructor(
     readonly config: RunningConfig,
@@ -74,7 +78,7 @@ export class RunningSession {
       },
       deps.clock,
     );
-    this.#told = this.#news();
+    this.#told = this.report();
     this.#first = deps.clock.after(0, () => this.#machine.send(this.#tick()));
   }
 
@@ -97,11 +101,9 @@ export class RunningSession {
     this.#machine.send({ type: "timing", timing, random: this.deps.random.float() });
   }
 
-  /** RFC 5881 4 and 5: whether a packet that came like this can be of this session. */
-  accepts({ source, linkIndex, ttl }: UdpDatagram): boolean {
-    const { address, multihop } = this.config.target;
-    if (source !== address) return false;
-    return multihop || (ttl === TTL && (this.#sender?.linkIndex ?? linkIndex) === linkIndex);
+  /** RFC 5881 4 and 5: whether a packet that came by this link with this TTL can be of this session. */
+  accepts({ linkIndex, ttl }: UdpDatagram): boolean {
+    return this.config.target.multihop || (ttl === TTL && (this.#sender?.linkIndex ?? linkIndex) === linkIndex);
   }
 
   received(packet: BfdPacket): void {
@@ -115,8 +117,9 @@ export class RunningSession {
     this.#count(DISCARDED);
   }
 
-  /** Says AdminDown a few times; then `ended` is called. */
+  /** Says AdminDown a few times; then `ended` is called. No change is told any more. */
   close(): void {
+    this.#closed = true;
     this.#machine.send({ type: "close", random: this.deps.random.float() });
   }
 
@@ -192,16 +195,18 @@ export class RunningSession {
   }
 
   #tell(): void {
-    const news = this.#news();
-    if (news === this.#told) return;
-    this.#told = news;
-    this.deps.changed(this.report());
+    const before = this.#told;
+    const report = this.report();
+    if (this.#closed || sameReport(before, report)) return;
+    this.#told = report;
+    this.deps.moved(report);
+    if (report.state !== before.state || report.since !== before.since) this.deps.changed(report);
   }
+}
 
-  #news(): string {
-    const { state, since } = this.#machine.state;
-    return `${state} ${since} ${this.#problem() ?? ""}`;
-  }
+function sameReport(a: BfdReport, b: BfdReport): boolean {
+  const { counters: _counters, ...rest } = a;
+  return (Object.keys(rest) as (keyof typeof rest)[]).every((key) => a[key] === b[key]);
 }
 
 /** RFC 5881 4, RFC 5883 5. */

@@ -9,13 +9,20 @@ import type { Random } from "../ports/random.js";
 import type { Udp, UdpDatagram, UdpReceiver } from "../ports/udp.js";
 import { decodeBfd, type BfdPacket } from "../wire/bfd.js";
 import { DecodeError } from "../wire/reader.js";
-import { bfdCounters, portOf, RunningSession } from "./bfd-session.js";
+import { bfdCounters, portOf, RunningSession, type RunningConfig } from "./bfd-session.js";
 
 export interface BfdDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly udp: Udp;
   readonly log: Log;
+}
+
+export interface BfdListener {
+  /** The state has changed. */
+  changed(report: BfdReport): void;
+  /** Anything of the report has changed, its counters aside. Before `changed`. */
+  moved(report: BfdReport): void;
 }
 
 /** BFD sessions over UDP; machine/bfd-session.ts has the rules of one of them. */
@@ -31,23 +38,41 @@ export class BfdSessions implements Bfd {
   constructor(private readonly deps: BfdDeps) {}
 
   open(target: BfdTarget, timing: BfdTiming, changed: (report: BfdReport) => void): BfdSession {
-    return this.openCounted({ target, timing, counters: bfdCounters() }, changed);
+    return this.openCounted({ target, timing, counters: bfdCounters() }, { changed, moved: () => {} });
   }
 
   /** The same, with counters that the caller may look at from another thread. */
-  openCounted({ target, timing, counters }: { readonly target: BfdTarget; readonly timing: BfdTiming; readonly counters: Float64Array }, changed: (report: BfdReport) => void): BfdSession {
-    const key = keyOf(target);
+  openCounted({ target, timing, counters }: Omit<RunningConfig, "discriminator">, listener: BfdListener): BfdSession {
+    const key = bfdKey(target);
     if (this.#open.has(key)) throw new RangeError(`there is a BFD session with ${key} already`);
     this.#leaving.get(key)?.stop();
     this.#leaving.delete(key);
     const discriminator = this.#newDiscriminator();
     const session: RunningSession = new RunningSession(
       { target, timing, discriminator, counters },
-      { ...this.deps, listen: () => this.#listen(target), drain: () => this.#drain(), changed, ended: () => this.#ended(key, session) },
+      { ...this.deps, ...this.#told(key, listener), listen: () => this.#listen(target), drain: () => this.#drain(), ended: () => this.#ended(key, session) },
     );
     this.#open.set(key, session);
     this.#byDiscriminator.set(discriminator, session);
     return { report: () => session.report(), setTiming: (next) => session.setTiming(next), [Symbol.dispose]: () => this.#close(key, session) };
+  }
+
+  /** Writes down what an operator wants to know, and passes it on. */
+  #told(peer: string, listener: BfdListener): BfdListener {
+    let problem: string | undefined;
+    return {
+      moved: (report) => {
+        if (report.problem !== undefined && report.problem !== problem) this.deps.log.warn("bfd has a problem", { peer, problem: report.problem });
+        problem = report.problem;
+        listener.moved(report);
+      },
+      changed: (report) => {
+        const { state, diagnostic, remoteState, remoteDiagnostic } = report;
+        if (state === "Up") this.deps.log.info("bfd up", { peer });
+        else if (state === "Down") this.deps.log.warn("bfd down", { peer, diagnostic, remoteState, remoteDiagnostic });
+        listener.changed(report);
+      },
+    };
   }
 
   /** Says AdminDown to all peers, which takes some 40 ms, and closes the sockets. */
@@ -120,7 +145,10 @@ export class BfdSessions implements Bfd {
     }
   }
 
-  /** RFC 5880 6.3: by Your Discriminator, and where the peer does not know ours yet by where the packet is from. */
+  /**
+   * RFC 5880 6.3: by Your Discriminator alone, whatever address the peer sends from (it may have several on a link); where it does not know ours yet, by
+   * where the packet is from.
+   */
   #sessionOf({ yourDiscriminator }: BfdPacket, datagram: UdpDatagram, port: number): RunningSession | undefined {
     if (yourDiscriminator !== 0) {
       const session = this.#byDiscriminator.get(yourDiscriminator);
@@ -136,7 +164,7 @@ export class BfdSessions implements Bfd {
 }
 
 /** What tells one session from another: `10.0.0.1%eth0`, `10.9.9.9 from 10.0.0.2, multihop`. */
-export function keyOf({ address, iface, local, multihop }: BfdTarget): string {
+export function bfdKey({ address, iface, local, multihop }: BfdTarget): string {
   const link = iface === undefined || multihop ? "" : `%${iface}`;
   return `${address}${link}${local === undefined ? "" : ` from ${local}`}${multihop ? ", multihop" : ""}`;
 }

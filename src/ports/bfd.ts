@@ -55,7 +55,8 @@ export interface BfdSession extends Disposable {
 export interface Bfd extends AsyncDisposable {
   /**
    * Starts to watch a peer. Never throws for what the network does: `problem` of the report says what is wrong, and it is tried again. `changed` is
-   * called after each change of the state and of `problem`, never from within `open`. A second session to the same target is a RangeError.
+   * called after each change of the state, never from within `open` and never after the session was disposed. A second session to the same target is
+   * a RangeError.
    */
   open(target: BfdTarget, timing: BfdTiming, changed: (report: BfdReport) => void): BfdSession;
 }

@@ -11,7 +11,8 @@ import { waitFor } from "./wait.js";
 if (process.env["VIP_LAB"] !== "1") throw new Error("these tests change the network: run `npm test`, which gives them a network namespace of their own");
 
 /**
- * The node is the namespace of the tests themselves. Each peer has a link to it (`v<peer>`, number n: 10.94.n.1 and fd94:n::1 here, .2 and ::2 there),
+ * The node is the namespace of the tests themselves. Each peer has a link to it (`v<peer>`, number n: 10.94.n.1 and fd94:n::1 here, .2 and ::2 there; fe80::1
+ * and fe80::2),
  * and a second way that leads through a router: 10.96.0.1 and fd96::1 here, 10.97.n.2 and fd97:n::2 there.
  */
 export const PEERS = { bird: 1, frr: 2 } as const;
@@ -32,8 +33,8 @@ for peer in bird:1 frr:2; do
   ip netns exec $ns sh -c 'for d in all default; do echo 0 >/proc/sys/net/ipv6/conf/$d/accept_dad; done'
   ip link add v$name type veth peer name eth0 netns $ns
   ip -n bfd-rt link add r$name type veth peer name eth1 netns $ns
-  ip addr add 10.94.$n.1/24 dev v$name; ip addr add fd94:$n::1/64 dev v$name nodad; ip link set v$name up
-  ip -n $ns addr add 10.94.$n.2/24 dev eth0; ip -n $ns addr add fd94:$n::2/64 dev eth0 nodad; ip -n $ns link set eth0 up
+  ip addr add 10.94.$n.1/24 dev v$name; ip addr add fd94:$n::1/64 dev v$name nodad; ip addr replace fe80::1/64 dev v$name nodad; ip link set v$name up
+  ip -n $ns addr add 10.94.$n.2/24 dev eth0; ip -n $ns addr add fd94:$n::2/64 dev eth0 nodad; ip -n $ns addr replace fe80::2/64 dev eth0 nodad; ip -n $ns link set eth0 up
   ip -n bfd-rt addr add 10.97.$n.1/24 dev r$name; ip -n bfd-rt addr add fd97:$n::1/64 dev r$name nodad; ip -n bfd-rt link set r$name up
   ip -n $ns addr add 10.97.$n.2/24 dev eth1; ip -n $ns addr add fd97:$n::2/64 dev eth1 nodad; ip -n $ns link set eth1 up
   ip -n $ns route add 10.96.0.0/24 via 10.97.$n.1; ip -n $ns route add fd96::/64 via fd97:$n::1
@@ -60,13 +61,6 @@ export class BfdLab implements AsyncDisposable {
     const started = await LabProcess.start(name, join(this.dir, `${name}.log`), argv, { env });
     this.#running.push(started);
     return started;
-  }
-
-  /** The address of a peer as JSON of ip(8) says it: its link-local one on eth0. */
-  async linkLocal(peer: PeerName): Promise<IpAddress> {
-    const { stdout } = await run(["ip", "-n", `bfd-${peer}`, "-j", "-6", "addr", "show", "dev", "eth0", "scope", "link"]);
-    const [first] = JSON.parse(stdout) as readonly { readonly addr_info: readonly { readonly local: string }[] }[];
-    return ip(first?.addr_info[0]?.local ?? "");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -188,4 +182,24 @@ export async function allUp(daemon: PeerDaemon, count: number): Promise<void> {
 export async function reported(session: { report(): BfdReport }, right: (report: BfdReport) => boolean, ms: number, what: string): Promise<BfdReport> {
   await waitFor(() => ({ ok: right(session.report()), report: session.report() }), ms, what);
   return session.report();
+}
+
+const SEND = `const [from, to, port, ttl, ...packets] = process.argv.slice(1);
+const socket = require("node:dgram").createSocket(to.includes(":") ? "udp6" : "udp4");
+socket.bind(0, from, () => {
+  socket.setTTL(Number(ttl));
+  let left = packets.length;
+  for (const one of packets) socket.send(Buffer.from(one, "hex"), Number(port), to, () => { if (--left === 0) socket.close(); });
+});`;
+
+/** Sends datagrams, as hex digits, from the namespace of a peer to the node. */
+export async function sendFrom(peer: PeerName, to: { readonly ttl: number; readonly multihop?: boolean }, packets: readonly string[]): Promise<void> {
+  const n = PEERS[peer];
+  const [from, address, port] = to.multihop === true ? [`10.97.${n}.2`, "10.96.0.1", "4784"] : [`10.94.${n}.2`, `10.94.${n}.1`, "3784"];
+  await run(inNamespace(`bfd-${peer}`, [process.execPath, "-e", SEND, from, address, port, String(to.ttl), ...packets]));
+}
+
+/** A session in a process of its own, with the thread that the executable has; see programs/bfd-fixture.ts. */
+export async function startProgram(lab: BfdLab, name: string, session: { readonly target: BfdTarget; readonly timing: unknown }, spinMs = 0): Promise<LabProcess> {
+  return lab.spawn(name, [process.execPath, "--disable-warning=ExperimentalWarning", "dist/lab/bfd-fixture.mjs", "dist/work/bfd-worker.cjs", JSON.stringify(session), String(spinMs)]);
 }
