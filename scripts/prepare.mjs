@@ -27,6 +27,7 @@ const needed = [
   ["vtysh", "frr"],
   ["miniupnpd", "miniupnpd-nftables"],
   ["upnpc", "miniupnpc"],
+  ["dnsmasq", "dnsmasq-base"],
 ];
 
 /** Wanted by some tests, which are skipped without them. */

@@ -6,6 +6,9 @@ import type { AddressId, FrameSocket } from "../ports/kernel.js";
 /** Which protocol tells the neighbours where an address is. */
 export type NeighbourProtocol = "arp" | "ndp";
 
+/** What a packet socket speaks, by the call that opens it. */
+const PROTOCOLS: Readonly<Record<string, NeighbourProtocol | "dhcp">> = { openArp: "arp", openNd: "ndp", openDhcp: "dhcp" };
+
 export interface KernelTapDeps {
   readonly clock: Pick<Clock, "now">;
   /** A request was refused, or a frame could not be sent. */
@@ -59,7 +62,8 @@ export class KernelTap {
   }
 
   #overheard(name: string, call: Call): Call {
-    if (name === "openArp" || name === "openNd") return (...given) => this.#socket(call(...given) as FrameSocket, name === "openArp" ? "arp" : "ndp");
+    const protocol = PROTOCOLS[name];
+    if (protocol !== undefined) return (...given) => this.#socket(call(...given) as FrameSocket, protocol);
     return (...given) => {
       const result = call(...given);
       return result instanceof Promise ? this.#request(name, result, given) : result;
@@ -97,7 +101,7 @@ export class KernelTap {
     }
   }
 
-  #socket(socket: FrameSocket, protocol: NeighbourProtocol): FrameSocket {
+  #socket(socket: FrameSocket, protocol: NeighbourProtocol | "dhcp"): FrameSocket {
     return {
       send: (frame) => {
         try {
@@ -106,7 +110,7 @@ export class KernelTap {
           this.deps.failed(`send ${protocol}`, reasonOf(error));
           throw error;
         }
-        this.deps.sent(protocol, isAnnouncement(protocol, frame) ? "announcement" : "probe");
+        if (protocol !== "dhcp") this.deps.sent(protocol, isAnnouncement(protocol, frame) ? "announcement" : "probe");
       },
       [Symbol.asyncDispose]: async () => socket[Symbol.asyncDispose](),
     };

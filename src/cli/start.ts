@@ -17,9 +17,10 @@ import { createKernel } from "../linux/kernel.js";
 import { createNft } from "../linux/nft.js";
 import { createRandom } from "../linux/random.js";
 import { createSsdp } from "../linux/ssdp.js";
+import { DHCP_TIMING } from "../machine/dhcp-client-state.js";
 import { NAME_DEFAULTS } from "../machine/name.js";
 import { READINESS_DEFAULTS } from "../machine/readiness.js";
-import { createArpMode, createDnatMode, createLinkMode, createUpnpMode } from "../modes/index.js";
+import { createArpMode, createDhcpMode, createDnatMode, createLinkMode, createUpnpMode } from "../modes/index.js";
 import type { Clock } from "../ports/clock.js";
 import { createBootstrap } from "./bootstrap.js";
 import { createReports, momentOf } from "./control-reports.js";
@@ -93,6 +94,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
         return createArpMode({ announce, marks: MARKS, serves, duplicateCheck: settings.duplicateCheck }, { kernel, fence, clock, log, links, report });
       },
       link: () => createLinkMode({ serves }, { kernel, log }),
+      dhcp: (report) => createDhcpMode({ timing: DHCP_TIMING, vendorClass: "vip", duplicateCheck: settings.duplicateCheck }, { kernel, clock, random, log, report }),
       dnat: () => createDnatMode({ nft }),
       ...(settings.upnp && {
         upnp: (report) => createUpnpMode({ ssdp: createSsdp(), http: createHttp({ clock }), clock, random, log, nextHops: () => engine.world.gateways, refused: (trouble) => monitor.upnpRefused(trouble), report }),

@@ -14,8 +14,8 @@ import { KernelView } from "./kernel-view.js";
 import { Loop } from "./loop.js";
 import { AddressInUse, type DownReason, type ModeReport, type VipMode } from "./mode.js";
 import { ModeSync } from "./mode-sync.js";
-import { vipOfMapping, type MappingKey, type MappingView, type Marks, type OwnershipKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
-import { sameDnat, sameLink, sameMapping, sameRoute, sameVip } from "./same-wants.js";
+import { vipOfMapping, type LeaseKey, type LeaseSeen, type MappingKey, type MappingView, type Marks, type OwnershipKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { sameDnat, sameLease, sameLink, sameMapping, sameRoute, sameVip } from "./same-wants.js";
 import { plan, type Plan, type PlanConfig } from "./plan.js";
 import { PlanMemo } from "./plan-memo.js";
 import type { SkipReason } from "./plan-service.js";
@@ -45,6 +45,8 @@ export interface EngineDeps {
   };
   arp(report: (key: VipKey, what: ModeReport) => void): VipMode<"arp">;
   link(): VipMode<"link">;
+  /** `report`: how far a lease is; undefined: it is asked for no more. */
+  dhcp(report: (key: LeaseKey, seen: LeaseSeen | undefined) => void): VipMode<"dhcp">;
   dnat(): VipMode<"dnat">;
   /** Undefined where nothing is announced by BGP. */
   readonly bgp?: VipMode<"bgp"> | undefined;
@@ -81,6 +83,7 @@ export class Engine implements AsyncDisposable {
   #slices: ReadonlyMap<string, EndpointSlice> = new Map();
   readonly #vips: ModeSync<"arp">;
   readonly #links: ModeSync<"link">;
+  readonly #leases: ModeSync<"dhcp">;
   readonly #dnat: ModeSync<"dnat">;
   readonly #routes: ModeSync<"bgp"> | undefined;
   readonly #upnp: ModeSync<"upnp"> | undefined;
@@ -108,6 +111,12 @@ export class Engine implements AsyncDisposable {
       { ...modeDeps, failed: (_key, error) => this.#failed(error), reason: (key) => this.#letGo(key), before: async (reason) => this.#closePorts(reason) },
     );
     this.#links = new ModeSync(deps.link(), { noun: "link", concurrency: 8, same: sameLink }, modeDeps);
+    this.#leases = new ModeSync(
+      deps.dhcp((key, seen) => this.#leaseSeen(key, seen)),
+      { noun: "lease", concurrency: Infinity, same: sameLease },
+      // Another node goes on with what a Service still asks for; only what nobody wants is given back.
+      { ...modeDeps, reason: (key) => (this.#plan?.asks.has(key) === true ? "notOwner" : "unwanted") },
+    );
     this.#dnat = new ModeSync(deps.dnat(), { noun: "dnat", concurrency: 8, same: sameDnat, lookMs: DNAT_LOOK_MS }, modeDeps);
     this.#routes = deps.bgp === undefined ? undefined : new ModeSync(deps.bgp, { noun: "route", concurrency: Infinity, same: sameRoute }, modeDeps);
     const upnp = deps.upnp?.((key, view) => this.#mapped(key, view));
@@ -178,7 +187,7 @@ export class Engine implements AsyncDisposable {
   async settle(): Promise<void> {
     this.#pass();
     await this.#vips.settle();
-    await Promise.all([this.#dnat.settle(), this.#links.settle(), this.#routes?.settle(), this.#upnp?.settle()]);
+    await Promise.all([this.#leases.settle(), this.#dnat.settle(), this.#links.settle(), this.#routes?.settle(), this.#upnp?.settle()]);
   }
 
   /** Stops planning. What is held stays until its lifetime ends, unless `settle` removed it before. */
@@ -188,7 +197,7 @@ export class Engine implements AsyncDisposable {
     this.#kernel[Symbol.dispose]();
     for (const timer of [...this.#inUse.values(), ...this.#later.values()]) timer.cancel();
     this.#writers.stop();
-    for (const mode of [this.#upnp, this.#routes, this.#vips, this.#dnat, this.#links]) await mode?.[Symbol.asyncDispose]();
+    for (const mode of [this.#upnp, this.#routes, this.#vips, this.#leases, this.#dnat, this.#links]) await mode?.[Symbol.asyncDispose]();
   }
 
   /**
@@ -237,6 +246,11 @@ export class Engine implements AsyncDisposable {
     }
   }
 
+  #leaseSeen(key: LeaseKey, seen: LeaseSeen | undefined): void {
+    const others = [...this.#world.leases].filter(([other]) => other !== key);
+    this.learn({ leases: new Map(seen === undefined ? others : [...others, [key, seen]]) });
+  }
+
   #mapped(key: MappingKey, view: MappingView | undefined): void {
     if (view === undefined && !this.#world.mappings.has(key)) return;
     const others = [...this.#world.mappings].filter(([other]) => other !== key);
@@ -259,6 +273,8 @@ export class Engine implements AsyncDisposable {
     const before = this.#newest;
     this.#world = { ...this.#world, grants: next.grants };
     this.#newest = { world: this.#world, plan: next };
+    // First, for what is given back is told by a link that may go with it.
+    this.#leases.set(next.wants.dhcp);
     this.#links.set(next.wants.link);
     this.#dnat.set(next.wants.dnat);
     this.#routes?.set(next.wants.bgp);

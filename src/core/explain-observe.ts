@@ -62,8 +62,8 @@ function addressText({ service, input, vips, routes }: ServiceView): string {
   const chosen = [...new Set([...vips.map(({ address }) => address), ...routes.map(({ key }) => key.replace(/\/\d+$/, ""))])].join(", ");
   if (asked.type === "any") return `none named, one of a pool${chosen === "" ? "" : `: ${chosen}`}`;
   if (asked.type === "skip") return asked.reason.message;
-  const names = asked.entries.map((entry) => ("address" in entry ? entry.address : entry.name)).join(", ");
-  const resolved = asked.entries.some((entry) => "name" in entry) && chosen !== "" ? `, which is ${chosen}` : "";
+  const names = asked.entries.map((entry) => ("address" in entry ? entry.address : "dhcp" in entry ? "0.0.0.0, by DHCP" : entry.name)).join(", ");
+  const resolved = asked.entries.some((entry) => !("address" in entry)) && chosen !== "" ? `, which is ${chosen}` : "";
   return `${names} (${asked.from})${resolved}`;
 }
 

@@ -10,7 +10,7 @@ export function membersOf({ namespace, annotations }: Service, asked: Asked): re
   if (asked.type !== "entries") return [];
   const lease = annotations[LEASE_NAME]?.trim() ?? "";
   const named = lease === "" ? [] : [`lease/${lease.includes("/") ? lease : `${namespace}/${lease}`}`];
-  return [...asked.entries.map((entry) => ("address" in entry ? entry.address : entry.name)), ...named];
+  return [...asked.entries.map((entry) => ("address" in entry ? entry.address : "dhcp" in entry ? entry.dhcp.key : entry.name)), ...named];
 }
 
 /**

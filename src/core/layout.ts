@@ -3,6 +3,7 @@ import type { Service } from "../ports/kube.js";
 import { assign, type Wanting } from "./allocate.js";
 import { groupsOf, membersOf } from "./groups.js";
 import { romanaKey, type OwnershipKey, type ServiceKey } from "./model.js";
+import { leasePending } from "./dhcp-pending.js";
 import { pickAddresses, type DnsMode } from "./names.js";
 import type { AskedEntry, ServiceFacts, SkipReason } from "./plan-service.js";
 import type { World } from "./world.js";
@@ -14,6 +15,8 @@ export interface LayoutConfig {
   readonly controlPlane: readonly IpAddress[];
   readonly controlPlanePort: number;
   readonly dnsMode: DnsMode;
+  /** After so many requests that no DHCP server answered a person is told; 0: never. Default 3. */
+  readonly dhcpAttempts?: number;
 }
 
 /** Who owns an address of a Service, or why the Service does not get it. */
@@ -47,7 +50,7 @@ export interface Layout {
 }
 
 /** The part of the world that a layout depends on. */
-export type LayoutWorld = Pick<World, "names" | "pools" | "grants" | "inUse"> & {
+export type LayoutWorld = Pick<World, "names" | "leases" | "pools" | "grants" | "inUse"> & {
   /** Addresses of nodes and gateways: never given out. */
   readonly reserved: ReadonlySet<IpAddress>;
   /** This node gives out addresses: it owns the Services, and has seen all of them. */
@@ -118,7 +121,11 @@ function resolve(service: Service, facts: ServiceFacts, world: LayoutWorld, conf
   let reason: SkipReason | undefined;
   for (const entry of asked.entries) {
     if ("address" in entry) addresses.add(entry.address);
-    else {
+    else if ("dhcp" in entry) {
+      const seen = world.leases.get(entry.dhcp.key);
+      if (seen?.lease === undefined) reason = leasePending(seen, config.dhcpAttempts);
+      else addresses.add(seen.lease.address);
+    } else {
       const { found, error } = resolveName(entry.name, { asked: asked.entries, recorded: facts.recorded, world, config });
       for (const address of found) addresses.add(address);
       if (found.length > 0) continue;

@@ -1,5 +1,7 @@
 import type { BgpRoutePolicy } from "../lib/bgp-peer.js";
 import type { IpAddress } from "../lib/ip.js";
+import type { MacAddress } from "../lib/mac.js";
+import type { DhcpLease, DhcpLossReason, DhcpPhase } from "../machine/dhcp-client-state.js";
 import type { UpnpStatus } from "../machine/upnp-mapping-state.js";
 
 declare const vipKeyBrand: unique symbol;
@@ -68,21 +70,83 @@ export interface Vip extends Want {
   readonly fresh: boolean;
   /** Held by several nodes at once, and by routes that lead to them: for as long as it is wanted, whether or not this process lives, and the link is told nothing of it. */
   readonly anycast?: true | undefined;
+  /** Monotonic ms at which it ends to be ours, whoever owns it: the end of a lease; undefined: never. */
+  readonly until?: number | undefined;
 }
 
 declare const linkKeyBrand: unique symbol;
 /** The name of a link that we make. */
 export type LinkKey = string & { readonly [linkKeyBrand]: true };
 
-/** An IEEE 802.1Q sub-interface that Services ask for by `kube-vip.io/serviceVLAN`. */
-export interface LinkWant {
+interface LinkBase {
   readonly key: LinkKey;
   /** The Services that asked for it, oldest first. */
   readonly owners: readonly ServiceKey[];
   /** The link below. */
   readonly parent: string;
+}
+
+/** An IEEE 802.1Q sub-interface that Services ask for by `kube-vip.io/serviceVLAN`. */
+export interface VlanWant extends LinkBase {
   /** 1 to 4094. */
   readonly vlan: number;
+}
+
+/** A second MAC address on the link below, for an address by DHCP. */
+export interface MacvlanWant extends LinkBase {
+  readonly vlan?: undefined;
+  readonly mac: MacAddress;
+  /** As the sysctl of this name: 0 off, 1 strict, 2 loose. */
+  readonly rpFilter: RpFilter;
+}
+
+export type RpFilter = 0 | 1 | 2;
+
+/** A link that Services ask for. */
+export type LinkWant = VlanWant | MacvlanWant;
+
+declare const leaseKeyBrand: unique symbol;
+/** What a lease is for: `dhcp4/<uid of a Service>`, or `dhcp4/link/<name>` for Services that name one link. */
+export type LeaseKey = string & { readonly [leaseKeyBrand]: true };
+
+/** An address to get from a DHCP server and to keep. */
+export interface LeaseWant {
+  readonly key: LeaseKey;
+  /** The Services that asked for it, oldest first. */
+  readonly owners: readonly ServiceKey[];
+  /** The link that the address is for, and on which servers are asked. */
+  readonly iface: string;
+  readonly linkIndex: number;
+  /** Of that link. The client identifier follows from it, so that the server knows the lease again on another node. */
+  readonly mac: MacAddress;
+  /** Option 12. */
+  readonly hostname: string | undefined;
+  /** The address of an earlier life. */
+  readonly requestedAddress: IpAddress | undefined;
+  /** Addresses that a node of ours has announced: whoever answers for one of these is no stranger. */
+  readonly known: readonly IpAddress[];
+  /** Ask servers to broadcast their answers. */
+  readonly broadcast: boolean;
+}
+
+/** What went wrong last with a lease. */
+export type LeaseTrouble =
+  | { readonly type: "lost"; readonly address: IpAddress; readonly reason: DhcpLossReason }
+  | { readonly type: "refused"; readonly server: IpAddress; readonly text: string | undefined }
+  | { readonly type: "declined"; readonly address: IpAddress; readonly server: IpAddress; readonly by: MacAddress | undefined };
+
+/** How far a lease is. */
+export interface LeaseSeen {
+  readonly phase: DhcpPhase;
+  readonly mac: MacAddress;
+  /** The address in use. */
+  readonly lease: DhcpLease | undefined;
+  /** Messages sent in this phase, none of which was answered so far. */
+  readonly sends: number;
+  /** Since when a server has been asked without success, monotonic ms; undefined while all is well. */
+  readonly seekingSince: number | undefined;
+  /** Undefined once there is a lease. */
+  readonly trouble: LeaseTrouble | undefined;
 }
 
 /** Where one port of a VIP leads to: ready endpoints on this node. */
@@ -157,6 +221,7 @@ export function vipOfMapping(key: MappingKey): VipKey {
 export interface WantOf {
   readonly arp: Vip;
   readonly link: LinkWant;
+  readonly dhcp: LeaseWant;
   readonly dnat: Dnat;
   readonly bgp: Route;
   readonly upnp: Mapping;

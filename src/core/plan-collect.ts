@@ -1,9 +1,10 @@
 import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { EventDraft } from "../ports/kube.js";
-import { romanaKey, type Dnat, type LinkKey, type LinkWant, type Mapping, type MappingKey, type OwnershipKey, type Route, type RouteKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { romanaKey, type Dnat, type LeaseKey, type LeaseWant, type LinkKey, type LinkWant, type Mapping, type MappingKey, type OwnershipKey, type Route, type RouteKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
 import { routeTogether } from "./plan-bgp.js";
-import type { Outcome } from "./plan-draft.js";
+import { leaseTogether } from "./plan-dhcp.js";
+import type { Outcome } from "./plan-outcome.js";
 import { together as wishTogether } from "./plan-wishes.js";
 import type { Plan } from "./plan-model.js";
 import type { SkipReason } from "./plan-service.js";
@@ -14,6 +15,8 @@ import type { StatusPatch } from "./status.js";
 export class Collection {
   readonly #arp = new Map<VipKey, Vip>();
   readonly #links = new Map<LinkKey, LinkWant>();
+  readonly #leases = new Map<LeaseKey, LeaseWant>();
+  readonly #asks = new Set<LeaseKey>();
   readonly #dnat = new Map<VipKey, Dnat>();
   readonly #routes = new Map<RouteKey, Route>();
   readonly #upnp = new Map<MappingKey, Mapping>();
@@ -32,7 +35,13 @@ export class Collection {
   /** `service`: whose outcome it is; undefined for the control plane. */
   add(outcome: Outcome, service: ServiceKey | undefined, owner: OwnershipKey = "services"): void {
     for (const vip of outcome.vips) this.#arp.set(vip.key, together(this.#arp.get(vip.key), vip));
-    for (const link of outcome.links) this.#links.set(link.key, { ...link, owners: [...(this.#links.get(link.key)?.owners ?? []), ...link.owners] });
+    for (const link of outcome.links) {
+      const first = this.#links.get(link.key);
+      // Of a link that several name, the oldest one's word counts.
+      this.#links.set(link.key, { ...(first ?? link), owners: [...(first?.owners ?? []), ...link.owners] });
+    }
+    for (const lease of outcome.leases) this.#leases.set(lease.key, leaseTogether(this.#leases.get(lease.key), lease));
+    if (outcome.asks !== undefined) this.#asks.add(outcome.asks);
     for (const dnat of outcome.dnat) this.#dnat.set(dnat.key, dnat);
     for (const route of outcome.routes) this.#routes.set(route.key, routeTogether(this.#routes.get(route.key), route));
     for (const mapping of outcome.mappings) this.#upnp.set(mapping.key, mapping);
@@ -50,7 +59,8 @@ export class Collection {
 
   finish(): Omit<Plan, "campaigns" | "wishes" | "terms" | "grants" | "settled"> {
     return {
-      wants: { arp: this.#arp, link: this.#links, dnat: this.#dnat, bgp: this.#routes, upnp: this.#upnp },
+      wants: { arp: this.#arp, link: this.#links, dhcp: this.#leases, dnat: this.#dnat, bgp: this.#routes, upnp: this.#upnp },
+      asks: this.#asks,
       statuses: this.#statuses,
       changes: this.#changes,
       events: this.#events,

@@ -2,16 +2,19 @@ import { messageOf } from "../lib/errors.js";
 import { familyOf, hostPrefix, type IpAddress } from "../lib/ip.js";
 import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
-import type { EventDraft, Service } from "../ports/kube.js";
+import type { Service } from "../ports/kube.js";
 import { KUBE_PROXY_HEALTH_PORT } from "./dataplane.js";
+import type { DhcpAsked } from "./dhcp.js";
 import { fitness, readinessPort, type Fitness } from "./eligible.js";
 import { NO_ENDPOINTS, type ServiceEndpoints } from "./endpoints.js";
 import type { Placed, PlacedAddress } from "./layout.js";
 import { AddressInUse } from "./mode.js";
-import { isShared, romanaKey, routeKey, serviceKey, vipKey, type Dnat, type LinkKey, type LinkWant, type Mapping, type Port, type Route, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { isShared, romanaKey, routeKey, serviceKey, vipKey, type Dnat, type LeaseKey, type LeaseWant, type LinkKey, type LinkWant, type Mapping, type Port, type Route, type ServiceKey, type Vip, type VipKey } from "./model.js";
 import { isOwnerless, mayNotServe, mayServe, NOWHERE_LINK, refusedHere, routeOf, saidOfMany, type BgpPlanConfig } from "./plan-bgp.js";
+import { dhcpOf, leaseOf, leaseWants, macvlanLink, noteLease } from "./plan-dhcp.js";
 import type { PlanConfig } from "./plan-model.js";
-import { configured, mainLink, poolLink, serviceLink, type LinkChoice, type VlanAsked } from "./plan-links.js";
+import type { Outcome } from "./plan-outcome.js";
+import { configured, mainLink, poolLink, serviceLink, type LinkAsked, type LinkChoice } from "./plan-links.js";
 import { holds, noAddressYet, notOwner, owns } from "./plan-owners.js";
 import { inUse, isAnothersAddress, tells, unfitHolder } from "./plan-reasons.js";
 import { reservedFor } from "./plan-reserved.js";
@@ -20,30 +23,10 @@ import { foreignStatus, foughtFor, saidOf, writesStatus } from "./plan-said.js";
 import { GRANTED, TELLING, type SkipReason } from "./plan-service.js";
 import { asksUpnp, mappingsOf, publishedOf } from "./plan-upnp.js";
 import { vipOf, type AskedVip } from "./plan-vip.js";
+import type { StatusDecision } from "./status.js";
 import { wishOf } from "./plan-wishes.js";
-import { Writes, type ServiceChange } from "./plan-writes.js";
-import type { StatusDecision, StatusPatch } from "./status.js";
+import { Writes } from "./plan-writes.js";
 import type { World } from "./world.js";
-
-/** What follows for one Service, or for the control plane. */
-export interface Outcome {
-  readonly vips: readonly Vip[];
-  readonly links: readonly LinkWant[];
-  readonly dnat: readonly Dnat[];
-  readonly routes: readonly Route[];
-  readonly mappings: readonly Mapping[];
-  readonly skipped: SkipReason | undefined;
-  readonly status: StatusPatch | undefined;
-  readonly change: ServiceChange | undefined;
-  readonly events: readonly (readonly [string, EventDraft])[];
-  readonly names: readonly string[];
-  readonly checks: readonly number[];
-  /** How this node stands towards the Romana VIP that it is. */
-  readonly stance: Stance | undefined;
-  /** What this node wants of its owner's key, where that is one of many. */
-  readonly wish: Wish | undefined;
-  readonly problems: readonly string[];
-}
 
 /** What follows for the control-plane VIP. */
 export function controlPlaneOutcome(world: World, config: PlanConfig): Outcome {
@@ -63,6 +46,8 @@ export function serviceOutcome(placed: Placed, world: World, config: PlanConfig)
 class Draft {
   readonly #vips: Vip[] = [];
   readonly #links = new Map<LinkKey, LinkWant>();
+  readonly #leases: LeaseWant[] = [];
+  #asks: LeaseKey | undefined;
   readonly #dnat: Dnat[] = [];
   readonly #routes: Route[] = [];
   readonly #mappings: Mapping[] = [];
@@ -108,7 +93,7 @@ class Draft {
     const fit = fitness(placed, this.world);
     const up: IpAddress[] = [];
     const lost: IpAddress[] = [];
-    let { reason } = placed;
+    let reason = this.#lease(placed, fit) ?? placed.reason;
     for (const entry of placed.addresses) {
       const outcome = this.#address(placed, entry, fit);
       if (typeof outcome === "object") {
@@ -123,7 +108,8 @@ class Draft {
     if (placed.romana && placed.addresses.length === 0) reason ??= noAddressYet(this.world);
     if (reason !== undefined) this.#skip(service, reason, tells(reason, placed));
     this.#publish(placed, up);
-    this.#say(placed, up);
+    // Until its new holder has asked, the address is that of the one before.
+    if (placed.reason?.code !== "dhcpPending") this.#say(placed, up);
   }
 
   outcome(service?: Service): Outcome {
@@ -132,6 +118,8 @@ class Draft {
     return {
       vips: this.#vips,
       links: [...this.#links.values()],
+      leases: this.#leases,
+      asks: this.#asks,
       dnat: this.#dnat,
       routes: this.#routes,
       mappings: this.#mappings,
@@ -184,10 +172,12 @@ class Draft {
     const unserved = isOwnerless(this.config, ownership) ? refusedHere(placed, fit, this.world, this.config) : unfitHolder(placed, fit, ownership);
     if (unserved !== undefined) return unserved;
     if (link.type === "none") return { code: link.code, message: link.message };
-    if (link.type === "pending") return this.#pendingLink(link.vlan, facts.key);
-    if (link.vlan !== undefined) this.#wantLink(link.vlan, facts.key);
-    const fresh = facts.recorded?.includes(address) !== true;
-    const asked: AskedVip = { address, iface: link.name, ownership, owner: facts.key, ports: service.ports, fresh };
+    if (link.type === "pending") return this.#pendingLink(link.made, facts.key);
+    for (const made of link.made ?? []) this.#wantLink(made, facts.key);
+    const until = leaseOf(facts, address, this.world)?.expiresAt;
+    // One by DHCP has been probed.
+    const fresh = until === undefined && facts.recorded?.includes(address) !== true;
+    const asked: AskedVip = { address, iface: link.name, ownership, owner: facts.key, ports: service.ports, fresh, until };
     if (this.config.bgp !== undefined) return this.#announceRoute(placed, asked, this.config.bgp);
     // Who handed it over before it could say so in the Service would be taken for a stranger.
     if (fresh && isShared(ownership) && this.world.ownership.get(ownership)?.heir === true) return "pending";
@@ -228,9 +218,35 @@ class Draft {
     return this.world.endpoints?.get(facts.key) ?? NO_ENDPOINTS;
   }
 
-  #link({ service }: Placed, address: IpAddress): LinkChoice {
+  #link(placed: Placed, address: IpAddress): LinkChoice {
+    const { service, facts } = placed;
     if (this.config.bgp?.attachServices === false) return { type: "link", name: this.config.iface ?? NOWHERE_LINK };
+    const lease = leaseOf(facts, address, this.world);
+    if (lease !== undefined) return this.#macvlan(placed, lease.asked);
     return serviceLink(this.world, this.config, { address, service, pool: poolLink(this.world, service.namespace, address) });
+  }
+
+  /** On a link that is chosen before there is an address. */
+  #macvlan({ service }: Placed, asked: DhcpAsked): LinkChoice {
+    return macvlanLink(this.world, serviceLink(this.world, this.config, { service }), asked);
+  }
+
+  /** What an address by DHCP needs before there is one, and for as long as there is; why there can be none. */
+  #lease(placed: Placed, fit: Fitness): SkipReason | undefined {
+    const asked = dhcpOf(placed.facts);
+    if (asked === undefined) return undefined;
+    if (this.config.bgp !== undefined) return { code: "dhcpNotSupported", message: "it asks for an address by DHCP: served in ARP mode only, expected an address" };
+    const { facts, owner } = placed;
+    const link = this.#macvlan(placed, asked);
+    this.#asks = asked.key;
+    if (isShared(owner) && placed.addresses.length === 0) this.#campaign(placed, { fit, usable: link.type !== "none" });
+    if (!holds(this.world, owner)) return undefined;
+    if (owns(this.world, owner)) noteLease(placed, asked, { world: this.world, writes: this.#writes });
+    if (link.type === "none") return { code: link.code, message: link.message };
+    if (link.type === "pending") return this.#pendingLink(link.made, facts.key);
+    for (const made of link.made ?? []) this.#wantLink(made, facts.key);
+    this.#leases.push(...leaseWants(facts, asked, this.world));
+    return undefined;
   }
 
   #campaign(placed: Placed, { fit, usable }: { readonly fit: Fitness; readonly usable: boolean }): void {
@@ -264,17 +280,18 @@ class Draft {
     this.#writes.externalIPs(service, byProxy ? externalIPsOf(placed, { ...of, mine }) : []);
   }
 
-  #pendingLink(vlan: VlanAsked, owner: ServiceKey): SkipReason {
-    this.#wantLink(vlan, owner);
-    const observed = this.world.observedLinks.get(vlan.key);
+  #pendingLink(links: readonly LinkAsked[], owner: ServiceKey): SkipReason {
+    for (const link of links) this.#wantLink(link, owner);
+    const last = links.at(-1);
+    const observed = last === undefined ? undefined : this.world.observedLinks.get(last.key);
     if (observed?.state === "failed") {
-      return { code: "invalidInterface", message: `${vlan.key} cannot be made on ${vlan.parent}: ${messageOf(observed.error)}` };
+      return { code: "invalidInterface", message: `${last?.key} cannot be made on ${last?.parent}: ${messageOf(observed.error)}` };
     }
-    return { code: "linkPending", message: `${vlan.key} is being made on ${vlan.parent}` };
+    return { code: "linkPending", message: `${last?.key} is being made on ${last?.parent}` };
   }
 
-  #wantLink(vlan: VlanAsked, owner: ServiceKey): void {
-    this.#links.set(vlan.key, { ...vlan, owners: [owner] });
+  #wantLink(link: LinkAsked, owner: ServiceKey): void {
+    this.#links.set(link.key, { ...link, owners: [owner] });
   }
 
   #want(asked: AskedVip): VipKey {

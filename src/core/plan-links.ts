@@ -1,7 +1,7 @@
 import { inRanges, ipToNumber } from "../lib/ip-range.js";
 import { familyOf, hostPrefix, ipToBytes, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
-import type { LinkKey, LinkWant, Vip } from "./model.js";
+import type { LinkKey, MacvlanWant, Vip, VlanWant } from "./model.js";
 import { ifaceOf, poolOf } from "./pools.js";
 import type { World } from "./world.js";
 
@@ -16,20 +16,21 @@ export interface LinkPlanConfig {
 }
 
 export type LinkChoice =
-  | { readonly type: "link"; readonly name: string; readonly vlan?: VlanAsked | undefined }
-  /** The link is made first. */
-  | { readonly type: "pending"; readonly vlan: VlanAsked }
+  /** `made`: what has to be made for it, and kept, lowest first. */
+  | { readonly type: "link"; readonly name: string; readonly made?: readonly LinkAsked[] | undefined }
+  /** The last of them is made first. */
+  | { readonly type: "pending"; readonly made: readonly LinkAsked[] }
   | { readonly type: "none"; readonly code: "noInterface" | "invalidInterface" | "linkDown"; readonly message: string };
 
-export type VlanAsked = Omit<LinkWant, "owners">;
+export type LinkAsked = Omit<VlanWant, "owners"> | Omit<MacvlanWant, "owners">;
 
 /** Link of the control-plane VIP, and of Services where nothing else is said. */
 export function mainLink(world: World, config: LinkPlanConfig): LinkChoice {
   return usable(world, config.iface ?? world.defaultLink, "no link is named and there is no default route");
 }
 
-/** Link for an address of a Service: its VLAN, its interface, the pool's, the setting. */
-export function serviceLink(world: World, config: LinkPlanConfig, asked: { readonly address: IpAddress; readonly service: Service; readonly pool?: string | undefined }): LinkChoice {
+/** Link for an address of a Service (undefined: not known yet): its VLAN, its interface, the pool's, the setting. */
+export function serviceLink(world: World, config: LinkPlanConfig, asked: { readonly address?: IpAddress | undefined; readonly service: Service; readonly pool?: string | undefined }): LinkChoice {
   const vlan = asked.service.annotations[SERVICE_VLAN];
   if (vlan !== undefined && vlan !== "") return vlanLink(world, vlan);
   const own = asked.service.annotations[SERVICE_INTERFACE];
@@ -39,6 +40,7 @@ export function serviceLink(world: World, config: LinkPlanConfig, asked: { reado
     return { type: "none", code: "invalidInterface", message: `${SERVICE_INTERFACE} is "${name}", which node ${world.node} has not: expected a link of this node, or auto` };
   }
   if (name !== "auto") return usable(world, name, "");
+  if (asked.address === undefined) return mainLink(world, config);
   return usable(world, linkOfSubnet(world, asked.address), `no link of this node has a subnet that holds ${asked.address}`);
 }
 
@@ -98,8 +100,8 @@ function vlanLink(world: World, text: string): LinkChoice {
   }
   const below = usable(world, parent, "");
   if (below.type === "none") return below;
-  const asked: VlanAsked = { key: text as LinkKey, parent, vlan };
-  return world.links.has(text) && !world.badLinks.has(text) ? { type: "link", name: text, vlan: asked } : { type: "pending", vlan: asked };
+  const made: readonly LinkAsked[] = [{ key: text as LinkKey, parent, vlan }];
+  return world.links.has(text) && !world.badLinks.has(text) ? { type: "link", name: text, made } : { type: "pending", made };
 }
 
 function usable(world: World, name: string | undefined, missing: string): LinkChoice {

@@ -36,7 +36,7 @@ export class PlanMemo {
 
   /** Which Service gets what; made anew only when something that it depends on has changed. */
   layout(services: ReadonlyMap<ServiceKey, Service> | undefined, world: LayoutWorld, config: LayoutConfig & ServicePlanConfig): Layout {
-    const from = [services, world.names, world.pools, world.grants, world.inUse, world.reserved, world.allocates];
+    const from = [services, world.names, world.leases, world.pools, world.grants, world.inUse, world.reserved, world.allocates];
     if (from.some((part, i) => part !== this.#layoutOf[i])) {
       this.#layoutOf = from;
       this.#layout = layOut(this.#sort(services, config), world, config, this.#placed);

@@ -4,7 +4,7 @@ import type { MemberTerms } from "../machine/member-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { EventDraft } from "../ports/kube.js";
 import type { LayoutConfig } from "./layout.js";
-import type { Dnat, LinkKey, LinkWant, Mapping, MappingKey, OwnershipKey, Route, RouteKey, ServiceKey, Vip, VipKey } from "./model.js";
+import type { Dnat, LeaseKey, LeaseWant, LinkKey, LinkWant, Mapping, MappingKey, OwnershipKey, Route, RouteKey, ServiceKey, Vip, VipKey } from "./model.js";
 import type { StandingConfig } from "./node-standing.js";
 import type { BgpPlanConfig } from "./plan-bgp.js";
 import type { LinkPlanConfig } from "./plan-links.js";
@@ -37,11 +37,14 @@ export interface Plan {
   readonly wants: {
     readonly arp: ReadonlyMap<VipKey, Vip>;
     readonly link: ReadonlyMap<LinkKey, LinkWant>;
+    readonly dhcp: ReadonlyMap<LeaseKey, LeaseWant>;
     readonly dnat: ReadonlyMap<VipKey, Dnat>;
     /** Empty in ARP mode. */
     readonly bgp: ReadonlyMap<RouteKey, Route>;
     readonly upnp: ReadonlyMap<MappingKey, Mapping>;
   };
+  /** The leases that Services ask for, whoever holds them: one that is in nobody's mind any more is given back to its server. */
+  readonly asks: ReadonlySet<LeaseKey>;
   readonly statuses: ReadonlyMap<ServiceKey, StatusPatch>;
   /** Changes of Services themselves. */
   readonly changes: ReadonlyMap<ServiceKey, ServiceChange>;

@@ -1,6 +1,7 @@
 import type { Placed } from "./layout.js";
 import { isShared, type RouteKey, type VipKey } from "./model.js";
-import type { Outcome } from "./plan-draft.js";
+import { dhcpOf } from "./plan-dhcp.js";
+import type { Outcome } from "./plan-outcome.js";
 import type { World } from "./world.js";
 
 interface Known {
@@ -37,8 +38,8 @@ export class Outcomes {
 
   of(placed: Placed, make: () => Outcome): Outcome {
     const world = this.#world;
-    // A Romana VIP depends on more: on a Lease of its own and on rules of ours. So does a link.
-    if (world === undefined || placed.romana) return make();
+    // A Romana VIP depends on more: on a Lease of its own and on rules of ours. So does a link, and an address by DHCP.
+    if (world === undefined || placed.romana || dhcpOf(placed.facts) !== undefined) return make();
     const endpoints = world.endpoints?.get(placed.facts.key);
     const state = isShared(placed.owner) ? JSON.stringify(world.ownership.get(placed.owner)) : "";
     const known = this.#known.get(placed);
@@ -54,7 +55,7 @@ export class Outcomes {
 }
 
 /** All of the world that an outcome may depend on, but for what is compared for each Service. A new part of the world is in it unless it is named here. */
-function basisOf({ services: _services, endpoints, observed: _observed, observedLinks: _links, observedDnat: _dnat, observedRoutes: _routes, grants: _grants, names: _names, inUse: _inUse, ownership, ...rest }: World): readonly unknown[] {
+function basisOf({ services: _services, endpoints, observed: _observed, observedLinks: _links, observedDnat: _dnat, observedRoutes: _routes, grants: _grants, names: _names, leases: _leases, inUse: _inUse, ownership, ...rest }: World): readonly unknown[] {
   // The states are new objects after every renew.
   const states = JSON.stringify([ownership.get("services"), ownership.get("control-plane")]);
   return [...Object.values(rest), states, endpoints === undefined];

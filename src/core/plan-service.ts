@@ -1,6 +1,7 @@
 import { isDnsName } from "../lib/dns-name.js";
 import { familyOf, parseIp, unusableAsVip, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
+import { dhcpAsked, type DhcpAsked } from "./dhcp.js";
 import type { ServiceKey } from "./model.js";
 import { romanaOf } from "./romana.js";
 import { recordedAddresses, VIP_HOST } from "./status.js";
@@ -16,6 +17,9 @@ export type SkipCode =
   | "invalidRomana"
   | "unresolvedName"
   | "dhcpNotSupported"
+  | "invalidDhcp"
+  | "dhcpPending"
+  | "dhcpFailed"
   | "noInterface"
   | "invalidInterface"
   | "linkDown"
@@ -48,6 +52,7 @@ export const TELLING: ReadonlySet<SkipCode> = new Set<SkipCode>([
   "invalidRomana",
   "unresolvedName",
   "dhcpNotSupported",
+  "invalidDhcp",
   "invalidInterface",
   "addressOfNode",
   "addressOfGateway",
@@ -75,8 +80,8 @@ export interface ServicePlanConfig {
   readonly classOnly: boolean;
 }
 
-/** One thing that a Service asks for: an address, or a name that stands for one. */
-export type AskedEntry = { readonly address: IpAddress } | { readonly name: string };
+/** One thing that a Service asks for: an address, a name that stands for one, or one that a DHCP server gives. */
+export type AskedEntry = { readonly address: IpAddress } | { readonly name: string } | { readonly dhcp: DhcpAsked };
 
 export type Asked =
   /** `from` names the field or annotation. `romana`: the Service is owned by itself and follows its pods. */
@@ -110,17 +115,17 @@ export function askedOf(service: Service, config: ServicePlanConfig): Asked {
 function askedOfLoadBalancer(service: Service): Asked {
   for (const name of [LOAD_BALANCER_IPS, METALLB_IPS]) {
     const text = service.annotations[name];
-    if (text !== undefined && text.trim() !== "") return parseEntries(name, text);
+    if (text !== undefined && text.trim() !== "") return parseEntries(name, text, service);
   }
   const spec = service.loadBalancerIP?.trim() ?? "";
   const announced = announcedAddresses(service);
   if (announced.length === 0 && spec === "") return granted(service, false) ?? othersStatus(service) ?? { type: "any", romana: false };
-  if (announced.length === 0) return parseEntries("spec.loadBalancerIP", spec);
+  if (announced.length === 0) return parseEntries("spec.loadBalancerIP", spec, service);
   if (spec === "") return entries("status", announced);
-  const asked = parseEntries("spec.loadBalancerIP", spec);
+  const asked = parseEntries("spec.loadBalancerIP", spec, service);
   if (asked.type !== "entries") return asked;
   // A name may stand for addresses of either family: what it stood for once is not asked for beside it.
-  const families = new Set(asked.entries.flatMap((entry) => ("address" in entry ? [familyOf(entry.address)] : [4, 6])));
+  const families = new Set(asked.entries.flatMap((entry) => ("address" in entry ? [familyOf(entry.address)] : "dhcp" in entry ? [4] : [4, 6])));
   const kept = announced.filter((address) => !families.has(familyOf(address))).map((address) => ({ address }));
   return { ...asked, entries: [...asked.entries, ...kept] };
 }
@@ -157,7 +162,7 @@ function otherClass(cls: string | undefined, { loadBalancerClass: served, legacy
   return cls === served ? undefined : `${has}, served are ${classOnly ? served : `${served} and none`}`;
 }
 
-function parseEntries(name: string, text: string): Asked {
+function parseEntries(name: string, text: string, service: Service): Asked {
   const found = new Map<string, AskedEntry>();
   for (const part of text.split(",").map((p) => p.trim())) {
     const address = parseIp(part);
@@ -166,7 +171,13 @@ function parseEntries(name: string, text: string): Asked {
       found.set(part.toLowerCase(), { name: part.toLowerCase() });
       continue;
     }
-    if (address === "0.0.0.0" || address === "::") return skip("dhcpNotSupported", `${name} has ${address}, an address by DHCP: not served by this version`);
+    if (address === "::") return skip("dhcpNotSupported", `${name} has ${address}, an address by DHCPv6: not served by this version`);
+    if (address === "0.0.0.0") {
+      const dhcp = dhcpAsked(service);
+      if ("problem" in dhcp) return skip("invalidDhcp", dhcp.problem);
+      found.set(address, { dhcp });
+      continue;
+    }
     const why = unusableAsVip(address);
     if (why !== undefined) return skip("invalidAddress", `${name} has ${address}, ${why}: expected a unicast address of the network`);
     found.set(address, { address });

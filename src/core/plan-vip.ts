@@ -13,11 +13,13 @@ export interface AskedVip {
   readonly owner: ServiceKey | undefined;
   readonly ports: readonly Port[];
   readonly fresh: boolean;
+  /** The end of its lease. */
+  readonly until?: number | undefined;
 }
 
 /** What is to be held for it. In BGP mode always a host address: routes lead to the nodes that have it, and no subnet does. */
 export function vipOf(asked: AskedVip, world: World, config: Pick<PlanConfig, "prefixes" | "bgp">): Vip {
-  const { address, iface, ownership, owner, ports, fresh } = asked;
+  const { address, iface, ownership, owner, ports, fresh, until } = asked;
   const anycast = config.bgp !== undefined;
   return {
     key: vipKey(iface, address),
@@ -28,5 +30,6 @@ export function vipOf(asked: AskedVip, world: World, config: Pick<PlanConfig, "p
     ports: ports.map(({ protocol, port }) => ({ protocol, port })),
     ownership,
     fresh,
+    ...(until !== undefined && { until }),
   };
 }

@@ -1,8 +1,8 @@
-import type { Dnat, LinkWant, Mapping, Route, Vip } from "./model.js";
+import type { Dnat, LeaseWant, LinkWant, Mapping, Route, Vip } from "./model.js";
 
 /** Owners and ports may differ: what is held is the same. */
 export function sameVip(a: Vip, b: Vip): boolean {
-  return a.key === b.key && a.prefix === b.prefix && a.scope === b.scope && a.ownership === b.ownership && a.anycast === b.anycast;
+  return a.key === b.key && a.prefix === b.prefix && a.scope === b.scope && a.ownership === b.ownership && a.anycast === b.anycast && a.until === b.until;
 }
 
 /** Who asked for it does not matter. */
@@ -11,7 +11,13 @@ export function sameMapping(a: Mapping, b: Mapping): boolean {
 }
 
 export function sameLink(a: LinkWant, b: LinkWant): boolean {
-  return a.key === b.key && a.parent === b.parent && a.vlan === b.vlan;
+  if (a.key !== b.key || a.parent !== b.parent) return false;
+  return a.vlan === undefined ? b.vlan === undefined && a.mac === b.mac && a.rpFilter === b.rpFilter : a.vlan === b.vlan;
+}
+
+/** The addresses of an earlier life are read once. */
+export function sameLease(a: LeaseWant, b: LeaseWant): boolean {
+  return a.linkIndex === b.linkIndex && a.mac === b.mac && a.hostname === b.hostname && a.broadcast === b.broadcast;
 }
 
 /** Who asked for it is of no interest to a peer. */

@@ -6,7 +6,7 @@ import type { Link } from "../ports/kernel.js";
 import type { Node, Service } from "../ports/kube.js";
 import type { Readiness } from "./dataplane.js";
 import type { ServiceEndpoints } from "./endpoints.js";
-import type { LinkKey, MappingKey, MappingView, OwnershipKey, RouteKey, ServiceKey, VipKey } from "./model.js";
+import type { LeaseKey, LeaseSeen, LinkKey, MappingKey, MappingView, OwnershipKey, RouteKey, ServiceKey, VipKey } from "./model.js";
 import type { NameResult } from "./names.js";
 import type { Pools } from "./pools.js";
 import type { Observation } from "./sync.js";
@@ -61,6 +61,8 @@ export interface World {
   /** Addresses for which a host that is none of ours answered lately. */
   readonly inUse: ReadonlySet<IpAddress>;
   readonly names: ReadonlyMap<string, NameResult>;
+  /** Of those that this node asks for. */
+  readonly leases: ReadonlyMap<LeaseKey, LeaseSeen>;
   /** By port on this node, as far as it was asked. */
   readonly dataplane: ReadonlyMap<number, Readiness>;
   /** By uid: why the API refused our entry in spec.externalIPs. */
@@ -103,6 +105,7 @@ export function emptyWorld(node: string): World {
     grants: new Map(),
     inUse: new Set(),
     names: new Map(),
+    leases: new Map(),
     dataplane: new Map(),
     externalIPsRefused: new Map(),
     rivals: new Set(),

@@ -1,10 +1,11 @@
 import { familyOf, type Family } from "../lib/ip.js";
 import type { Clock } from "../ports/clock.js";
-import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, Route, VlanPut } from "../ports/kernel.js";
+import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, MacvlanPut, Route, VlanPut } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
 import { decodeAddress, encodeAddressRemoval, IFA_F_DADFAILED, IFA_F_TENTATIVE, type AddressMessage } from "../wire/netlink/address.js";
 import { decodeLink, encodeLinkDump } from "../wire/netlink/link.js";
+import { MACVLAN_MODE_BRIDGE } from "../wire/netlink/link-change.js";
 import {
   RTM_DELADDR,
   RTM_GETLINK,
@@ -20,7 +21,7 @@ import { AddressRecord } from "./address-record.js";
 import { addressDump, getRequest, putRequest, type PutPlan } from "./address-requests.js";
 import { KernelError } from "./errors.js";
 import { eventFrom, linkAddressFrom, linkFrom, routesFrom, scopeNumber } from "./kernel-values.js";
-import { addLink, removeLink, setLinkUp } from "./link-requests.js";
+import { addLink, removeLink, setLinkUp, type LinkPut } from "./link-requests.js";
 import { createNative, type Native } from "./native.js";
 import { dump } from "./netlink-dump.js";
 import { NetlinkEvents } from "./netlink-events.js";
@@ -80,9 +81,12 @@ class LinuxKernel implements Kernel {
   }
 
   async addVlan({ vlan, ...link }: VlanPut, signal: AbortSignal): Promise<void> {
-    const { random = createRandom() } = this.#deps;
-    const taken = new Set((await this.links(signal)).map(({ index }) => index));
-    await addLink({ requests: this.#requests, random, taken }, { ...link, kind: { kind: "vlan", vlan } }, signal);
+    await this.#addLink({ ...link, kind: { kind: "vlan", vlan } }, signal);
+  }
+
+  async addMacvlan({ mac, rpFilter, ...link }: MacvlanPut, signal: AbortSignal): Promise<void> {
+    const kind = { kind: "macvlan", mode: MACVLAN_MODE_BRIDGE, mac } as const;
+    await this.#addLink({ ...link, kind, conf: { rpFilter, arpIgnore: 1, arpAnnounce: 2 } }, signal);
   }
 
   async setLinkUp(linkIndex: number, signal: AbortSignal): Promise<void> {
@@ -166,6 +170,10 @@ class LinuxKernel implements Kernel {
     return this.#openPacket({ linkIndex, kind: "nd" }, onFrame);
   }
 
+  openDhcp(linkIndex: number, onFrame: OnFrame | undefined): FrameSocket {
+    return this.#openPacket({ linkIndex, kind: "dhcp" }, onFrame);
+  }
+
   /** Closes what is open, also event listeners and packet sockets that were given out; waits for what is on its way. */
   async [Symbol.asyncDispose](): Promise<void> {
     await (this.#closed ??= this.#close());
@@ -176,6 +184,12 @@ class LinuxKernel implements Kernel {
     const closing = [this.#requests, ...this.#open].map(async (resource) => resource[Symbol.asyncDispose]());
     await Promise.allSettled(this.#dumps);
     await Promise.all(closing);
+  }
+
+  async #addLink(link: LinkPut, signal: AbortSignal): Promise<void> {
+    const { random = createRandom() } = this.#deps;
+    const taken = new Set((await this.links(signal)).map(({ index }) => index));
+    await addLink({ requests: this.#requests, random, taken }, link, signal);
   }
 
   /**

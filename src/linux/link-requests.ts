@@ -1,5 +1,5 @@
 import type { Random } from "../ports/random.js";
-import { encodeLinkAlias, encodeLinkRemoval, encodeLinkUp, encodeNewLink, NLM_F_EXCL, type NewLink } from "../wire/netlink/link-change.js";
+import { encodeIpv4Conf, encodeLinkAlias, encodeLinkRemoval, encodeLinkUp, encodeNewLink, encodeNoIpv6Address, NLM_F_EXCL, type Ipv4Conf, type NewLink } from "../wire/netlink/link-change.js";
 import { NLM_F_CREATE, RTM_DELLINK, RTM_NEWLINK } from "../wire/netlink/message.js";
 import { KernelError } from "./errors.js";
 import type { NetlinkRequests } from "./netlink-requests.js";
@@ -9,8 +9,10 @@ const FIRST_INDEX = 0x8000;
 const INDEX_COUNT = 0x8000;
 
 /** A link to be made, and the alias to find it by. */
-export interface LinkPut extends Omit<NewLink, "index"> {
+export interface LinkPut extends Omit<NewLink, "index" | "down"> {
   readonly alias: string;
+  /** Set before the link is up, together with no IPv6 address of its own. Default: left as they are. */
+  readonly conf?: Ipv4Conf | undefined;
 }
 
 export interface LinkDeps {
@@ -28,14 +30,28 @@ export interface LinkDeps {
 export async function addLink({ requests, random, taken }: LinkDeps, link: LinkPut, signal: AbortSignal): Promise<void> {
   const index = freeIndex(random, taken);
   const tried = `add ${link.name} (${link.kind.kind}) on link ${link.parentIndex}`;
-  const make = { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, payload: () => encodeNewLink({ ...link, index }), tried };
+  const down = link.conf !== undefined;
+  const make = { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, payload: () => encodeNewLink({ ...link, index, down }), tried };
   const mark = { type: RTM_NEWLINK, flags: 0, payload: () => encodeLinkAlias({ ...link, index }, link.alias), tried: `set the alias of ${link.name}` };
-  const [made, marked] = await Promise.allSettled([requests.request(make, signal), requests.request(mark, signal)]);
-  if (made.status === "rejected") throw made.reason;
-  if (marked.status === "fulfilled") return;
+  const work = [requests.request(make, signal), requests.request(mark, signal), ...(link.conf === undefined ? [] : prepare(requests, { ...link, index, conf: link.conf }, signal))];
+  const [made, ...after] = await Promise.allSettled(work);
+  if (made?.status === "rejected") throw made.reason;
+  const failed = after.find((step) => step.status === "rejected");
+  if (failed === undefined) return;
   // Without its alias nobody would remove it; also when whoever asked has given up.
   await removeLink(requests, index, new AbortController().signal);
-  throw marked.reason;
+  throw failed.reason;
+}
+
+/** What has to be so before the link is up, and that. */
+function prepare(requests: NetlinkRequests, { index, name, conf }: { readonly index: number; readonly name: string; readonly conf: Ipv4Conf }, signal: AbortSignal): readonly Promise<unknown>[] {
+  const set = { type: RTM_NEWLINK, flags: 0, payload: () => encodeIpv4Conf(index, conf), tried: `set sysctls of ${name}` };
+  const bare = { type: RTM_NEWLINK, flags: 0, payload: () => encodeNoIpv6Address(index), tried: `set addr_gen_mode of ${name}` };
+  // Without IPv6 there is nothing to keep it from.
+  const noIpv6 = requests.request(bare, signal).catch((error: unknown) => {
+    if (!(error instanceof KernelError && error.code === "EAFNOSUPPORT")) throw error;
+  });
+  return [requests.request(set, signal), noIpv6, setLinkUp(requests, index, signal)];
 }
 
 /** Sets a link administratively up. Throws KernelError. */

@@ -1,5 +1,7 @@
 import { ARP_REPLY } from "../wire/arp.js";
-import { ETHERTYPE_ARP, ETHERTYPE_IPV6 } from "../wire/ethernet.js";
+import { DHCP_CLIENT_PORT } from "../wire/dhcp/codes.js";
+import { ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "../wire/ethernet.js";
+import { PROTOCOL_UDP } from "../wire/ipv4.js";
 import { NEXT_HEADER_ICMPV6 } from "../wire/ipv6.js";
 import { ND_NEIGHBOR_ADVERT, ND_NEIGHBOR_SOLICIT } from "../wire/ndp.js";
 
@@ -13,6 +15,11 @@ export const LOAD_WORD = 0x20;
 const A_TO_X = 0x07;
 export const JUMP_EQUAL = 0x15;
 const JUMP_EQUAL_X = 0x1d;
+const JUMP_ANY_BIT = 0x45;
+/** X = 4 x the low four bits of an octet: the length of an IPv4 header. */
+const LOAD_HEADER_LENGTH = 0xb1;
+/** From X + operand. */
+const LOAD_HALF_FROM_X = 0x48;
 export const RETURN = 0x06;
 /** Load from here: not the frame but what the kernel knows about it, first the packet type. */
 const ANCILLARY_PACKET_TYPE = 0xffff_f000 + 4;
@@ -24,6 +31,10 @@ const ARP_OPERATION = 20;
 const ARP_SENDER_IP = 28;
 const ARP_TARGET_IP = 38;
 const IPV6_SOURCE = 22;
+const IPV4_HEADER = 14;
+const IPV4_FRAGMENT = 20;
+const IPV4_PROTOCOL = 23;
+const FRAGMENT_OFFSET = 0x1fff;
 
 /**
  * ARP by which somebody claims an address: replies, announcements (sender = target) and probes (sender 0.0.0.0). Ordinary requests, the bulk of
@@ -69,6 +80,24 @@ export const ND_CLAIMS = encodeFilter([
   [JUMP_EQUAL, 0, 3, 0],
   [LOAD_WORD, 0, 0, IPV6_SOURCE + 12],
   [JUMP_EQUAL, 0, 1, 0],
+  [RETURN, 0, 0, FRAME_SIZE],
+  [RETURN, 0, 0, 0],
+]);
+
+/** UDP over IPv4 to the port of DHCP clients, by broadcast or to the address of this link. */
+export const DHCP_ANSWERS = encodeFilter([
+  [LOAD_BYTE, 0, 0, ANCILLARY_PACKET_TYPE],
+  [JUMP_EQUAL, 11, 0, PACKET_OTHERHOST],
+  [JUMP_EQUAL, 10, 0, PACKET_OUTGOING],
+  [LOAD_HALF, 0, 0, 12],
+  [JUMP_EQUAL, 0, 8, ETHERTYPE_IPV4],
+  [LOAD_BYTE, 0, 0, IPV4_PROTOCOL],
+  [JUMP_EQUAL, 0, 6, PROTOCOL_UDP],
+  [LOAD_HALF, 0, 0, IPV4_FRAGMENT],
+  [JUMP_ANY_BIT, 4, 0, FRAGMENT_OFFSET],
+  [LOAD_HEADER_LENGTH, 0, 0, IPV4_HEADER],
+  [LOAD_HALF_FROM_X, 0, 0, IPV4_HEADER + 2],
+  [JUMP_EQUAL, 0, 1, DHCP_CLIENT_PORT],
   [RETURN, 0, 0, FRAME_SIZE],
   [RETURN, 0, 0, 0],
 ]);

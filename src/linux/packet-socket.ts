@@ -1,11 +1,11 @@
 import { messageOf } from "../lib/errors.js";
 import type { FrameSocket } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
-import { ETHERTYPE_ARP, ETHERTYPE_IPV6 } from "../wire/ethernet.js";
+import { ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "../wire/ethernet.js";
 import { errnoName, KernelError } from "./errors.js";
 import type { Native, Poll } from "./native.js";
 import { EAGAIN, EINTR, ENETDOWN, MSG_DONTWAIT } from "./netlink-socket.js";
-import { ARP_CLAIMS, FRAME_SIZE, ND_CLAIMS } from "./packet-filter.js";
+import { ARP_CLAIMS, DHCP_ANSWERS, FRAME_SIZE, ND_CLAIMS } from "./packet-filter.js";
 
 const AF_PACKET = 17;
 const SOCK_RAW = 3;
@@ -20,8 +20,8 @@ const EBADF = 9;
 /** Frames in one turn of the loop; the poll comes back for the rest. */
 const FRAMES_PER_TURN = 256;
 
-/** What a socket hears: ARP, or Neighbor Solicitations and Advertisements. */
-export type FrameKind = "arp" | "nd";
+/** What a socket hears: ARP, Neighbor Solicitations and Advertisements, or what is sent to DHCP clients. */
+export type FrameKind = "arp" | "nd" | "dhcp";
 
 interface Hearing {
   readonly etherType: number;
@@ -33,6 +33,7 @@ interface Hearing {
 const HEARING: Readonly<Record<FrameKind, Hearing>> = {
   arp: { etherType: ETHERTYPE_ARP, filter: ARP_CLAIMS, allMulticast: false },
   nd: { etherType: ETHERTYPE_IPV6, filter: ND_CLAIMS, allMulticast: true },
+  dhcp: { etherType: ETHERTYPE_IPV4, filter: DHCP_ANSWERS, allMulticast: false },
 };
 
 export type OnFrame = (frame: Uint8Array) => void;

@@ -43,6 +43,8 @@ interface HeldVip {
 
 /** One defence in so long (RFC 5227 2.4 b: DEFEND_INTERVAL), ms. */
 const DEFEND_INTERVAL_MS = 10_000;
+/** The least lifetime that the kernel can be given, ms. */
+const SECOND_MS = 1000;
 
 /** ARP mode: the address on the link with a finite lifetime, gratuitous ARP or unsolicited NA on the LAN. The kernel answers the requests. */
 export function createArpMode(config: ArpConfig, deps: ArpDeps): VipMode<"arp"> {
@@ -93,7 +95,8 @@ class ArpMode implements VipMode<"arp"> {
     const endsAt = await this.deps.kernel.putAddress(this.#address(held, this.deps.fence.kernelDeadline(vip.ownership)), signal);
     this.#held.set(vip.key, held);
     this.#lifetimes.keep(vip.key, vip.ownership, endsAt);
-    this.#announcer.begin(vip.key);
+    // A lease that was renewed is no news for anybody on the link.
+    if (known === undefined || known.vip.until === vip.until) this.#announcer.begin(vip.key);
     await this.#removeOthers(held, known, signal);
   }
 
@@ -150,6 +153,9 @@ class ArpMode implements VipMode<"arp"> {
   async #prolong(key: VipKey, validUntil: number): Promise<number> {
     const held = this.#held.get(key);
     if (held === undefined) throw new Error(`prolong ${key}: not held`);
+    const { until = Infinity } = held.vip;
+    // It runs out with its lease, unless that is renewed yet.
+    if (until - this.deps.clock.now() < SECOND_MS) return until;
     return this.deps.kernel.prolongAddress(this.#address(held, validUntil), this.#closing.signal);
   }
 
@@ -159,7 +165,7 @@ class ArpMode implements VipMode<"arp"> {
    */
   #address({ vip, linkIndex }: HeldVip, validUntil: number): AddressPut {
     const scope = familyOf(vip.address) === 4 ? (vip.scope ?? "host") : "global";
-    return { linkIndex, address: vip.address, prefix: vip.prefix, scope, mark: this.config.marks[partOf(vip.ownership)], validUntil };
+    return { linkIndex, address: vip.address, prefix: vip.prefix, scope, mark: this.config.marks[partOf(vip.ownership)], validUntil: Math.min(validUntil, vip.until ?? Infinity) };
   }
 
   #announce(key: VipKey, step: number): void {

@@ -1,5 +1,5 @@
 import type { DownReason, Held, VipMode } from "../core/mode.js";
-import type { LinkKey, LinkWant, Part } from "../core/model.js";
+import type { LinkKey, LinkWant, MacvlanWant, Part } from "../core/model.js";
 import type { Link, Links } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
 
@@ -20,7 +20,7 @@ export interface LinkDeps {
 }
 
 /** Why there is no such link. */
-export type LinkErrorCode = "missingParent" | "taken" | "no8021q";
+export type LinkErrorCode = "missingParent" | "taken" | "no8021q" | "noMacvlan";
 
 /** Message `add eth0.200 (VLAN 200 on eth0): the name is taken by VLAN 200 on eth1`. */
 export class LinkError extends Error {
@@ -29,12 +29,12 @@ export class LinkError extends Error {
     want: LinkWant,
     reason: ErrorOptions & { readonly why: string },
   ) {
-    super(`add ${want.key} (VLAN ${want.vlan} on ${want.parent}): ${reason.why}`, reason);
+    super(`add ${want.key} (${want.vlan === undefined ? "macvlan" : `VLAN ${want.vlan}`} on ${want.parent}): ${reason.why}`, reason);
     this.name = "LinkError";
   }
 }
 
-/** Link mode: IEEE 802.1Q links that Services ask for. What somebody else made is used where it fits, and never changed or removed. */
+/** Link mode: IEEE 802.1Q links that Services ask for, and macvlans for addresses by DHCP. What somebody else made is used where it fits, and never changed or removed. */
 export function createLinkMode(config: LinkConfig, deps: LinkDeps): VipMode<"link"> {
   return new LinkMode(config, deps);
 }
@@ -77,44 +77,61 @@ class LinkMode implements VipMode<"link"> {
     if (parent === undefined) throw new LinkError("missingParent", want, { why: `there is no link ${want.parent}` });
     const there = links.find(({ name }) => name === want.key);
     if (there === undefined) return this.#add(want, { parent, links }, signal);
-    if (there.vlan === want.vlan && there.parentIndex === parent.index) {
+    if (fits(there, want) && there.parentIndex === parent.index) {
       // One that was set down by whoever made it is theirs to set up.
       if (isOurs(there) && !there.up) await this.deps.kernel.setLinkUp(there.index, signal);
       return;
     }
     if (!isOurs(there)) throw new LinkError("taken", want, { why: `the name is taken by ${describe(there, links)}` });
-    // Links were renamed since we made it.
+    // Links were renamed since we made it, or another MAC is wanted.
     await this.deps.kernel.removeLink(there.index, signal);
     await this.#add(want, { parent, links }, signal);
   }
 
   async #add(want: LinkWant, { parent, links }: { readonly parent: Link; readonly links: readonly Link[] }, signal: AbortSignal): Promise<void> {
+    if (want.vlan === undefined) return this.#addMacvlan(want, parent, signal);
     const same = links.find(({ parentIndex, vlan }) => parentIndex === parent.index && vlan === want.vlan);
     // The kernel has each VLAN of a link once.
     if (same !== undefined) throw new LinkError("taken", want, { why: `that VLAN is there already as ${same.name}` });
     try {
       await this.deps.kernel.addVlan({ name: want.key, parentIndex: parent.index, vlan: want.vlan, alias: LINK_ALIAS }, signal);
     } catch (error) {
-      throw isWithout8021q(error) ? new LinkError("no8021q", want, { why: "the kernel has no 8021q: modprobe 8021q", cause: error }) : error;
+      throw isWithoutDriver(error, "8021q:") ? new LinkError("no8021q", want, { why: "the kernel has no 8021q: modprobe 8021q", cause: error }) : error;
     }
     this.deps.log.info("link added", { link: want.key, parent: want.parent, vlan: want.vlan });
+  }
+
+  async #addMacvlan(want: MacvlanWant, parent: Link, signal: AbortSignal): Promise<void> {
+    const { mac, rpFilter } = want;
+    try {
+      await this.deps.kernel.addMacvlan({ name: want.key, parentIndex: parent.index, mac, alias: LINK_ALIAS, rpFilter }, signal);
+    } catch (error) {
+      if (isWithoutDriver(error, "macvlan:")) throw new LinkError("noMacvlan", want, { why: "the kernel has no macvlan: modprobe macvlan", cause: error });
+      if (codeOf(error) === "EADDRINUSE" || codeOf(error) === "EBUSY") throw new LinkError("taken", want, { why: `another link on ${want.parent} has the MAC ${mac}`, cause: error });
+      throw error;
+    }
+    this.deps.log.info("link added", { link: want.key, parent: want.parent, mac });
   }
 }
 
 /** The kind too: an alias is a text that anybody can write. */
 function isOurs({ kind, alias }: Link): boolean {
-  return kind === "vlan" && alias === LINK_ALIAS;
+  return (kind === "vlan" || kind === "macvlan") && alias === LINK_ALIAS;
+}
+
+function fits({ kind, vlan, mac }: Link, want: LinkWant): boolean {
+  return want.vlan === undefined ? kind === "macvlan" && mac === want.mac : vlan === want.vlan;
 }
 
 /** `VLAN 200 on eth0`, `a link of kind dummy`. */
-function describe({ kind, vlan, parentIndex }: Link, links: readonly Link[]): string {
-  if (vlan === undefined) return `a link of kind ${kind ?? "unknown"}`;
-  return `VLAN ${vlan} on ${links.find(({ index }) => index === parentIndex)?.name ?? "a link of another network namespace"}`;
+function describe({ kind, vlan, mac, parentIndex }: Link, links: readonly Link[]): string {
+  if (vlan === undefined && kind !== "macvlan") return `a link of kind ${kind ?? "unknown"}`;
+  return `${vlan === undefined ? `macvlan ${mac ?? ""}` : `VLAN ${vlan}`} on ${links.find(({ index }) => index === parentIndex)?.name ?? "a link of another network namespace"}`;
 }
 
-function isWithout8021q(error: unknown): boolean {
+function isWithoutDriver(error: unknown, speaks: string): boolean {
   // The driver refuses some parents (lo) with the same code, and then says so: `8021q: VLANs not supported on device`.
-  return NOT_SUPPORTED.has(codeOf(error)) && !(error as Error).message.includes("8021q:");
+  return NOT_SUPPORTED.has(codeOf(error)) && !(error as Error).message.includes(speaks);
 }
 
 function codeOf(error: unknown): unknown {

@@ -32,6 +32,16 @@ export interface VlanPut {
   readonly alias: string;
 }
 
+/** A macvlan (bridge mode) to be made. */
+export interface MacvlanPut {
+  readonly name: string;
+  readonly parentIndex: number;
+  readonly mac: MacAddress;
+  readonly alias: string;
+  /** The sysctl of this name: 0 off, 1 strict, 2 loose. */
+  readonly rpFilter: number;
+}
+
 export type AddressScope = "global" | "site" | "link" | "host" | "nowhere";
 
 /** An address on a link. Lifetimes in whole seconds, Infinity = for ever. */
@@ -77,6 +87,12 @@ export interface Links {
    * VLAN already, `EOPNOTSUPP` or its other name `ENOTSUP` where the kernel has no 8021q, `ENETDOWN` where the parent is down.
    */
   addVlan(vlan: VlanPut, signal: AbortSignal): Promise<void>;
+  /**
+   * Adds a macvlan with its alias, set up last, when it is as follows: no IPv6 address of its own (addr_gen_mode), ARP answered for its own addresses only
+   * (arp_ignore 1, arp_announce 2), `rpFilter`. All of it or nothing. Code `EEXIST` where the name is taken, `EADDRINUSE` where a sibling has this MAC,
+   * `EOPNOTSUPP` or its other name `ENOTSUP` where the kernel has no macvlan.
+   */
+  addMacvlan(macvlan: MacvlanPut, signal: AbortSignal): Promise<void>;
   /** Sets a link administratively up. */
   setLinkUp(linkIndex: number, signal: AbortSignal): Promise<void>;
   /** Removes a link. False where it was not there. */
@@ -129,6 +145,8 @@ export interface Packets {
    * solicitations for addresses that this node does not have are heard too, as far as the switch sends them here.
    */
   openNd(linkIndex: number, onFrame: ((frame: Uint8Array) => void) | undefined): FrameSocket;
+  /** The same for UDP over IPv4 to the port of DHCP clients (68). */
+  openDhcp(linkIndex: number, onFrame: ((frame: Uint8Array) => void) | undefined): FrameSocket;
 }
 
 /**

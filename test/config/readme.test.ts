@@ -29,7 +29,7 @@ test.each([
 test("every annotation that the core reads or writes is in the table, and no other is called supported", () => {
   const folders = ["core", "machine"].map((name) => new URL(`../../src/${name}/`, import.meta.url));
   const texts = folders.flatMap((folder) => readdirSync(folder).map((name) => readFileSync(new URL(name, folder), "utf8")));
-  const used = new Set(texts.flatMap((text) => [...text.matchAll(/"((?:(?:[a-z.]*kube-vip\.io|vip\.internal|metallb\.io)\/[A-Za-z-]*[A-Za-z]|romana(?:ip|vip)))"/g)].map(([, name]) => name)));
+  const used = new Set(texts.flatMap((text) => [...text.matchAll(/"((?:(?:[a-z.]*kube-vip\.io|vip\.internal|metallb\.io)\/[A-Za-z_-]*[A-Za-z]|romana(?:ip|vip)))"/g)].map(([, name]) => name)));
   expect(new Set(ANNOTATIONS.filter(({ fate }) => fate === "supported").map(({ name }) => name))).toEqual(used);
   expect(used.size).toBeGreaterThan(8);
 });

@@ -4,8 +4,10 @@ import { Claims } from "../../src/core/claims.js";
 import { Owners } from "../../src/core/owners.js";
 import { Ownership } from "../../src/core/ownership.js";
 import { createArpMode } from "../../src/modes/arp.js";
+import { createDhcpMode } from "../../src/modes/dhcp.js";
 import { createDnatMode } from "../../src/modes/dnat.js";
 import { createLinkMode } from "../../src/modes/link.js";
+import { DHCP_TIMING } from "../../src/machine/dhcp-client-state.js";
 import type { PlanConfig } from "../../src/core/plan.js";
 import type { Service } from "../../src/ports/kube.js";
 import type { FakeClock } from "../fakes/clock.js";
@@ -56,6 +58,7 @@ export class Node implements AsyncDisposable {
             { kernel, fence: this.ownership, clock, log, links: () => this.engine.world.links.values(), report },
           ),
         link: () => createLinkMode({ serves: new Set(["services"]) }, { kernel, log }),
+        dhcp: (report) => createDhcpMode({ timing: DHCP_TIMING, vendorClass: "vip", duplicateCheck: true }, { kernel, clock, log, random: { float: () => 0.5 }, report }),
         dnat: () => createDnatMode({ nft: this.nft }),
         planned: () => undefined,
       },

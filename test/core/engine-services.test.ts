@@ -153,7 +153,7 @@ test("500 broken Services harm nobody: the good ones are served at once, each br
     { loadBalancerIP: "192.0.2.1" },
     { type: "ClusterIP", annotations: { romanaip: "{" } },
     { annotations: { "kube-vip.io/serviceVLAN": "eth0.9999", [IPS]: "192.0.2.200" } },
-    { annotations: { "vip.internal/announced": "{{{", "vip.internal/external-ips": ",,,", [IPS]: "0.0.0.0" } },
+    { annotations: { "vip.internal/announced": "{{{", "vip.internal/external-ips": ",,,", [IPS]: "::" } },
     { loadBalancerIP: "192.0.2.99", ingress: [fakeIngress("203.0.113.1")] },
   ];
   const bad = Array.from({ length: 500 }, (_, i) => fakeService({ name: `bad-${i}`, createdAt: 5, ports: [{ name: "", protocol: "TCP", port: i + 1 }], ...broken[i % broken.length] }));

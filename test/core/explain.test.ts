@@ -6,7 +6,8 @@ import type { SkipCode } from "../../src/core/plan-service.js";
 import type { ExplainInput } from "../../src/core/explain-input.js";
 import { nodeReport } from "../../src/core/explain.js";
 import { AddressInUse } from "../../src/core/mode.js";
-import { vipKey, type OwnershipKey, type ServiceKey } from "../../src/core/model.js";
+import { macOf } from "../../src/core/dhcp.js";
+import { vipKey, type LeaseKey, type LeaseSeen, type OwnershipKey, type ServiceKey } from "../../src/core/model.js";
 import type { OwnershipState, World } from "../../src/core/world.js";
 import type { MacAddress } from "../../src/lib/mac.js";
 import { fakeLink } from "../fakes/kernel.js";
@@ -147,6 +148,12 @@ describe("the reason", () => {
   const unnamed = { ...web, loadBalancerIP: undefined };
   const taken = fakeService({ name: "taken", uid: "taken", createdAt: -1, loadBalancerIP: "192.0.2.20" });
   const pools = (data: Readonly<Record<string, string>> | undefined) => parsePools(data, undefined).pools;
+  const mac = macOf(web.uid);
+  const macvlan = `vip-${web.uid.replaceAll("-", "").slice(0, 11)}`;
+  const leased = (part: Pick<LeaseSeen, "phase" | "sends">): Partial<World> => ({
+    links: new Map([...worldOf([web]).links, [macvlan, { ...fakeLink(9, macvlan), kind: "macvlan", mac, parentIndex: 2 }]]),
+    leases: new Map([[`dhcp4/${web.uid}` as LeaseKey, { ...part, mac, lease: undefined, seekingSince: 0, trouble: undefined }]]),
+  });
   // A new code is a missing line here.
   const rows: Readonly<Record<SkipCode, World>> = {
     waiting: annotated({ "kube-vip.io/loadbalancerIPs": "web.example.org" }),
@@ -158,7 +165,10 @@ describe("the reason", () => {
     invalidRomana: annotated({ romanavip: "nonsense" }),
     addressTaken: worldOf([older, { ...unnamed, annotations: { romanaip: '{"auto":false,"ip":"192.0.2.10"}' } }]),
     invalidAddress: annotated({ "kube-vip.io/loadbalancerIPs": "224.0.0.1" }),
-    dhcpNotSupported: annotated({ "kube-vip.io/loadbalancerIPs": "0.0.0.0" }),
+    dhcpNotSupported: annotated({ "kube-vip.io/loadbalancerIPs": "::" }),
+    invalidDhcp: annotated({ "kube-vip.io/loadbalancerIPs": "0.0.0.0", "kube-vip.io/hwaddr": "nonsense" }),
+    dhcpPending: { ...annotated({ "kube-vip.io/loadbalancerIPs": "0.0.0.0" }), ...leased({ phase: "selecting", sends: 1 }) },
+    dhcpFailed: { ...annotated({ "kube-vip.io/loadbalancerIPs": "0.0.0.0" }), ...leased({ phase: "selecting", sends: 4 }) },
     unresolvedName: { ...annotated({ "kube-vip.io/loadbalancerIPs": "web.example.org" }), names: new Map([["web.example.org", { addresses: [], error: "no such name", resolvedAt: undefined }]]) },
     noInterface: worldOf([web], { links: new Map([["lo", fakeLink(1, "lo")]]) }),
     invalidInterface: worldOf([{ ...web, annotations: { "kube-vip.io/serviceVLAN": "eth0.9999" } }]),

@@ -12,7 +12,7 @@ const A = "192.0.2.10";
 const ROMANA = { romanaip: `{"ip":"${A}"}` };
 
 function world(part: Partial<LayoutWorld> = {}): LayoutWorld {
-  return { names: new Map(), pools: NO_POOLS, grants: new Map(), inUse: new Set(), reserved: new Set(), allocates: true, ...part };
+  return { names: new Map(), leases: new Map(), pools: NO_POOLS, grants: new Map(), inUse: new Set(), reserved: new Set(), allocates: true, ...part };
 }
 
 /** As a pass does it: sorted, each with what follows from it alone. */

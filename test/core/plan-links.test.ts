@@ -114,8 +114,7 @@ describe("the prefix of a VIP on its link", () => {
     ["a host's", "192.0.2.10", 32, { prefix: 32 }],
     ["IPv6: as asked for, whatever the node has", "2001:db8:1::10", 56, { prefix: 56 }],
   ])("%s", (_name, text, prefix, expected) => {
-    const { address } = asked(text);
-    expect(subnetOf(world({ subnets }), { iface: "eth0", address, asked: prefix })).toEqual(expected);
+    expect(subnetOf(world({ subnets }), { iface: "eth0", address: ip(text), asked: prefix })).toEqual(expected);
   });
 });
 

@@ -14,7 +14,7 @@ function shown(asked: Asked): string {
   if (asked.type === "skip") return `${asked.reason.code}: ${asked.reason.message}`;
   const romana = asked.romana ? "romana " : "";
   if (asked.type === "any") return `${romana}any`;
-  return `${romana}${asked.entries.map((entry) => ("address" in entry ? entry.address : `name ${entry.name}`)).join(" ")} from ${asked.from}`;
+  return `${romana}${asked.entries.map((entry) => ("address" in entry ? entry.address : "dhcp" in entry ? `${entry.dhcp.key} on ${entry.dhcp.link}` : `name ${entry.name}`)).join(" ")} from ${asked.from}`;
 }
 
 function asks(part: Partial<Service>, config: ServicePlanConfig = PLAN_CONFIG): string {
@@ -113,8 +113,8 @@ describe("a list of addresses", () => {
     ["with a prefix length", "192.0.2.10/32", `invalidAddress: ${IPS} has "192.0.2.10/32": ${expected}`],
     ["with a comma too much", "192.0.2.10,", `invalidAddress: ${IPS} has "": ${expected}`],
     ["with a multicast address", "224.0.0.1", `invalidAddress: ${IPS} has 224.0.0.1, a multicast address: expected a unicast address of the network`],
-    ["with DHCP for IPv4", "0.0.0.0", `dhcpNotSupported: ${IPS} has 0.0.0.0, an address by DHCP: not served by this version`],
-    ["with DHCP for IPv6 beside an address", "192.0.2.10,::", `dhcpNotSupported: ${IPS} has ::, an address by DHCP: not served by this version`],
+    ["with DHCP for IPv4", "0.0.0.0", `dhcp4/uid-web on vip-uidweb from ${IPS}`],
+    ["with DHCP for IPv6 beside an address", "192.0.2.10,::", `dhcpNotSupported: ${IPS} has ::, an address by DHCPv6: not served by this version`],
   ])("%s", (_name, text, result) => {
     expect(asks({ annotations: { [IPS]: text } })).toBe(result);
   });

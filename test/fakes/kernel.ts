@@ -1,10 +1,10 @@
 import { familyOf, type IpAddress } from "../../src/lib/ip.js";
 import type { MacAddress } from "../../src/lib/mac.js";
-import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, Route, VlanPut } from "../../src/ports/kernel.js";
+import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, MacvlanPut, Route, VlanPut } from "../../src/ports/kernel.js";
 import type { Clock } from "../../src/ports/clock.js";
 
 /** Which packet socket a frame went out of or comes in by. */
-export type FrameKind = "arp" | "nd";
+export type FrameKind = "arp" | "nd" | "dhcp";
 
 interface Stored {
   readonly put: AddressPut;
@@ -29,6 +29,8 @@ export class FakeKernel implements Kernel {
   refuse: Error | undefined;
   /** Runs before a VLAN is added; a throw is what the kernel refuses it with. */
   beforeVlan: (vlan: VlanPut) => void = () => {};
+  /** The same for macvlans, by name. */
+  beforeMacvlan: (name: string) => void = () => {};
 
   constructor(private readonly clock: Clock) {}
 
@@ -43,6 +45,15 @@ export class FakeKernel implements Kernel {
     const taken = this.linkList.some(({ name, parentIndex, vlan }) => name === put.name || (parentIndex === put.parentIndex && vlan === put.vlan));
     if (taken) throw Object.assign(new Error(`add ${put.name}: EEXIST`), { code: "EEXIST" });
     this.addLink({ ...put, kind: "vlan" });
+  }
+
+  async addMacvlan({ rpFilter: _rpFilter, ...put }: MacvlanPut, signal: AbortSignal): Promise<void> {
+    await Promise.resolve();
+    signal.throwIfAborted();
+    this.beforeMacvlan(put.name);
+    const refused = this.linkList.some(({ name }) => name === put.name) ? "EEXIST" : this.linkList.some(({ parentIndex, mac }) => parentIndex === put.parentIndex && mac === put.mac) ? "EADDRINUSE" : undefined;
+    if (refused !== undefined) throw Object.assign(new Error(`add ${put.name}: ${refused}`), { code: refused });
+    this.addLink({ ...put, kind: "macvlan" });
   }
 
   /** Somebody adds a link; it gets an index that no link had before. */
@@ -131,6 +142,10 @@ export class FakeKernel implements Kernel {
 
   openNd(linkIndex: number, onFrame?: (frame: Uint8Array) => void): FrameSocket {
     return this.#openPacket(linkIndex, "nd", onFrame);
+  }
+
+  openDhcp(linkIndex: number, onFrame?: (frame: Uint8Array) => void): FrameSocket {
+    return this.#openPacket(linkIndex, "dhcp", onFrame);
   }
 
   /** A frame arrives on the link, for every open socket of this kind that hears. Says how many heard it. */

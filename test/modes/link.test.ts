@@ -120,7 +120,7 @@ describe("a link that somebody else made", () => {
     { what: "a link of kind dummy", part: { kind: "dummy", vlan: undefined, parentIndex: undefined } },
     { what: "a link of kind unknown", part: { kind: undefined, vlan: undefined } },
     // The alias alone is a text that anybody can write.
-    { what: "a link of kind macvlan", part: { kind: "macvlan", vlan: undefined, alias: LINK_ALIAS } },
+    { what: "a link of kind ipvlan", part: { kind: "ipvlan", vlan: undefined, alias: LINK_ALIAS } },
   ])("is left alone where it is $what, and said", async ({ what, part }) => {
     await using bench = new LinkBench();
     const link = foreign(bench, part);

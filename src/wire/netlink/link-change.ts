@@ -9,10 +9,21 @@ const IFLA_IFNAME = 3;
 const IFLA_LINK = 5;
 const IFLA_LINKINFO = 18;
 const IFLA_IFALIAS = 20;
+const IFLA_AF_SPEC = 26;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const IFLA_VLAN_ID = 1;
 const IFLA_MACVLAN_MODE = 1;
+const IFLA_INET_CONF = 1;
+const IFLA_INET6_ADDR_GEN_MODE = 8;
+const AF_INET = 2;
+const AF_INET6 = 10;
+// linux/ip.h: IPV4_DEVCONF_*
+const IPV4_DEVCONF_RP_FILTER = 8;
+const IPV4_DEVCONF_ARP_ANNOUNCE = 18;
+const IPV4_DEVCONF_ARP_IGNORE = 19;
+/** The kernel makes no IPv6 address of its own. */
+const IN6_ADDR_GEN_MODE_NONE = 1;
 
 /** On NEW requests: refused with EEXIST where it is there already. */
 export const NLM_F_EXCL = 0x200;
@@ -31,6 +42,13 @@ export type LinkKind =
   /** A second MAC address on the link below. `mode` is MACVLAN_MODE_*; without a `mac` the kernel picks one at random. */
   | { readonly kind: "macvlan"; readonly mode: number; readonly mac: MacAddress | undefined };
 
+/** The sysctls of these names below net.ipv4.conf, for one link. */
+export interface Ipv4Conf {
+  readonly rpFilter?: number;
+  readonly arpAnnounce?: number;
+  readonly arpIgnore?: number;
+}
+
 /** A link to be made on top of another. It comes up with its making, or is not made. */
 export interface NewLink {
   /** The index that it shall have; 0 = the kernel picks one. */
@@ -39,12 +57,14 @@ export interface NewLink {
   readonly name: string;
   readonly parentIndex: number;
   readonly kind: LinkKind;
+  /** It is set up by another request. */
+  readonly down?: boolean | undefined;
 }
 
 type RawAttribute = Pick<Attribute, "type" | "data">;
 
 /** Payload of an RTM_NEWLINK that makes a link (NLM_F_CREATE | NLM_F_EXCL). The kernel takes no alias here. Throws RangeError for a VLAN id that is none. */
-export function encodeNewLink({ index, name, parentIndex, kind }: NewLink): Uint8Array {
+export function encodeNewLink({ index, name, parentIndex, kind, down = false }: NewLink): Uint8Array {
   const mac = kind.kind === "macvlan" ? kind.mac : undefined;
   const attributes = encodeAttributes([
     ...(mac === undefined ? [] : [{ type: IFLA_ADDRESS, data: macToBytes(mac) }]),
@@ -52,7 +72,7 @@ export function encodeNewLink({ index, name, parentIndex, kind }: NewLink): Uint
     { type: IFLA_IFNAME, data: new TextEncoder().encode(`${name}\0`) },
     { type: IFLA_LINKINFO, data: encodeLinkInfo(kind) },
   ]);
-  return encodeBody(index, IFF_UP, attributes);
+  return encodeBody(index, down ? 0 : IFF_UP, attributes);
 }
 
 /**
@@ -72,6 +92,21 @@ export function encodeLinkUp(index: number): Uint8Array {
   return encodeBody(index, IFF_UP, new Uint8Array(0));
 }
 
+/** Payload of an RTM_NEWLINK that sets sysctls of IPv4 of one link: /proc/sys is read-only in a container. */
+export function encodeIpv4Conf(index: number, { rpFilter, arpAnnounce, arpIgnore }: Ipv4Conf): Uint8Array {
+  const conf = [
+    { type: IPV4_DEVCONF_RP_FILTER, value: rpFilter },
+    { type: IPV4_DEVCONF_ARP_ANNOUNCE, value: arpAnnounce },
+    { type: IPV4_DEVCONF_ARP_IGNORE, value: arpIgnore },
+  ].flatMap(({ type, value }) => (value === undefined ? [] : [{ type, data: u32(value) }]));
+  return encodeBody(index, 0, encodeFamily(AF_INET, { type: IFLA_INET_CONF, data: encodeAttributes(conf) }));
+}
+
+/** Payload of an RTM_NEWLINK after which the kernel makes no IPv6 address for the link. Refused (EAFNOSUPPORT) where the link has no IPv6. */
+export function encodeNoIpv6Address(index: number): Uint8Array {
+  return encodeBody(index, 0, encodeFamily(AF_INET6, { type: IFLA_INET6_ADDR_GEN_MODE, data: Uint8Array.of(IN6_ADDR_GEN_MODE_NONE) }));
+}
+
 /** Payload of RTM_DELLINK. */
 export function encodeLinkRemoval(index: number): Uint8Array {
   return encodeBody(index, 0, new Uint8Array(0));
@@ -84,6 +119,10 @@ export function encodeLinkRemoval(index: number): Uint8Array {
 
 function encodeBody(index: number, flags: number, attributes: Uint8Array): Uint8Array {
   return new Writer(16 + attributes.length).u8(AF_UNSPEC).zeros(3).u32le(index).u32le(flags).u32le(flags).bytes(attributes).finish();
+}
+
+function encodeFamily(family: number, attribute: RawAttribute): Uint8Array {
+  return encodeAttributes([{ type: IFLA_AF_SPEC, data: encodeAttributes([{ type: family, data: encodeAttributes([attribute]) }]) }]);
 }
 
 function encodeLinkInfo(kind: LinkKind): Uint8Array {

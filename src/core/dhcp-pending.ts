@@ -1,0 +1,30 @@
+import type { LeaseSeen } from "./model.js";
+import type { SkipReason } from "./plan-service.js";
+
+/** So many requests without an answer, by default, and a person is told. */
+export const DHCP_ATTEMPTS = 3;
+
+/** Why there is no address yet. */
+export function leasePending(seen: LeaseSeen | undefined, attempts = DHCP_ATTEMPTS): SkipReason {
+  if (seen === undefined) return { code: "dhcpPending", message: "an address is asked for from a DHCP server once this node holds the Service and its link is there" };
+  const trouble = troubleText(seen);
+  if (trouble !== undefined) return { code: "dhcpFailed", message: `${trouble}; asked again for ever` };
+  // The last one may still be answered.
+  const silent = attempts > 0 && seen.phase === "selecting" && seen.sends > attempts;
+  if (silent) return { code: "dhcpFailed", message: `no DHCP server has answered ${seen.mac}: expected one on the network of its link; asked again for ever` };
+  return { code: "dhcpPending", message: `an address is asked for by DHCP (${seen.phase}, MAC ${seen.mac})` };
+}
+
+/** What went wrong last; the same text for as long as it is the same, for it makes an Event. */
+function troubleText({ trouble }: LeaseSeen): string | undefined {
+  switch (trouble?.type) {
+    case undefined:
+      return undefined;
+    case "refused":
+      return `DHCP server ${trouble.server} refuses the address${trouble.text === undefined ? "" : ` ("${trouble.text}")`}`;
+    case "declined":
+      return `${trouble.address}, given by DHCP server ${trouble.server}, is in use${trouble.by === undefined ? "" : ` by ${trouble.by}`}: declined`;
+    case "lost":
+      return trouble.reason === "expired" ? `the lease of ${trouble.address} has ended and no DHCP server has renewed it` : `the lease of ${trouble.address} is lost (${trouble.reason})`;
+  }
+}

@@ -1,0 +1,64 @@
+import type { IpAddress } from "../lib/ip.js";
+import { HWADDR, REQUESTED_IP, type DhcpAsked } from "./dhcp.js";
+import type { Placed } from "./layout.js";
+import type { LeaseWant, ServiceKey } from "./model.js";
+import type { LinkAsked, LinkChoice } from "./plan-links.js";
+import type { ServiceFacts } from "./plan-service.js";
+import type { Writes } from "./plan-writes.js";
+import type { World } from "./world.js";
+
+/** The lease that a Service asks for; undefined where it asks for none. */
+export function dhcpOf({ asked }: Pick<ServiceFacts, "asked">): DhcpAsked | undefined {
+  if (asked.type !== "entries") return undefined;
+  for (const entry of asked.entries) if ("dhcp" in entry) return entry.dhcp;
+  return undefined;
+}
+
+/** The lease by which this Service has the address; undefined where it has it otherwise. */
+export function leaseOf(facts: ServiceFacts, address: IpAddress, { leases }: Pick<World, "leases">): { readonly asked: DhcpAsked; readonly expiresAt: number } | undefined {
+  const asked = dhcpOf(facts);
+  const lease = asked === undefined ? undefined : leases.get(asked.key)?.lease;
+  return asked === undefined || lease?.address !== address ? undefined : { asked, expiresAt: lease.expiresAt };
+}
+
+/** The macvlan on the link that a Service would have without DHCP. */
+export function macvlanLink(world: World, parent: LinkChoice, asked: DhcpAsked): LinkChoice {
+  if (parent.type !== "link") return parent;
+  const macvlan: LinkAsked = { key: asked.link, parent: parent.name, mac: asked.mac, rpFilter: asked.rpFilter };
+  const made = [...(parent.made ?? []), macvlan];
+  const link = world.links.get(asked.link);
+  const below = world.links.get(parent.name);
+  const there = link?.kind === "macvlan" && link.up && link.parentIndex === below?.index && (asked.shared || link.mac === asked.mac);
+  if (!there || world.badLinks.has(asked.link)) return { type: "pending", made };
+  return { type: "link", name: asked.link, made };
+}
+
+/** What is asked of DHCP mode, on a link that is there. */
+export function leaseWants(facts: ServiceFacts, asked: DhcpAsked, world: World): readonly LeaseWant[] {
+  const link = world.links.get(asked.link);
+  if (link?.mac === undefined) return [];
+  const { key, hostname, requestedAddress, broadcast } = asked;
+  return [{ key, owners: [facts.key], iface: link.name, linkIndex: link.index, mac: link.mac, hostname, requestedAddress, known: facts.recorded ?? [], broadcast }];
+}
+
+/** Writes down what the next holder needs to get the same address, and tells of the lease or of why there is none. */
+export function noteLease({ service, reason }: Placed, { key, link, hostname }: DhcpAsked, { world, writes }: { readonly world: World; readonly writes: Writes }): void {
+  const seen = world.leases.get(key);
+  if (seen?.lease === undefined) {
+    if (reason?.code === "dhcpFailed") writes.event(service, "Warning", { reason: "DhcpFailed", message: reason.message });
+    return;
+  }
+  const { address, server } = seen.lease;
+  const notes = { [REQUESTED_IP]: address, [HWADDR]: seen.mac };
+  if (Object.entries(notes).some(([name, value]) => service.annotations[name] !== value)) writes.annotate(service, notes);
+  const named = hostname === undefined ? "" : ` as ${hostname}`;
+  // Without times, so that a renewal is no news.
+  writes.event(service, "Normal", { reason: "DhcpLease", message: `${address} is leased from DHCP server ${server}${named} (MAC ${seen.mac} on ${link})` });
+}
+
+/** Of what several Services want of one lease, the oldest one's word counts. */
+export function leaseTogether(first: LeaseWant | undefined, next: LeaseWant): LeaseWant {
+  if (first === undefined) return next;
+  const owners: readonly ServiceKey[] = [...first.owners, ...next.owners];
+  return { ...first, owners, known: [...first.known, ...next.known] };
+}
