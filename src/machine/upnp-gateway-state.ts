@@ -73,8 +73,8 @@ export interface GatewayState {
   readonly searched: boolean;
   /** Why the newest candidate was not taken. */
   readonly reason: string | undefined;
-  /** `doubted`: the gateway said goodbye, or is silent: it goes unless it answers. */
-  readonly search: { readonly startedAt: number; readonly sent: number; readonly doubted: boolean } | undefined;
+  /** While there is a gateway, it is one that said goodbye, or is silent: it goes unless it answers. */
+  readonly search: { readonly startedAt: number; readonly sent: number } | undefined;
   readonly lastSearchAt: number;
   readonly nextSearchAt: number;
   /** Searches in vain, in a row. */

@@ -61,15 +61,15 @@ function calm(state: GatewayState): Working {
 
 function heard(state: GatewayState, event: Heard, { now, timing }: Moment): Working {
   const { message, host } = event;
-  if (message.kind === "byebye") return calm(isOurs(state.gateway, event) ? searchNow({ ...state, search: state.search && { ...state.search, doubted: true } }, now, timing) : state);
+  if (message.kind === "byebye") return calm(isOurs(state.gateway, event) ? searchNow(state, now, timing) : state);
   if (message.location === undefined || !TARGETS.has(withoutVersion(message.target ?? ""))) return calm(state);
   const candidate: Candidate = { location: message.location, host, bootId: message.bootId, preferred: event.preferred };
   const known = state.gateway;
   if (known !== undefined && known.location === candidate.location) {
-    const restarted = isNewer(message, state);
-    // It is there: what doubted it is over. A new boot may have lost every mapping.
-    const search = state.search?.doubted === true ? { ...state.search, doubted: false } : state.search;
-    return { state: { ...state, search, bootId: message.bootId ?? state.bootId }, restarted: restarted || state.search?.doubted === true };
+    const restarted = isNewer(message, state) || state.search !== undefined;
+    // It is there: no more need to search. A new boot may have lost every mapping, and the address to the outside.
+    const nextCheckAt = restarted && state.request?.type !== "check" ? now : state.nextCheckAt;
+    return { state: { ...state, search: undefined, bootId: message.bootId ?? state.bootId, nextCheckAt, failures: restarted ? 0 : state.failures }, restarted };
   }
   if (known !== undefined && state.search === undefined && !isOurs(known, event)) return calm(state);
   return calm(withCandidate(state, candidate));
@@ -99,7 +99,7 @@ function searchNow(state: GatewayState, now: number, timing: GatewayTiming): Gat
 /** Another router has none of our mappings; the same one under another boot may have lost them. */
 function described(state: GatewayState, candidate: Candidate, { now, timing, gateway }: Moment & { readonly gateway: Gateway }): Working {
   const same = state.gateway?.id === gateway.id;
-  const restarted = same && (state.search?.doubted === true || candidate.bootId !== state.bootId);
+  const restarted = same && (state.search !== undefined || candidate.bootId !== state.bootId);
   const next: GatewayState = {
     ...state,
     gateway,
@@ -141,7 +141,7 @@ function due(before: GatewayState, moment: Moment): { readonly state: GatewaySta
   const actions: GatewayAction[] = [];
   let state = ended(before, moment);
   if (state.search === undefined && moment.now >= state.nextSearchAt) {
-    state = { ...state, search: { startedAt: moment.now, sent: 1, doubted: state.gateway !== undefined }, lastSearchAt: moment.now, nextSearchAt: Infinity, candidates: [], tried: [] };
+    state = { ...state, search: { startedAt: moment.now, sent: 1 }, lastSearchAt: moment.now, nextSearchAt: Infinity, candidates: [], tried: [] };
     actions.push({ type: "search" });
   } else if (state.search?.sent === 1 && moment.now >= state.search.startedAt + moment.timing.resendMs) {
     state = { ...state, search: { ...state.search, sent: 2 } };
@@ -158,7 +158,6 @@ function due(before: GatewayState, moment: Moment): { readonly state: GatewaySta
 function ended(state: GatewayState, { now, random, timing }: Moment): GatewayState {
   const { search } = state;
   if (search === undefined || now < search.startedAt + timing.searchMs || state.request !== undefined || state.candidates.length > 0) return state;
-  if (state.gateway !== undefined && !search.doubted) return { ...state, search: undefined, inVain: 0, tried: [], failures: 0, nextCheckAt: now + timing.checkMs };
   const wait = Math.min(timing.againFirstMs * 2 ** Math.min(state.inVain, 20), timing.againMostMs) * (1 - random / 4);
   return { ...state, gateway: undefined, bootId: undefined, searched: true, search: undefined, inVain: state.inVain + 1, tried: [], failures: 0, nextCheckAt: Infinity, nextSearchAt: now + wait };
 }

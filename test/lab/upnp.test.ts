@@ -1,35 +1,74 @@
 import { describe, expect, test } from "vitest";
 import { Cluster, VIP } from "./cluster.js";
 import { LabGateway, TOLD } from "./gateway.js";
-import { loadBalancer, type KubeService } from "./kube-client.js";
-
-const EXTERNAL = "vip.internal/external";
-const ENV = { env: { enable_upnp: "true" } };
-
-/** As `kubectl expose --port=32380 --target-port=80` and `kubectl annotate` would make it. */
-function web(name: string, { ip = VIP, port = 32380, annotations = {} }: { readonly ip?: string; readonly port?: number; readonly annotations?: Readonly<Record<string, string>> } = {}): KubeService {
-  const service = loadBalancer({ name, ip, spec: { ports: [{ port, protocol: "TCP", targetPort: 8080 }] } });
-  return { ...service, metadata: { ...service.metadata, annotations: { ...service.metadata.annotations, "kube-vip.io/forwardUPNP": "true", ...annotations } } };
-}
+import { deploy } from "./kubectl-services.js";
+import { HAVE_KUBECTL } from "./kubectl.js";
+import { forwarded, reachedAt, toldOf, UPNP } from "./upnp.js";
 
 describe.each([
   ["IGD 2, secure mode", { igd1: false, secure: true }],
   ["IGD 1, no secure mode", { igd1: true, secure: false }],
 ])("a gateway of %s", (_name, options) => {
   test("opens the port of an annotated Service to the Internet, and closes it when the Service is deleted", async () => {
-    await using cluster = await Cluster.up(2, ENV);
+    await using cluster = await Cluster.up(2, UPNP);
     const { lab, api } = cluster;
     await lab.serve({ ports: [32380] });
     const gateway = await LabGateway.create(lab, options);
     await gateway.start();
-    await api.client.createService(web("web"));
+    await api.client.createService(forwarded("web"));
     const holder = await cluster.heldBy(VIP, 2000);
     expect(await lab.waitFor(async () => await gateway.answering(32380), 8000, "an answer on the outside")).toBe(holder);
     expect(await gateway.listed()).toMatchObject([{ protocol: "TCP", externalPort: 32380, target: `${VIP}:32380` }]);
-    await cluster.service("web", 2000, "the annotation", (s) => s.metadata.annotations?.[EXTERNAL] === `${TOLD}:32380/TCP`);
+    await reachedAt(cluster, "web", `${TOLD}:32380/TCP`, 2000);
     await api.client.deleteService("web");
     await lab.waitFor(async () => (await gateway.listed()).length === 0, 2000, "no mapping");
     await cluster.free(VIP, 2000);
     expect(gateway.leases()).toEqual([]);
   });
+});
+
+describe("two Services that want one port of the gateway", () => {
+  test.each([
+    ["of IGD 2: the second gets another one, and says so", false],
+    ["of IGD 1: the second is told the gateway's own words", true],
+  ])("%s", async (_name, igd1) => {
+    await using cluster = await Cluster.up(1, UPNP);
+    const { lab, api } = cluster;
+    const gateway = await LabGateway.create(lab, { igd1 });
+    await gateway.start();
+    await api.client.createService(forwarded("first"));
+    await reachedAt(cluster, "first", `${TOLD}:32380/TCP`, 8000);
+    await api.client.createService(forwarded("second", { ip: "10.77.0.201" }));
+    if (igd1) {
+      const [event] = await toldOf(cluster, "second", "PortRefused");
+      expect(event?.message).toMatch(/^port 32380\/TCP for 10\.77\.0\.201 is refused by gateway .+ \(10\.77\.0\.1\): 718 ConflictInMappingEntry$/);
+      expect(await gateway.listed()).toMatchObject([{ externalPort: 32380, target: `${VIP}:32380` }]);
+      return;
+    }
+    const [event] = await toldOf(cluster, "second", "PortOpened");
+    expect(event?.message).toContain("leads to 10.77.0.201:32380");
+    expect(event?.message).toContain("; port 32380 is taken there");
+    const listed = await gateway.listed();
+    const other = listed.find(({ target }) => target === "10.77.0.201:32380");
+    expect(other?.externalPort).not.toBe(32380);
+    await reachedAt(cluster, "second", `${TOLD}:${other?.externalPort}/TCP`, 2000);
+  });
+});
+
+test.skipIf(!HAVE_KUBECTL)("kubectl expose --port=32380 --target-port, then kubectl annotate forwardUPNP=true: curl reaches it from the Internet", async () => {
+  await using cluster = await Cluster.up(1, { env: { enableUPNP: "true", svc_addresses: "10.77.0.210-10.77.0.219" } });
+  const { lab } = cluster;
+  await lab.serve({ ports: [32380] });
+  const gateway = await LabGateway.create(lab);
+  await gateway.start();
+  await deploy(cluster, { replicas: 1 });
+  await cluster.kubectl(["expose", "deployment", "test-deploy", "--port=32380", "--target-port=8080", "--type=LoadBalancer", "--name=plunder-nginx"]);
+  await cluster.heldBy("10.77.0.210", 3000);
+  expect(await gateway.listed()).toEqual([]);
+  await cluster.kubectl(["annotate", "service", "plunder-nginx", "kube-vip.io/forwardUPNP=true"]);
+  await lab.waitFor(async () => await gateway.answering(32380), 8000, "an answer on the outside");
+  await cluster.kubectl(["annotate", "service", "plunder-nginx", "kube-vip.io/forwardUPNP-"]);
+  await reachedAt(cluster, "plunder-nginx", undefined, 2000);
+  expect(await gateway.listed()).toEqual([]);
+  expect(await lab.holders("10.77.0.210")).toEqual(["n1"]);
 });
