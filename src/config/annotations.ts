@@ -15,7 +15,7 @@ const WRITTEN: Rest = { written: true };
 const NODE: Rest = { on: "Node" };
 const EGRESS = "egress; a Service that has it is served without";
 const DHCP = "the address of the control plane from a DHCP server";
-const BGP = "BGP mode";
+const BGP_NODE = "BGP, with the setting `annotation` as prefix: ";
 
 function row(fate: Annotation["fate"], name: string, doc: string, rest: Rest = {}): Annotation {
   return { name, on: "Service", fate, doc, written: false, ...rest };
@@ -46,6 +46,17 @@ export const ANNOTATIONS: readonly Annotation[] = [
   row("supported", "metallb.io/loadBalancerIPs", "MetalLB's spelling of `kube-vip.io/loadbalancerIPs`."),
   row("supported", "romanaip", "Romana's way to ask for an address: `{\"auto\": false, \"ip\": \"192.0.2.10\"}` or `{\"auto\": true}`; on Services of any type."),
   row("supported", "romanavip", "The same, as Romana v2.0.2 spells it."),
+  ours("bgp-communities", "BGP: communities of the Service's routes, instead of those of the peer, comma separated: `65000:100`, `64496:1:2` (large), `no-export`, `graceful-shutdown` and so on."),
+  ours("bgp-local-pref", "BGP: LOCAL_PREF of the Service's routes to internal peers."),
+  ours("bgp-med", "BGP: MULTI_EXIT_DISC of the Service's routes."),
+  ours("bgp-prepend", "BGP: how often the own AS number is repeated in the path of the Service's routes, 0 to 32."),
+  ours("bgp-peers", "BGP: names of the peers that get the Service's routes, comma separated; without it all do."),
+  row("supported", "<prefix>/[bgp-peers-N-]node-asn", `${BGP_NODE}AS number of the node. What group N does not say, it has from group 0.`, NODE),
+  row("supported", "<prefix>/[bgp-peers-N-]peer-asn", `${BGP_NODE}AS number of the peers.`, NODE),
+  row("supported", "<prefix>/[bgp-peers-N-]peer-ip", `${BGP_NODE}addresses of peers, comma separated.`, NODE),
+  row("supported", "<prefix>/[bgp-peers-N-]src-ip", `${BGP_NODE}source address, and router ID.`, NODE),
+  row("supported", "<prefix>/[bgp-peers-N-]bgp-pass", `${BGP_NODE}password (TCP MD5), in base64.`, NODE),
+  row("supported", "<prefix>/[bgp-peers-N-]peer-multi-hop", `${BGP_NODE}\`true\`: the peers are not on a link of the node.`, NODE),
   ours("announced", "What was written to the status, so that only that is ever changed.", WRITTEN),
   ours("granted", "The address that the Service was given from a pool, so that it keeps it.", WRITTEN),
   ours("external-ips", "Which of `spec.externalIPs` are ours, so that only these are ever removed.", WRITTEN),
@@ -74,12 +85,6 @@ export const ANNOTATIONS: readonly Annotation[] = [
   planned("egress-nftables-table", EGRESS, WRITTEN),
   dropped("flush-conntrack", "a VIP that moves meets a node that knows none of its connections, and one that stays loses none"),
   row("dropped", "development.kube-vip.io/synthetic-api-server-error-on-update", "a hook for tests"),
-  row("planned", "<prefix>/[bgp-peers-0-]node-asn", BGP, NODE),
-  row("planned", "<prefix>/[bgp-peers-0-]peer-asn", BGP, NODE),
-  row("planned", "<prefix>/[bgp-peers-0-]src-ip", BGP, NODE),
-  row("planned", "<prefix>/[bgp-peers-0-]bgp-pass", BGP, NODE),
-  row("planned", "<prefix>/[bgp-peers-0-]peer-multi-hop", BGP, NODE),
-  row("planned", "<prefix>/[bgp-peers-N-]peer-ip", BGP, NODE),
   planned("has-ip", "labels of nodes (`enable_node_labeling`)", { on: "Node", written: true }),
   row("planned", "service-provided.kube-vip.io/<service>.<namespace>", "labels of nodes (`enable_node_labeling`)", { on: "Node", written: true }),
 ];

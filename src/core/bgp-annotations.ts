@@ -11,7 +11,8 @@ export interface AnnotationPeers {
 type Texts = Readonly<Record<string, string>>;
 type Fields = ReadonlyMap<string, string>;
 
-const FIELDS = ["node-asn", "peer-asn", "src-ip", "bgp-pass", "peer-multi-hop", "peer-ip"] as const;
+/** What is read of annotations, behind their prefix and the number of a group. */
+export const NODE_PEER_FIELDS = ["node-asn", "peer-asn", "src-ip", "bgp-pass", "peer-multi-hop", "peer-ip"] as const;
 
 /**
  * kube-vip's `<prefix>/[bgp-peers-N-]node-asn`, `peer-asn`, `src-ip`, `peer-ip` (comma list), `bgp-pass` (base64), `peer-multi-hop`, as Equinix's cloud provider
@@ -33,7 +34,7 @@ function groupsOf(prefix: string, annotations: Texts): ReadonlyMap<number, Field
   for (const [key, value] of Object.entries(annotations)) {
     if (!key.startsWith(`${prefix}/`)) continue;
     const [, number, field = ""] = /^(?:bgp-peers-(\d{1,4})-)?(.+)$/.exec(key.slice(prefix.length + 1)) ?? [];
-    if (!FIELDS.some((one) => one === field)) continue;
+    if (!NODE_PEER_FIELDS.some((one) => one === field)) continue;
     const index = number === undefined ? -1 : Number(number);
     const group = groups.get(index) ?? new Map<string, string>();
     groups.set(index, group.set(field, value.trim()));
@@ -47,7 +48,7 @@ function labelOf(prefix: string, number: number): string {
 
 function groupPeers(label: string, fields: Fields): AnnotationPeers {
   const problems: string[] = [];
-  const need = <T>(field: (typeof FIELDS)[number], read: (text: string) => T | undefined, expected: string): T | undefined => {
+  const need = <T>(field: (typeof NODE_PEER_FIELDS)[number], read: (text: string) => T | undefined, expected: string): T | undefined => {
     const text = fields.get(field) ?? "";
     const value = read(text);
     if (value === undefined) problems.push(`${label}${field}${text === "" ? "" : `="${field === "bgp-pass" ? "***" : text}"`}: expected ${expected}`);

@@ -121,7 +121,7 @@ function peerOf(draft: BgpPeerDraft, settings: BgpPeerSettings, facts: BgpPeerFa
     families: draft.families ?? mp.families ?? (address === undefined ? [4, 6] : [familyOf(address)]),
     holdSeconds: draft.holdSeconds ?? settings.bgpHoldSeconds,
     keepaliveSeconds: draft.keepaliveSeconds ?? (draft.holdSeconds === undefined ? settings.bgpKeepaliveSeconds : undefined),
-    password: draft.password ?? facts.passwords[name.replaceAll(/[^\w.-]/g, "-")] ?? facts.passwords["password"] ?? facts.password,
+    password: draft.password ?? passwordOf(name, facts),
     multihopTtl,
     ttlSecurityHops: draft.ttlSecurityHops ?? (multihopTtl === undefined ? settings.bgpTtlSecurity : undefined),
     sourceAddress,
@@ -132,6 +132,12 @@ function peerOf(draft: BgpPeerDraft, settings: BgpPeerSettings, facts: BgpPeerFa
     nextHop: { ...mp.nextHop, ...draft.nextHop },
   };
   return { peer, problems: [...mp.problems, ...router.problems] };
+}
+
+/** Keys of a Secret are letters, digits, `-`, `_` and `.`. */
+function passwordOf(name: string, { passwords, password }: BgpPeerFacts): string | undefined {
+  const key = name.replaceAll(/[^\w.-]/g, "-");
+  return (Object.hasOwn(passwords, key) ? passwords[key] : undefined) ?? passwords["password"] ?? password;
 }
 
 /** `192.0.2.1`, `fe80::1%eth0`, `eth0`, with the port where it is another one. */

@@ -4,7 +4,7 @@ import type { LabelRule, NodeSelector } from "../config/bgp-peer-draft.js";
 export function fitsNode(selectors: readonly NodeSelector[] | undefined, labels: Readonly<Record<string, string>> | undefined): boolean | "unknown" {
   if (selectors === undefined || selectors.length === 0) return true;
   if (labels === undefined) return "unknown";
-  return selectors.some((rules) => rules.every((rule) => holds(rule, labels[rule.key])));
+  return selectors.some((rules) => rules.every((rule) => holds(rule, Object.hasOwn(labels, rule.key) ? labels[rule.key] : undefined)));
 }
 
 /** NotIn holds where there is no such label, too. */

@@ -20,8 +20,8 @@ export interface LargeCommunity {
 
 /** 32 bits from `65000:100` or a well-known name; undefined for all else. */
 export function parseCommunity(text: string): number | undefined {
-  const known = WELL_KNOWN_COMMUNITIES[text.toLowerCase()];
-  if (known !== undefined) return known;
+  const name = text.toLowerCase();
+  if (Object.hasOwn(WELL_KNOWN_COMMUNITIES, name)) return WELL_KNOWN_COMMUNITIES[name];
   const parts = numbers(text, 65_535);
   return parts?.length === 2 ? (((parts[0] ?? 0) << 16) | (parts[1] ?? 0)) >>> 0 : undefined;
 }
