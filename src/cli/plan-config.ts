@@ -66,7 +66,7 @@ export function claimsConfig(settings: Settings, { node, process }: { readonly n
     node,
     process,
     namespace: leaseNamespace(settings),
-    fromTheStart: settings.election,
+    fromTheStart: settings.election || settings.electionOnDemand,
     weight: 1,
     leaseDurationMs: settings.leaseSeconds * 1000,
     renewDeadlineMs: settings.renewDeadlineSeconds * 1000,
@@ -74,7 +74,7 @@ export function claimsConfig(settings: Settings, { node, process }: { readonly n
     drift: CLOCK_DRIFT,
     kernelLatenessMs: KERNEL_LATENESS_MS,
     // Without an election for each Service there are only keys that nobody wants to see moved.
-    rebalanceRate: settings.election ? settings.rebalanceRate : 0,
+    rebalanceRate: settings.election || settings.electionOnDemand ? settings.rebalanceRate : 0,
   };
 }
 
@@ -95,6 +95,7 @@ export function engineConfig(settings: Settings, node: string): EngineConfig {
       servicesIface: settings.servicesIface,
       prefixes: settings.prefixes,
       election: settings.election,
+      electionOnDemand: settings.electionOnDemand,
       moveCordoned: settings.moveCordoned,
       dnsMode: settings.dnsMode,
       loadBalancerClass: settings.loadBalancerClass ?? "",

@@ -38,7 +38,6 @@ export const UNSUPPORTED: readonly Unsupported[] = [
   row("planned", "vip_routingtabletype", TABLE, { flags: ["tableType"] }),
   row("planned", "vip_routingprotocol", TABLE, { flags: ["routingProtocol"] }),
   row("planned", "vip_cleanroutingtable", TABLE, { flags: ["cleanRoutingTable"] }),
-  row("planned", "per_service_election_on_demand", "an owner for each Service; until then one node holds the VIPs of all Services", { flags: ["perServiceElectionOnDemand"] }),
   row("planned", "vip_ddns", `${DHCP}: the address of the control plane from a DHCP server; name it in address`, { flags: ["ddns"], today: "refuse" }),
   row("planned", "dhcp_mode", `${DHCP}; a Service that asks for 0.0.0.0 or :: is refused with an Event`, { flags: ["dhcpMode"], today: "silent" }),
   row("planned", "dhcp_backoff_attempts", `${DHCP}; a Service that asks for 0.0.0.0 or :: is refused with an Event`, { flags: ["dhcpBackoffAttempts"] }),

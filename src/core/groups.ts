@@ -5,6 +5,21 @@ import type { Service } from "../ports/kube.js";
 /** Services that name the same Lease are owned together, as with kube-vip. */
 export const LEASE_NAME = "kube-vip.io/leaseName";
 
+/** `"true"` with per_service_election_on_demand: the Service has an owner of its own. */
+export const FORCE_ELECTION = "kube-vip.io/forcePerServiceElection";
+
+export interface ElectionAsked {
+  /** Services are owned in groups, each by one node, instead of all by one. */
+  readonly election: boolean;
+  /** So are those that ask for it, and what belongs with them. */
+  readonly electionOnDemand: boolean;
+}
+
+/** Whether this Service is to have an owner of its own, whatever others want that it belongs with. */
+export function electsItself({ annotations }: Pick<Service, "annotations">, { election, electionOnDemand }: ElectionAsked): boolean {
+  return election || (electionOnDemand && annotations[FORCE_ELECTION] === "true");
+}
+
 /** What a Service declares, by which it belongs with others: its addresses and names as they are written, and the Lease that it names. */
 export function membersOf({ namespace, annotations }: Service, asked: Asked): readonly string[] {
   if (asked.type !== "entries") return [];

@@ -1,16 +1,14 @@
 import type { IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
 import { assign, type Wanting } from "./allocate.js";
-import { groupsOf, membersOf } from "./groups.js";
-import { romanaKey, type OwnershipKey, type ServiceKey } from "./model.js";
+import { electsItself, groupsOf, membersOf, type ElectionAsked } from "./groups.js";
+import { romanaKey, type GroupKey, type OwnershipKey, type ServiceKey } from "./model.js";
 import { leasePending } from "./dhcp-pending.js";
 import { pickAddresses, type DnsMode } from "./names.js";
 import type { AskedEntry, ServiceFacts, SkipReason } from "./plan-service.js";
 import type { World } from "./world.js";
 
-export interface LayoutConfig {
-  /** Services are owned in groups, each by one node, instead of all by one. */
-  readonly election: boolean;
+export interface LayoutConfig extends ElectionAsked {
   /** Addresses of the control-plane VIP. */
   readonly controlPlane: readonly IpAddress[];
   readonly controlPlanePort: number;
@@ -86,11 +84,18 @@ export function layOut(services: readonly (readonly [Service, ServiceFacts])[], 
 }
 
 /** Whose the addresses of a Service are that is no Romana VIP. */
-function ownersOf(services: readonly (readonly [Service, ServiceFacts])[], { election }: LayoutConfig): (service: Service, facts: ServiceFacts) => OwnershipKey {
-  if (!election) return () => "services";
+function ownersOf(services: readonly (readonly [Service, ServiceFacts])[], config: LayoutConfig): (service: Service, facts: ServiceFacts) => OwnershipKey {
+  if (!config.election && !config.electionOnDemand) return () => "services";
   const plain = services.filter(([, { asked }]) => asked.type === "entries" && !asked.romana);
   const groups = groupsOf(plain.map(([service, { asked }]) => membersOf(service, asked)));
-  return (service, { asked }) => groups.get(membersOf(service, asked)[0] ?? "") ?? "services";
+  const groupOf = (service: Service, { asked }: ServiceFacts): GroupKey | undefined => groups.get(membersOf(service, asked)[0] ?? "");
+  if (config.election) return (service, facts) => groupOf(service, facts) ?? "services";
+  // One that asks for it takes all with it that it shares something with.
+  const asking = new Set(plain.flatMap(([service, facts]) => (electsItself(service, config) ? [groupOf(service, facts)] : [])));
+  return (service, facts) => {
+    const group = groupOf(service, facts);
+    return group !== undefined && asking.has(group) ? group : "services";
+  };
 }
 
 interface Asking extends Resolved {

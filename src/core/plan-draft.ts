@@ -7,6 +7,7 @@ import { KUBE_PROXY_HEALTH_PORT } from "./dataplane.js";
 import type { DhcpAsked } from "./dhcp.js";
 import { fitness, readinessPort, type Fitness } from "./eligible.js";
 import { NO_ENDPOINTS, type ServiceEndpoints } from "./endpoints.js";
+import { electsItself } from "./groups.js";
 import type { Placed, PlacedAddress } from "./layout.js";
 import { AddressInUse } from "./mode.js";
 import { isShared, romanaKey, routeKey, serviceKey, vipKey, type Dnat, type LeaseKey, type LeaseWant, type LinkKey, type LinkWant, type Mapping, type Port, type Route, type ServiceKey, type Vip, type VipKey } from "./model.js";
@@ -148,7 +149,7 @@ class Draft {
     if (owns(this.world, owner)) this.#names.push(...placed.names);
     if (owns(this.world, "services")) {
       // Its owner may be another node.
-      const granted = asked.type === "any" && (romana || this.config.election) ? addresses.map(({ address }) => address).join(",") : "";
+      const granted = asked.type === "any" && (romana || electsItself(service, this.config)) ? addresses.map(({ address }) => address).join(",") : "";
       if (granted !== "") this.#writes.annotate(service, { [GRANTED]: granted });
       if (!romana) this.#writes.clearRomana(service);
       if (asked.type === "entries" && asked.from !== GRANTED && asked.from !== "status") this.#writes.forgetGrant(service);
@@ -166,7 +167,7 @@ class Draft {
     const reserved = refused ?? reservedFor({ address, ownership, service, facts }, this.world);
     if (isShared(ownership)) this.#campaign(placed, { fit, usable: reserved === undefined && link.type !== "none" });
     if (reserved !== undefined) return reserved;
-    if (this.config.election && facts.asked.type === "any" && ownership === "services") return { code: "waiting", message: `${address} is given to it; it is owned once that is written down` };
+    if (electsItself(service, this.config) && facts.asked.type === "any" && ownership === "services") return { code: "waiting", message: `${address} is given to it; it is owned once that is written down` };
     if (!mayServe(this.world, this.config, ownership)) return isShared(ownership) && fit.type === "unfit" ? fit.reason : mayNotServe(this.world, this.config, ownership);
     if (mixedWith !== undefined && holds(this.world, ownership)) this.#tellMixed(service, address, mixedWith);
     const unserved = isOwnerless(this.config, ownership) ? refusedHere(placed, fit, this.world, this.config) : unfitHolder(placed, fit, ownership);

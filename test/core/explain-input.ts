@@ -21,7 +21,7 @@ export const CONFIG: PlanConfig = {
   loadBalancerClass: "kube-vip.io/kube-vip-class",
   legacyClasses: true,
   classOnly: false,
-  election: false, moveCordoned: true,
+  election: false, electionOnDemand: false, moveCordoned: true,
   dnsMode: "first",
   prefixes: { 4: 32, 6: 128 },
   dataplaneCheck: false,

@@ -17,6 +17,7 @@ export const PLAN_CONFIG: PlanConfig = {
   servicesIface: undefined,
   prefixes: { 4: 32, 6: 128 },
   election: false,
+  electionOnDemand: false,
   moveCordoned: true,
   dnsMode: "first",
   loadBalancerClass: "kube-vip.io/kube-vip-class",

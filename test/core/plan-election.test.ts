@@ -45,6 +45,25 @@ describe("an owner for each group of Services (svc_election)", () => {
     expect([...(planned([at("a", A, common), at("b", B, common)]).wishes?.keys() ?? [])]).toEqual([`svc/${A}`]);
   });
 
+  test("on demand: a Service that asks for it has a key of its own, with what shares its address; the others are as before", () => {
+    const forced = { annotations: { "kube-vip.io/forcePerServiceElection": "true" } };
+    const services = [at("a", A, forced), at("b", B), at("c", A, { ports: [{ name: "", protocol: "TCP", port: 81 }] }), at("d", "192.0.2.12", { annotations: { "kube-vip.io/forcePerServiceElection": "false" } })];
+    const ownership = new Map<OwnershipKey, OwnershipState>([["services", MINE], [`svc/${A}`, THEIRS]]);
+    const demanded = plan({ ...worldWith(services), ownership }, { ...PLAN_CONFIG, electionOnDemand: true });
+    expect([...(demanded.wishes?.keys() ?? [])]).toEqual([`svc/${A}`]);
+    expect([...demanded.wants.arp.keys()]).toEqual([`eth0/${B}`, "eth0/192.0.2.12"]);
+    const off = plan({ ...worldWith(services), ownership }, PLAN_CONFIG);
+    expect([off.wishes?.size, off.wants.arp.size]).toEqual([0, 3]);
+  });
+
+  test("on demand: what was given from a pool is owned once that is written down", () => {
+    const { pools } = parsePools({ "cidr-global": "192.0.2.64/30" }, undefined);
+    const web = fakeService({ annotations: { "kube-vip.io/forcePerServiceElection": "true" } });
+    const world = { ...worldWith([web]), pools, ownership: new Map<OwnershipKey, OwnershipState>([["services", MINE]]) };
+    const { skipped, statuses, wants } = plan(world, { ...PLAN_CONFIG, electionOnDemand: true });
+    expect([skipped.get("default/web" as never)?.code, wants.arp.size, statuses.get("default/web" as never)?.annotations]).toEqual(["waiting", 0, { "vip.internal/granted": "192.0.2.65" }]);
+  });
+
   const local = (name: string, address: string): Service => at(name, address, { externalTrafficPolicy: "Local" });
   test.each<readonly [string, readonly Service[], ServiceEndpoints | undefined, unknown]>([
     ["policy Cluster: anywhere", [at("a", A)], undefined, ["run", "anywhere"]],
