@@ -28,6 +28,7 @@ const needed = [
   ["miniupnpd", "miniupnpd-nftables"],
   ["upnpc", "miniupnpc"],
   ["dnsmasq", "dnsmasq-base"],
+  ["gobgpd", "gobgpd"],
 ];
 
 /** Wanted by some tests, which are skipped without them. */

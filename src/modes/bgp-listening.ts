@@ -66,8 +66,12 @@ export class Listening implements AsyncDisposable {
   }
 
   #allow(server: TcpServer): void {
+    // The kernel has one key for an address: of several peers there the one that has to be waited for decides.
+    const passiveFirst = this.#peers.toSorted((a, b) => Number(b.passive) - Number(a.passive));
+    const first = new Map<string, BgpPeer>();
+    for (const peer of passiveFirst) if (!first.has(`${peer.address}%${peer.iface}`)) first.set(`${peer.address}%${peer.iface}`, peer);
     const callers = new Map(
-      this.#peers.flatMap((peer) => {
+      [...first.values()].flatMap((peer) => {
         const caller = peerProblem(peer) === undefined ? callerOf(peer, peer.address) : undefined;
         return caller === undefined ? [] : [[caller, peer.name] as const];
       }),

@@ -42,15 +42,16 @@ function ofSession(family: Family, input: NextHopInput): NextHop | undefined {
 
 function ofNode(family: Family, input: NextHopInput): NextHop | undefined {
   const usable = input.addresses.filter(({ address }) => familyOf(address) === family && unusableAsVip(address) === undefined && !input.isVip(address));
-  const link = input.peer.iface ?? (input.local === undefined ? undefined : linkOf(input.local, input));
-  const { address: peer } = input.peer;
+  const { address: peer, iface } = input.peer;
+  const link = iface ?? [input.local, peer].map((end) => (end === undefined ? undefined : linkOf(end, input))).find((name) => name !== undefined);
   const chosen =
-    usable.find((one) => peer !== undefined && onLink(one, peer)) ?? usable.find(({ iface }) => link !== undefined && iface === link) ?? usable[0];
+    usable.find((one) => peer !== undefined && onLink(one, peer)) ?? usable.find((one) => link !== undefined && one.iface === link) ?? usable[0];
   return chosen === undefined ? undefined : { nextHop: chosen.address };
 }
 
+/** The link that has this address, or its subnet. */
 function linkOf(address: IpAddress, { addresses }: NextHopInput): string | undefined {
-  return addresses.find((one) => one.address === address)?.iface;
+  return (addresses.find((one) => one.address === address) ?? addresses.find((one) => onLink(one, address)))?.iface;
 }
 
 /** True where `other` is in the subnet of this address. */

@@ -45,6 +45,12 @@ describe("listening", () => {
     expect(bench.mode.reports().map(({ state, remote }) => [state, remote?.port])).toEqual([["Established", 1179], ["Established", 4001]]);
   });
 
+  test("of several peers at one address the passive one says which key a call needs", async () => {
+    await using bench = new BgpBench();
+    await bench.peers(peer({ name: "dialled", password: "theirs" }), { ...PASSIVE, password: "ours" });
+    expect(bench.net.callers.map(({ address, password }) => [address, password])).toEqual([[ROUTER4, "ours"]]);
+  });
+
   test("a port that is taken is a problem of passive peers only, and asked for again", async () => {
     await using bench = new BgpBench();
     bench.net.taken = new Error("listen on TCP port 179: EADDRINUSE");

@@ -85,6 +85,15 @@ describe("the next hop", () => {
     expect(bench.router(to.address).nextHop(one.key)).toBe(hop);
   });
 
+  test("of the other family is on the link of the session, also where the session has an address that is not listed", async () => {
+    await using bench = new BgpBench();
+    bench.addresses = [{ address: "fd01::11" as IpAddress, prefix: 64, iface: "eth1" }, { address: "10.1.0.11" as IpAddress, prefix: 24, iface: "eth1" }, ...bench.addresses];
+    bench.behaviour.set(ROUTER4, { local: "10.0.0.99" as IpAddress });
+    await bench.peers(peer());
+    await bench.up(route(1, { family: 6 }));
+    expect(bench.router().nextHop("2001:db8::1/128")).toBe(NODE6);
+  });
+
   test("of IPv4 is an IPv6 address where the peer takes that", async () => {
     await using bench = new BgpBench();
     const entries = [{ afi: 1, safi: 1, nextHopAfi: 2 }];
