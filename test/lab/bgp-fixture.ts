@@ -307,8 +307,8 @@ function rowOf({ prefix, nextHop, asPath, med, localPref, communities }: Seen): 
 /** Waits until a peer has these routes and nothing else. */
 export async function has(look: () => Promise<readonly Seen[]>, wanted: readonly Seen[]): Promise<void> {
   const right = async (): Promise<unknown> => {
-    const [seen, right] = [await look(), wanted].map((routes) => routes.map(rowOf).toSorted());
-    return { ok: seen?.join("\n") === right?.join("\n"), seen, wanted: right };
+    const [seen, rows] = [await look(), wanted].map((routes) => routes.map(rowOf).toSorted());
+    return { ok: seen?.join("\n") === rows?.join("\n"), seen, wanted: rows };
   };
   await waitFor(right, 15_000, `exactly ${wanted.length} routes`);
 }
