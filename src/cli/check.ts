@@ -1,5 +1,6 @@
 import { ConfigError, type Examined } from "../config/load.js";
 import { SETTING_ROWS, shownText, type Settings } from "../config/settings.js";
+import { bgpCheck } from "./bgp-check.js";
 import { examineAll, settingsInput } from "./config-file.js";
 import { EXIT, type CommandIo, type OutputFormat } from "./io.js";
 import type { KernelFact } from "./kernel-facts.js";
@@ -48,8 +49,9 @@ interface SettingsPart extends Pick<CheckReport, "settings" | "warnings" | "prob
 function settingsPart(env: CheckOptions["env"], flags: CheckOptions["flags"]): SettingsPart {
   try {
     const examined = examineAll(settingsInput(env, flags));
-    const { warnings, problems } = examined;
-    return { settings: rowsOf(examined), warnings, problems, usable: problems.length === 0 ? (examined.settings as Settings) : undefined };
+    const { problems } = examined;
+    const usable = problems.length === 0 ? (examined.settings as Settings) : undefined;
+    return { settings: rowsOf(examined), warnings: [...examined.warnings, ...(usable === undefined ? [] : bgpCheck(usable))], problems, usable };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return { settings: [], warnings: [], problems: error.problems, usable: undefined };

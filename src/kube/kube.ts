@@ -11,6 +11,7 @@ import { createEndpointSlices } from "./endpoint-slices.js";
 import { createEvents } from "./events.js";
 import { createLeases } from "./leases.js";
 import { createNodes } from "./nodes.js";
+import { createSecrets } from "./secrets.js";
 import { createServices } from "./services.js";
 
 export interface KubeConfigOptions {
@@ -39,6 +40,7 @@ export function createKube(config: KubeConfigOptions, deps: KubeDeps): Kube {
     endpointSlices: createEndpointSlices(reflectDeps),
     nodes: createNodes(reflectDeps),
     configMaps: createConfigMaps(reflectDeps),
+    secrets: createSecrets(reflectDeps),
     events: createEvents(config.nodeName, { client, clock: deps.clock }),
     server: () => connector.server(),
     [Symbol.asyncDispose]: async () => client[Symbol.asyncDispose](),

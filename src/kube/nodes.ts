@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Node, NodeMarks, Nodes } from "../ports/kube.js";
+import type { Node, NodeMarks, Nodes, NodeTexts } from "../ports/kube.js";
 import type { Client } from "./client.js";
-import { fieldsOf, itemsOf, textOf } from "./raw.js";
+import { watchOne } from "./one-object.js";
+import { fieldsOf, itemsOf, textOf, textsOf } from "./raw.js";
 import { reflect } from "./reflector.js";
 import type { ReflectDeps } from "./reflector.js";
 
@@ -18,6 +19,7 @@ export function createNodes(deps: ReflectDeps): Nodes {
     watch: async (changed, signal) => {
       await reflect({ resource: "nodes", path: "/api/v1/nodes", decode: decodeNode, same: isDeepStrictEqual, changed }, deps, signal);
     },
+    watchOne: async (name, seen, signal) => watchOne({ resource: "nodes", namespace: undefined, name, decode: nodeTexts, seen }, { ...deps, log: deps.log.with({ node: name }) }, signal),
     patch: async (name, marks, signal) => patchNode(deps.client, { name, marks }, signal),
   };
 }
@@ -26,6 +28,11 @@ export function createNodes(deps: ReflectDeps): Nodes {
 export async function patchNode(client: Client, { name, marks }: { readonly name: string; readonly marks: NodeMarks }, signal: AbortSignal): Promise<void> {
   const path = `/api/v1/nodes/${encodeURIComponent(name)}`;
   await client.request({ verb: "patch", resource: "nodes", path, body: { metadata: marks }, contentType: "application/merge-patch+json", timeoutMs: WRITE_TIMEOUT_MS }, signal);
+}
+
+function nodeTexts(raw: unknown): NodeTexts {
+  const { labels, annotations } = fieldsOf(fieldsOf(raw)["metadata"]);
+  return { labels: textsOf(labels), annotations: textsOf(annotations) };
 }
 
 /** A Node, trimmed; undefined where it has no name. */

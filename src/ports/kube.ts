@@ -183,6 +183,8 @@ export interface Nodes {
   watch(changed: (nodes: ReadonlyMap<string, Node>) => void, signal: AbortSignal): Promise<void>;
   /** One merge patch on the Node: labels and annotations that are named; null removes one. */
   patch(name: string, marks: NodeMarks, signal: AbortSignal): Promise<void>;
+  /** Watches one Node by its name until the signal aborts; `seen` with all of its labels and annotations, undefined where there is none. */
+  watchOne(name: string, seen: (node: NodeTexts | undefined) => void, signal: AbortSignal): Promise<void>;
 }
 
 /** Labels and annotations of a Node to set, or with null to remove. */
@@ -191,8 +193,19 @@ export interface NodeMarks {
   readonly annotations?: Readonly<Record<string, string | null>>;
 }
 
+/** What somebody wrote on a Node. */
+export interface NodeTexts {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
 export interface ConfigMaps {
   /** Watches one ConfigMap until the signal aborts; `seen` with its `data`, undefined where there is none. Called at least once, after the first list. */
+  watch(id: { readonly namespace: string; readonly name: string }, seen: (data: Readonly<Record<string, string>> | undefined) => void, signal: AbortSignal): Promise<void>;
+}
+
+export interface Secrets {
+  /** As ConfigMaps.watch; values as UTF-8 texts. */
   watch(id: { readonly namespace: string; readonly name: string }, seen: (data: Readonly<Record<string, string>> | undefined) => void, signal: AbortSignal): Promise<void>;
 }
 
@@ -215,6 +228,7 @@ export interface Kube extends AsyncDisposable {
   readonly endpointSlices: EndpointSlices;
   readonly nodes: Nodes;
   readonly configMaps: ConfigMaps;
+  readonly secrets: Secrets;
   readonly events: Events;
   /** Host of the API server's URL as it is used now; undefined before the first connection. */
   server(): string | undefined;

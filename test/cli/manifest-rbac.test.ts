@@ -1,6 +1,7 @@
 import { loadAll } from "js-yaml";
 import { describe, expect, test } from "vitest";
 import { manifestOf, type ManifestOptions } from "../../src/cli/manifest/manifest.js";
+import { rbacOf } from "../../src/cli/manifest/rbac.js";
 import { loadSettings } from "../../src/config/load.js";
 
 const SERVICES = { vip_arp: "true", svc_enable: "true" };
@@ -39,6 +40,19 @@ describe("the rights that are asked for", () => {
 
   test("for Services of one namespace reach no other", () => {
     expect(rights({ ...SERVICES, svc_namespace: "shop" }, { role: true })).toEqual(["ClusterRole: get,list,watch nodes", ...FOR_SERVICES.map((right) => `Role shop: ${right}`), LEASES, "Role kube-system: get,list,watch configmaps kubevip"]);
+  });
+
+  test("for BGP name the ConfigMap and the Secret, and reach Nodes only where Services do not already", () => {
+    const bgp = (env: Readonly<Record<string, string>>): readonly string[] =>
+      rbacOf({ ...loadSettings({ env }).settings, bgp: true }, { romana: false }).flatMap((object) => {
+        const { kind, metadata, rules = [] } = object as unknown as RbacObject;
+        return rules.map(({ resources, resourceNames = [], verbs }) => `${kind} ${metadata.namespace ?? ""}: ${verbs.join(",")} ${[...resources, ...resourceNames].join(" ")}`);
+      });
+    const named = ["Role metallb-system: get,list,watch configmaps config", "Role kube-system: get,list,watch secrets bgp"];
+    const env = { bgp_configmap: "metallb-system/config", bgp_secret: "bgp" };
+    expect(bgp({ ...CONTROL_PLANE, ...env }).slice(1)).toEqual(["ClusterRole : get,list,watch nodes", ...named]);
+    expect(bgp({ ...SERVICES, ...env }).filter((right) => /nodes|configmaps config|secrets/.test(right))).toEqual(["ClusterRole : get,list,watch nodes", ...named]);
+    expect(bgp({ ...SERVICES }).filter((right) => /secrets|configmaps config/.test(right))).toEqual([]);
   });
 
   test("for Leases elsewhere name them", () => {

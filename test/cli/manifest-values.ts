@@ -15,6 +15,8 @@ const BY_NAME: Partial<Record<SettingName, fc.Arbitrary<string>>> = {
   address: fc.array(address, { minLength: 1, maxLength: 2 }).map((all) => all.join(",")),
   kubeconfig: path,
   healthCaPath: path,
+  bgpConfigFile: path,
+  bgpPasswordFile: path,
   controlDirectory: path,
   healthAddress: fc.constantFrom("off", "https://127.0.0.1:6443/livez", "http://[::1]:8080/?a=b&c=%20"),
   prometheusServer: fc.constantFrom("off", ":80", "127.0.0.1:9100", "[::1]:2112"),

@@ -1,5 +1,5 @@
 import { serviceKey, type ServiceKey } from "../../src/core/model.js";
-import type { ConfigMaps, EndpointSlice, EndpointSlices, EventDraft, Events, Lease, LeaseId, Leases, LeaseWrite, Node, NodeMarks, Nodes, Service, Services } from "../../src/ports/kube.js";
+import type { ConfigMaps, EndpointSlice, EndpointSlices, EventDraft, Events, Lease, LeaseId, Leases, LeaseWrite, Node, NodeMarks, Nodes, NodeTexts, Secrets, Service, Services } from "../../src/ports/kube.js";
 import { FakeCollection } from "./collection.js";
 import { refused } from "./refused.js";
 import { patched } from "./service-patch.js";
@@ -14,6 +14,7 @@ export class FakeKube {
   readonly #serviceWatches = new Set<(services: ReadonlyMap<ServiceKey, Service>) => void>();
   readonly #slices = new FakeCollection<EndpointSlice>();
   readonly #nodes = new FakeCollection<Node>();
+  readonly #nodeTexts = new FakeCollection<NodeTexts>();
   readonly #configMaps = new FakeCollection<Readonly<Record<string, string>>>();
   readonly events: EventDraft[] = [];
   #version = 10;
@@ -78,6 +79,7 @@ export class FakeKube {
 
   readonly nodes: Nodes = {
     watch: async (changed, signal) => this.#nodes.watch(changed, signal),
+    watchOne: async (name, seen, signal) => this.#nodeTexts.watch((objects) => seen(objects.get(name)), signal),
     patch: async (name, marks) =>
       this.#answer(() => {
         this.nodePatches.push({ name, ...marks });
@@ -86,6 +88,12 @@ export class FakeKube {
 
   readonly configMaps: ConfigMaps = {
     watch: async ({ namespace, name }, seen, signal) => this.#configMaps.watch((objects) => seen(objects.get(`${namespace}/${name}`)), signal),
+  };
+
+  readonly #secrets = new FakeCollection<Readonly<Record<string, string>>>();
+
+  readonly secrets: Secrets = {
+    watch: async ({ namespace, name }, seen, signal) => this.#secrets.watch((objects) => seen(objects.get(`${namespace}/${name}`)), signal),
   };
 
   readonly eventPort: Events = {
@@ -128,6 +136,19 @@ export class FakeKube {
     const key = `${id.namespace}/${id.name}`;
     if (data === undefined) this.#configMaps.remove(key);
     else this.#configMaps.put(key, data);
+  }
+
+  /** Undefined removes it. */
+  putSecret(id: { readonly namespace: string; readonly name: string }, data: Readonly<Record<string, string>> | undefined): void {
+    const key = `${id.namespace}/${id.name}`;
+    if (data === undefined) this.#secrets.remove(key);
+    else this.#secrets.put(key, data);
+  }
+
+  /** Undefined removes it. */
+  putNodeTexts(name: string, texts: NodeTexts | undefined): void {
+    if (texts === undefined) this.#nodeTexts.remove(name);
+    else this.#nodeTexts.put(name, texts);
   }
 
   lease(name: string): Lease | undefined {

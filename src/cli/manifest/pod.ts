@@ -107,9 +107,9 @@ function environment(variables: readonly Variable[], extra: Required<PodParts>["
 }
 
 /** NET_BIND_SERVICE where something is to listen on a port below 1024. */
-export function capabilities({ prometheusServer }: Settings): readonly string[] {
+export function capabilities({ prometheusServer, bgp, bgpListenPort }: Settings): readonly string[] {
   const port = Number(/:(\d+)$/.exec(prometheusServer ?? "")?.[1] ?? FIRST_OPEN_PORT);
-  return ["NET_ADMIN", "NET_RAW", ...(port < FIRST_OPEN_PORT ? ["NET_BIND_SERVICE"] : [])];
+  return ["NET_ADMIN", "NET_RAW", ...(port < FIRST_OPEN_PORT || (bgp && bgpListenPort < FIRST_OPEN_PORT) ? ["NET_BIND_SERVICE"] : [])];
 }
 
 function probes({ healthCheckPort: port }: Settings): Json {
@@ -130,6 +130,8 @@ function hostFolders(settings: Settings, { inCluster }: Place): readonly Folder[
   const control = mountable(settings.controlDirectory ?? RUN, "vip_control_dir");
   const read = [
     ...(inCluster ? [] : [folderOf(settings.kubeconfig ?? `${KUBERNETES}/admin.conf`, "k8s_config_file")]),
+    ...(settings.bgpConfigFile === undefined ? [] : [folderOf(settings.bgpConfigFile, "bgp_config_file")]),
+    ...(settings.bgpPasswordFile === undefined ? [] : [folderOf(settings.bgpPasswordFile, "bgp_peerpass_file")]),
     ...(settings.healthCaPath === undefined ? [] : [folderOf(settings.healthCaPath, "control_plane_health_check_ca_path")]),
   ];
   return [

@@ -1,4 +1,5 @@
 import type { Settings } from "../../config/settings.js";
+import { namedObject } from "../named-object.js";
 import { leaseIds } from "../plan-config.js";
 import { APP, LABEL, type Json } from "./objects.js";
 import { namespaceOf } from "./pod.js";
@@ -23,7 +24,7 @@ const RBAC = "rbac.authorization.k8s.io";
 export function rbacOf(settings: Settings, options: RbacOptions): readonly Json[] {
   const home = namespaceOf(settings);
   const account: Json = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: APP, namespace: home, labels: { [LABEL]: APP } } };
-  return [account, ...serviceRights(settings, options), ...leaseRights(settings), ...poolRights(settings)];
+  return [account, ...serviceRights(settings, options), ...leaseRights(settings), ...poolRights(settings), ...bgpRights(settings)];
 }
 
 /** Services of one namespace need a Role there; nodes are in none. */
@@ -61,6 +62,25 @@ function poolRights(settings: Settings): readonly Json[] {
   if (!settings.services) return [];
   const rule: Rule = { apiGroups: [""], resources: ["configmaps"], resourceNames: [settings.poolConfigMap ?? "kubevip"], verbs: READ };
   return bound({ name: `${APP}-addresses`, namespace: settings.poolNamespace ?? "kube-system", rules: [rule] }, namespaceOf(settings));
+}
+
+/** The ConfigMap of peers and the Secret of passwords and no other; the Node of this node, which a ClusterRole cannot tell from others. */
+function bgpRights(settings: Settings): readonly Json[] {
+  const { bgp, services, bgpAnnotations, bgpConfigFile, bgpConfigMap, bgpSecret } = settings;
+  if (!bgp) return [];
+  const home = namespaceOf(settings);
+  const readsNode = !services && (bgpAnnotations ?? bgpConfigFile ?? bgpConfigMap) !== undefined;
+  const node = readsNode ? bound({ name: `system:${APP}-bgp`, rules: [{ apiGroups: [""], resources: ["nodes"], verbs: READ }] }, home) : [];
+  const named = [
+    { text: bgpConfigMap, resource: "configmaps", name: `${APP}-bgp-peers` },
+    { text: bgpSecret, resource: "secrets", name: `${APP}-bgp-passwords` },
+  ];
+  const objects = named.flatMap(({ text, resource, name }) => {
+    if (text === undefined) return [];
+    const object = namedObject(text, settings);
+    return bound({ name, namespace: object.namespace, rules: [{ apiGroups: [""], resources: [resource], resourceNames: [object.name], verbs: READ }] }, home);
+  });
+  return [...node, ...objects];
 }
 
 interface RoleDraft {
