@@ -1,9 +1,10 @@
 import type { Settings } from "../config/settings.js";
 import type { Engine, Pass } from "../core/engine.js";
 import type { Fence } from "../core/mode.js";
-import { partOf, type OwnershipKey, type Part } from "../core/model.js";
+import type { OwnershipKey } from "../core/model.js";
 import type { RequestSeen } from "../kube/client.js";
 import { Cleanup } from "../lib/cleanup.js";
+import type { BgpMode } from "../modes/bgp.js";
 import type { Clock } from "../ports/clock.js";
 import type { Kernel } from "../ports/kernel.js";
 import type { Leases } from "../ports/kube.js";
@@ -15,7 +16,7 @@ import { KernelTap } from "./kernel-tap.js";
 import { Metrics } from "./metrics.js";
 import { registerGauges } from "./metrics-gauges.js";
 import { registerProcess } from "./metrics-process.js";
-import { leaseIds } from "./plan-config.js";
+import { leaseIds, partsOf, vipLink } from "./plan-config.js";
 import { healthAnswer, livez, readyz, type HealthView } from "./readiness.js";
 import { serveHttp, splitListen, type HttpHandler, type HttpListener } from "./serve-http.js";
 
@@ -23,7 +24,7 @@ import { serveHttp, splitListen, type HttpHandler, type HttpListener } from "./s
 const METRICS_MS = 250;
 
 export interface MonitorConfig {
-  readonly settings: Pick<Settings, "prometheusServer" | "healthCheckPort" | "iface" | "renewDeadlineSeconds"> & Parameters<typeof leaseIds>[0];
+  readonly settings: Pick<Settings, "prometheusServer" | "healthCheckPort" | "iface" | "bgp" | "renewDeadlineSeconds"> & Parameters<typeof leaseIds>[0];
   readonly node: string;
   readonly version: string;
 }
@@ -37,6 +38,8 @@ export interface MonitorDeps {
 export interface Monitored {
   readonly engine: Pick<Engine, "newest" | "wake">;
   readonly fence: Pick<Fence, "heldUntil" | "kernelDeadline">;
+  /** Undefined in ARP mode. */
+  readonly bgp?: Pick<BgpMode, "reports"> | undefined;
 }
 
 export interface Monitoring extends AsyncDisposable {
@@ -150,19 +153,21 @@ export class Monitor {
       kernel: this.#kernel,
       fence,
       api: this.#api,
-      parts: [...new Set([...this.#leases.keys()].map((key): Part => partOf(key)))],
-      iface: this.config.settings.iface,
+      parts: partsOf(this.config.settings),
+      elects: (key) => this.#leases.has(key),
+      iface: vipLink(this.config.settings),
       stopping: this.#stopping,
     };
   }
 
   #sources(monitored: Monitored): Parameters<typeof registerGauges>[1] {
-    const { engine, fence } = monitored;
+    const { engine, fence, bgp } = monitored;
     const { node, version, settings } = this.config;
     return {
       node,
       version,
       newest: () => engine.newest,
+      ...(bgp === undefined ? {} : { bgpPeers: () => bgp.reports() }),
       leaseOf: (key) => this.#leases.get(key),
       leaseAgeMs: (key) => {
         const until = fence.heldUntil(key);

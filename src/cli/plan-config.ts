@@ -2,7 +2,7 @@ import { CLOCK_DRIFT, KERNEL_LATENESS_MS } from "../config/load.js";
 import type { Settings } from "../config/settings.js";
 import type { ClaimsConfig } from "../core/claims.js";
 import type { EngineConfig } from "../core/engine.js";
-import type { Marks, OwnershipKey } from "../core/model.js";
+import type { Marks, OwnershipKey, Part } from "../core/model.js";
 import type { ElectionConfig } from "../machine/election-state.js";
 import type { ConnectionConfig } from "../kube/config.js";
 import type { LeaseId } from "../ports/kube.js";
@@ -91,7 +91,7 @@ export function engineConfig(settings: Settings, node: string): EngineConfig {
       services: settings.services,
       controlPlane: settings.controlPlane ? settings.address : [],
       controlPlanePort: settings.port,
-      iface: settings.iface,
+      iface: vipLink(settings),
       servicesIface: settings.servicesIface,
       prefixes: settings.prefixes,
       election: settings.election,
@@ -103,17 +103,28 @@ export function engineConfig(settings: Settings, node: string): EngineConfig {
       classOnly: settings.classOnly,
       dataplaneCheck: settings.dataplaneCheck === "auto",
       romanaByNft: settings.romanaDatapath === "nft",
+      bgp: settings.bgp ? { electControlPlane: settings.bgpElection, attachServices: settings.bgpAttach } : undefined,
       upnp: settings.upnp,
       upnpStatus: settings.upnpStatus,
     },
   };
 }
 
+/** Link for VIPs where nothing else is said; undefined: that of the default route. Routes lead to the node, so that `lo` is as good as any. */
+export function vipLink({ iface, bgp }: Pick<Settings, "iface" | "bgp">): string | undefined {
+  return iface ?? (bgp ? "lo" : undefined);
+}
+
+/** What this process serves. */
+export function partsOf({ services, controlPlane }: Pick<Settings, "services" | "controlPlane">): readonly Part[] {
+  return [...(services ? (["services"] as const) : []), ...(controlPlane ? (["control-plane"] as const) : [])];
+}
+
 /** The Leases that this process takes part in from the start. */
 export function leaseIds(settings: Settings): ReadonlyMap<OwnershipKey, LeaseId> {
   const ids = new Map<OwnershipKey, LeaseId>();
   if (settings.services) ids.set("services", leaseId(settings.servicesLease ?? "plndr-svcs-lock", settings));
-  if (settings.controlPlane) ids.set("control-plane", leaseId(settings.controlPlaneLease ?? "plndr-cp-lock", settings));
+  if (settings.controlPlane && (settings.arp || settings.bgpElection)) ids.set("control-plane", leaseId(settings.controlPlaneLease ?? "plndr-cp-lock", settings));
   return ids;
 }
 

@@ -1,4 +1,4 @@
-import type { Part } from "../core/model.js";
+import type { OwnershipKey, Part } from "../core/model.js";
 import type { Fence } from "../core/mode.js";
 import type { Plan } from "../core/plan.js";
 import type { World } from "../core/world.js";
@@ -24,6 +24,8 @@ export interface HealthView {
   readonly api: Pick<ApiReach, "problem">;
   /** What this process serves. */
   readonly parts: readonly Part[];
+  /** Whether a key has a Lease of its own here; in BGP mode nobody has to own the control plane. */
+  readonly elects: (key: OwnershipKey) => boolean;
   /** The link for VIPs; undefined: that of the default route. */
   readonly iface: string | undefined;
   readonly stopping: boolean;
@@ -96,9 +98,9 @@ function servicesProblem({ newest }: HealthView): string | undefined {
   return (ownership.get("services")?.view ?? "unknown") === "unknown" ? "the Lease of the Services has not been seen yet" : undefined;
 }
 
-function controlPlaneProblem({ newest }: HealthView): string | undefined {
+function controlPlaneProblem({ newest, elects }: HealthView): string | undefined {
   const view = newest?.world.ownership.get("control-plane")?.view ?? "unknown";
-  if (view === "unknown") return "the Lease of the control plane has not been seen yet";
+  if (elects("control-plane") && view === "unknown") return "the Lease of the control plane has not been seen yet";
   return newest?.world.controlPlaneHealth === "sick" ? "this node's api server is sick" : undefined;
 }
 

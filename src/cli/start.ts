@@ -4,7 +4,6 @@ import { DATA_PLANE_PACE, DataPlane } from "../core/dataplane.js";
 import { Engine } from "../core/engine.js";
 import { recordPass } from "../core/explain-history.js";
 import { History } from "../core/history.js";
-import { partOf } from "../core/model.js";
 import { Names } from "../core/names.js";
 import { watchForPause } from "../core/pause.js";
 import { createKube } from "../kube/kube.js";
@@ -20,8 +19,9 @@ import { createSsdp } from "../linux/ssdp.js";
 import { DHCP_TIMING } from "../machine/dhcp-client-state.js";
 import { NAME_DEFAULTS } from "../machine/name.js";
 import { READINESS_DEFAULTS } from "../machine/readiness.js";
-import { createArpMode, createDhcpMode, createDnatMode, createLinkMode, createUpnpMode } from "../modes/index.js";
+import { createAddressMode, createArpMode, createDhcpMode, createDnatMode, createLinkMode, createUpnpMode } from "../modes/index.js";
 import type { Clock } from "../ports/clock.js";
+import { createBgp } from "./bgp-setup.js";
 import { createBootstrap } from "./bootstrap.js";
 import { createReports, momentOf } from "./control-reports.js";
 import { CONTROL_DIRECTORY, serveControl } from "./control-socket.js";
@@ -29,7 +29,7 @@ import { followKernel } from "./follow-kernel.js";
 import { debugBySignal, type SwitchableLog } from "./log.js";
 import { Monitor } from "./monitor.js";
 import { createOwners } from "./owners.js";
-import { connection, engineConfig, HAND_OVER_MS, leaseIds, MARKS } from "./plan-config.js";
+import { connection, engineConfig, HAND_OVER_MS, leaseIds, MARKS, partsOf, vipLink } from "./plan-config.js";
 import { watchApi } from "./watch-api.js";
 import { watchHealth } from "./watch-health.js";
 
@@ -72,13 +72,15 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
     bootstrap?.learn();
     engine.wake();
   };
-  const serves = new Set([...leases.keys()].map(partOf));
+  const serves = new Set(partsOf(settings));
   const nft = monitor.tap(cleanup.use(createNft()));
   const history = new History();
   const names = cleanup.use(new Names(NAME_DEFAULTS, { clock, dns: createDns(), log, random, changed: () => engine.learn({ names: names.results() }) }));
   const dataplane = cleanup.use(
     new DataPlane({ ...READINESS_DEFAULTS, ...DATA_PLANE_PACE }, { clock, probe: createHttpProbe(), log, changed: () => engine.learn({ dataplane: dataplane.results() }) }),
   );
+  const bgp = createBgp(settings, { node, fence, clock, log, random, events: kube.events, world: () => engine.world });
+  if (bgp !== undefined) cleanup.use(bgp);
   const config = engineConfig(settings, node);
   const engine: Engine = cleanup.use(
     new Engine(config, {
@@ -91,11 +93,13 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
       arp: (report) => {
         const announce = { burstMs: BURST_MS, refreshMs: settings.arpRateMs, packetsPerSecond: settings.arpPacketsPerSecond };
         const links = () => engine.world.links.values();
+        if (bgp !== undefined) return createAddressMode({ marks: MARKS, serves }, { kernel, clock, log, links });
         return createArpMode({ announce, marks: MARKS, serves, duplicateCheck: settings.duplicateCheck }, { kernel, fence, clock, log, links, report });
       },
       link: () => createLinkMode({ serves }, { kernel, log }),
       dhcp: (report) => createDhcpMode({ timing: DHCP_TIMING, vendorClass: "vip", duplicateCheck: settings.duplicateCheck }, { kernel, clock, random, log, report }),
       dnat: () => createDnatMode({ nft }),
+      bgp: bgp?.mode,
       ...(settings.upnp && {
         upnp: (report) => createUpnpMode({ ssdp: createSsdp(), http: createHttp({ clock }), clock, random, log, nextHops: () => engine.world.gateways, refused: (trouble) => monitor.upnpRefused(trouble), report }),
       }),
@@ -104,15 +108,16 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
         monitor.planned(after, before);
         names.follow(after.plan.names);
         dataplane.watch(after.plan.checks);
+        bgp?.planned(after, before);
         recordPass(history, { before, after }, momentOf(clock));
       },
     }),
   );
-  const monitoring = cleanup.use(monitor.serve({ engine, fence }));
-  const reports = createReports({ plan: config.plan, version, node }, { clock, kernel, history, newest: () => engine.newest });
+  const monitoring = cleanup.use(monitor.serve({ engine, fence, bgp: bgp?.mode }));
+  const reports = createReports({ plan: config.plan, version, node }, { clock, kernel, history, bgp: bgp?.mode, newest: () => engine.newest });
   const orders = { drain: (drained: boolean) => engine.learn({ drained }), rebalance: async () => ownership.rebalance() };
   cleanup.use(await serveControl({ directory: settings.controlDirectory ?? CONTROL_DIRECTORY, pid: process.pid }, { reports, log, orders }));
-  const following = cleanup.use(followKernel({ wantsDefaultLink: settings.iface === undefined }, { kernel, engine, clock, log }));
+  const following = cleanup.use(followKernel({ wantsDefaultLink: vipLink(settings) === undefined }, { kernel, engine, clock, log }));
   await following.ready;
   const pause = watchForPause(PAUSE, {
     clock,
@@ -129,17 +134,21 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   const services = settings.services
     ? watchApi(settings, { kube, log, learn: (part) => engine.learn(part), learnSlices: (slices) => engine.learnSlices(slices) }, watching.signal)
     : aborted(watching.signal);
-  log.info("started", { node, interface: settings.iface ?? engine.world.defaultLink ?? "", services: settings.services, controlPlane: settings.address });
+  log.info("started", { node, interface: vipLink(settings) ?? engine.world.defaultLink ?? "", services: settings.services, controlPlane: settings.address });
 
   await Promise.race([aborted(signal), engine.failed, ownership.failed(), services]);
 
   log.info("stopping");
   monitoring.stopping();
+  // Heirs announce what is handed over before it is withdrawn here.
+  const drained = bgp?.mode.drain();
   bootstrap?.leave();
   ownership.leave();
   const alone = clock.after(HEIR_SHOWS_MS, () => engine.learn({ closing: true }));
   cleanup.defer(() => alone.cancel());
   await Promise.race([ownership.left(), delay(clock, HAND_OVER_MS + STOP_MS)]);
+  await drained;
+  engine.learn({ stopping: true });
   await Promise.race([engine.settle(), delay(clock, STOP_MS)]);
   watching.abort(new DOMException("stopping", "AbortError"));
   await services.catch(() => undefined);

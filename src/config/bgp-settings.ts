@@ -7,6 +7,7 @@ const HIDDEN = (value: string): string => (value === "" ? "" : "***");
 /** The rows of SETTINGS that are about BGP: first those of kube-vip, then ours. */
 export const BGP_SETTINGS = {
   bgp: { env: ["bgp_enable"], flag: "bgp", type: bool, fallback: "false", doc: "Announce VIPs to routers by BGP." },
+  bgpElection: { env: ["vip_leaderelection"], flag: "leaderElection", type: bool, fallback: "false", doc: "BGP mode: only the holder of the Lease announces the control-plane VIP; otherwise every node whose API server is well. ARP mode always elects." },
   bgpAs: { env: ["bgp_as"], flag: "localAS", type: asNumber, fallback: "65000", doc: "AS number of this node." },
   bgpRouterId: { env: ["bgp_routerid"], flag: "bgpRouterID", type: ipAddress(4), fallback: "", doc: "Router ID; unset: after `bgp_routerinterface`, else the first IPv4 address of the node. It has to be another one on every node." },
   bgpRouterInterface: { env: ["bgp_routerinterface"], flag: undefined, type: text, fallback: "", doc: "Link whose first IPv4 address is the router ID." },

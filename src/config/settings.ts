@@ -10,7 +10,7 @@ export const SETTINGS = {
   controlPlane: { env: ["cp_enable"], flag: "controlplane", type: bool, fallback: "false", doc: "Serve a VIP for the API server." },
   address: { env: ["address", "vip_address"], flag: "address", flagAliases: ["vip"], type: addresses, fallback: "", doc: "The control-plane VIP." },
   port: { env: ["port"], flag: "port", type: int(1, 65535), fallback: "6443", doc: "Port of the API server." },
-  iface: { env: ["vip_interface"], flag: "interface", type: text, fallback: "", doc: "Link for the VIPs; unset: the link of the default route." },
+  iface: { env: ["vip_interface"], flag: "interface", type: text, fallback: "", doc: "Link for the VIPs; unset: the link of the default route, and in BGP mode `lo`." },
   servicesIface: { env: ["vip_servicesinterface"], flag: "serviceInterface", flagAliases: ["servicesInterface"], type: text, fallback: "", doc: "Link for the VIPs of Services, or `auto`: the link whose subnet holds the address; unset: as `vip_interface`." },
   duplicateCheck: { env: ["duplicate_check"], flag: undefined, type: onOff, fallback: "on", doc: "Look whether somebody else has an address before it is taken for the first time, and listen for it afterwards." },
   nodeName: { env: ["vip_nodename"], flag: "nodeName", type: text, fallback: "", doc: "Name of this node; unset: the host name, lower case." },

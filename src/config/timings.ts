@@ -8,8 +8,9 @@ export const CLOCK_DRIFT = 0.01;
 /** Settings that parse but cannot work together, a line for each; those about timings name the inequality with its values. */
 export function contradictions(s: Settings): readonly string[] {
   const wrong = [...timingsThatCannotWork(s)];
-  if (s.bgp) return [`bgp_enable="true" is refused in this version; planned: BGP mode; this version serves ARP only (vip_arp=true)`];
-  if (!s.arp) wrong.push(`vip_arp="false": expected true (--arp), ARP is the mode that there is`);
+  if (s.arp && s.bgp) wrong.push(`vip_arp="true", bgp_enable="true": expected one of them, since a process has one mode`);
+  if (!s.arp && !s.bgp) wrong.push(`vip_arp="false", bgp_enable="false": expected one of them to be true (--arp or --bgp), the mode`);
+  if (s.bgp && s.bootstrap) wrong.push(`cp_bootstrap="true": expected false with bgp_enable, for every node whose API server is well announces the control-plane VIP`);
   if (!s.services && !s.controlPlane) wrong.push(`svc_enable="false", cp_enable="false": expected one of them to be true (--services, --controlplane), or there is nothing to do`);
   if (s.controlPlane && s.address.length === 0) wrong.push(`address="": expected the address of the control-plane VIP (--address), for cp_enable is true`);
   return wrong;

@@ -33,7 +33,7 @@ const ZEBRA = "routes are announced by BGP; there is no second way into FRR";
 /** What of kube-vip's settings is not in SETTINGS: each is planned or dropped, with the reason. */
 export const UNSUPPORTED: readonly Unsupported[] = [
   // Modes and features to come.
-  row("planned", "vip_routingtable", `${TABLE}; this version serves ARP only (vip_arp=true)`, { flags: ["table"], today: "refuse" }),
+  row("planned", "vip_routingtable", `${TABLE}; this version serves by ARP or BGP (vip_arp, bgp_enable)`, { flags: ["table"], today: "refuse" }),
   row("planned", "vip_routingtableid", TABLE, { flags: ["tableID"] }),
   row("planned", "vip_routingtabletype", TABLE, { flags: ["tableType"] }),
   row("planned", "vip_routingprotocol", TABLE, { flags: ["routingProtocol"] }),
@@ -76,7 +76,6 @@ export const UNSUPPORTED: readonly Unsupported[] = [
   row("dropped", "", "Leases in the Kubernetes API are the only way to elect", { flags: ["leaderElectionType"], today: "refuse", harmless: ["kubernetes"] }),
   row("dropped", "", "Leases in the Kubernetes API are the only way to elect", { flags: ["etcdCACert", "etcdCert", "etcdKey", "etcdEndpoints"] }),
   // Asked for or not, it is so.
-  row("always", "vip_leaderelection", "ARP mode always elects, in kube-vip, too", { flags: ["leaderElection"] }),
   row("always", "vip_allow_interface_not_up", "a link that is down at the start is waited for", { flags: ["allowInterfaceNotUp"] }),
   row("always", "vip_loseleadership", "a node whose link is down gives its VIPs up at once, and does not end", { flags: ["loseLeadership"] }),
   row("always", "vip_skipdad", "IPv6 VIPs are added without the kernel's detection of duplicates, after a probe of our own"),

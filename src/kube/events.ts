@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../ports/clock.js";
-import type { EventDraft, Events } from "../ports/kube.js";
+import type { EventDraft, Events, EventSubject } from "../ports/kube.js";
 import type { Client } from "./client.js";
 import { KubeError } from "./errors.js";
 import { countOf, fieldsOf, versionOf } from "./raw.js";
@@ -16,7 +16,7 @@ export interface EventDeps {
   readonly clock: Clock;
 }
 
-/** v1 Events about Services, reported by `nodeName`. */
+/** v1 Events about Services and the Node, reported by `nodeName`. */
 export function createEvents(nodeName: string, deps: EventDeps): Events {
   const writer = new EventWriter(nodeName, deps);
   return { write: async (event, signal) => writer.write(event, signal) };
@@ -59,14 +59,7 @@ class EventWriter {
       apiVersion: "v1",
       kind: "Event",
       metadata: { namespace: service.namespace, name: eventName(event) },
-      involvedObject: {
-        apiVersion: "v1",
-        kind: "Service",
-        namespace: service.namespace,
-        name: service.name,
-        uid: service.uid,
-        resourceVersion: service.resourceVersion,
-      },
+      involvedObject: involved(service),
       type,
       reason,
       message: shortened(message),
@@ -97,6 +90,10 @@ class EventWriter {
   #now(): string {
     return new Date(this.#clock.wallTime()).toISOString().replace(/\.\d+Z$/, "Z");
   }
+}
+
+function involved({ kind, namespace, name, uid, resourceVersion }: EventSubject): object {
+  return { apiVersion: "v1", kind: kind ?? "Service", ...(kind === "Node" ? {} : { namespace }), name, uid, ...(resourceVersion !== undefined && { resourceVersion }) };
 }
 
 function pathOf(event: EventDraft): string {

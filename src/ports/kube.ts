@@ -209,8 +209,18 @@ export interface Secrets {
   watch(id: { readonly namespace: string; readonly name: string }, seen: (data: Readonly<Record<string, string>> | undefined) => void, signal: AbortSignal): Promise<void>;
 }
 
+/** What an Event is about: a Service, or a Node (namespace `default`, since nodes are in none). */
+export interface EventSubject {
+  /** Default `Service`. */
+  readonly kind?: "Node";
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion?: string;
+}
+
 export interface EventDraft {
-  readonly service: Service;
+  readonly service: EventSubject;
   readonly type: "Normal" | "Warning";
   /** UpperCamelCase, for example `VipHeld`. */
   readonly reason: string;
@@ -218,7 +228,7 @@ export interface EventDraft {
 }
 
 export interface Events {
-  /** Writes a v1 Event about a Service. The same (service uid, reason, message) again raises the count of the first. */
+  /** Writes a v1 Event. The same (service uid, reason, message) again raises the count of the first. */
   write(event: EventDraft, signal: AbortSignal): Promise<void>;
 }
 

@@ -32,6 +32,7 @@ function view(parts: Partial<HealthView> = {}, world: Partial<World> = {}): Heal
     fence: { kernelDeadline: () => NOW + 3500 },
     api: { problem: () => undefined },
     parts: ["services", "control-plane"],
+    elects: () => true,
     iface: "eth0",
     stopping: false,
     ...parts,

@@ -1,0 +1,95 @@
+import type { Settings } from "../config/settings.js";
+import { bgpPeers, type BgpPeerFacts } from "../core/bgp-peers.js";
+import type { Pass } from "../core/engine.js";
+import type { Fence } from "../core/mode.js";
+import type { World } from "../core/world.js";
+import { Cleanup } from "../lib/cleanup.js";
+import { createNet } from "../linux/tcp.js";
+import type { NodeAddress } from "../modes/bgp-report.js";
+import type { BgpMode } from "../modes/bgp.js";
+import { createBgpMode } from "../modes/index.js";
+import type { Clock } from "../ports/clock.js";
+import type { Events } from "../ports/kube.js";
+import type { Log } from "../ports/log.js";
+import type { Random } from "../ports/random.js";
+import { createBfd } from "./bfd.js";
+import { SessionEvents } from "./bgp-events.js";
+
+export interface BgpSetupDeps {
+  readonly node: string;
+  readonly fence: Fence;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  readonly events: Events;
+  /** As it is known now. */
+  world(): World;
+}
+
+/** What peers are made of beside settings and links. */
+export type PeerSources = Omit<BgpPeerFacts, "subnets">;
+
+const NOTHING: PeerSources = { node: undefined, drafts: [], passwords: {}, password: undefined };
+
+/** BGP of this process, where the settings want it: the mode, and its peers after what is known of them. */
+export function createBgp(settings: Settings, deps: BgpSetupDeps): BgpSetup | undefined {
+  return settings.bgp ? new BgpSetup(settings, deps) : undefined;
+}
+
+/** Tells the mode of everything that it depends on: peers, addresses of the node, when its routes are complete. Tells Kubernetes of sessions that are lost. */
+export class BgpSetup implements AsyncDisposable {
+  readonly mode: BgpMode;
+  readonly #cleanup = new Cleanup();
+  readonly #events: SessionEvents;
+  #sources = NOTHING;
+  #problems: readonly string[] = [];
+
+  constructor(
+    private readonly settings: Settings,
+    private readonly deps: BgpSetupDeps,
+  ) {
+    const { clock, log, random } = deps;
+    const net = this.#cleanup.use(createNet({ clock, log }));
+    const bfd = this.#cleanup.use(createBfd({ clock, log }));
+    this.#events = new SessionEvents(deps);
+    this.#cleanup.defer(() => this.#events.stop());
+    const { bgpListenPort: listenPort, bgpListen: listen, bgpGracefulShutdownMs: gracefulShutdownMs } = settings;
+    this.mode = createBgpMode(
+      { listenPort, listen, gracefulShutdownMs },
+      { net, bfd, clock, log, random, fence: deps.fence, nodeAddresses: () => nodeAddresses(deps.world()), changed: () => this.#events.look(this.mode.reports()) },
+    );
+  }
+
+  /** Something that peers are made of has changed. */
+  learn(part: Partial<PeerSources>): void {
+    this.#sources = { ...this.#sources, ...part };
+    this.#setPeers(this.deps.world());
+  }
+
+  /** After each pass of the planning loop. */
+  planned({ world, plan }: Pass, before: Pass | undefined): void {
+    if (world.subnets !== before?.world.subnets) {
+      this.#setPeers(world);
+      if (before !== undefined) this.mode.addressesChanged();
+    }
+    const asWanted = [...plan.wants.bgp.keys()].every((key) => world.observedRoutes.get(key)?.state === "up") && [...plan.wants.arp.keys()].every((key) => world.observed.get(key)?.state !== "pending");
+    if (plan.settled && asWanted) this.mode.complete();
+  }
+
+  /** The mode is whose it was given to. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#cleanup[Symbol.asyncDispose]();
+  }
+
+  #setPeers({ subnets }: World): void {
+    const { peers, problems } = bgpPeers(this.settings, { ...this.#sources, subnets });
+    for (const problem of problems) if (!this.#problems.includes(problem)) this.deps.log.warn("BGP peer", { problem });
+    this.#problems = problems;
+    this.mode.setPeers(peers);
+  }
+}
+
+/** Addresses of the node itself; loopback and VIPs are not among subnets. */
+function nodeAddresses({ subnets }: World): readonly NodeAddress[] {
+  return [...subnets].flatMap(([iface, all]) => all.map(({ address, prefix }) => ({ address, prefix, iface })));
+}
