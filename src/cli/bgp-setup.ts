@@ -4,7 +4,9 @@ import type { Pass } from "../core/engine.js";
 import type { Fence } from "../core/mode.js";
 import type { World } from "../core/world.js";
 import { Cleanup } from "../lib/cleanup.js";
+import { createNative } from "../linux/native.js";
 import { createNet } from "../linux/tcp.js";
+import { createUdp } from "../linux/udp.js";
 import type { NodeAddress } from "../modes/bgp-report.js";
 import type { BgpMode } from "../modes/bgp.js";
 import { createBgpMode } from "../modes/index.js";
@@ -49,8 +51,9 @@ export class BgpSetup implements AsyncDisposable {
     private readonly deps: BgpSetupDeps,
   ) {
     const { clock, log, random } = deps;
-    const net = this.#cleanup.use(createNet({ clock, log }));
-    const bfd = this.#cleanup.use(createBfd({ clock, log }));
+    const native = createNative();
+    const net = this.#cleanup.use(createNet({ clock, log, native }));
+    const bfd = this.#cleanup.use(createBfd({ clock, random, log, udp: createUdp({ native, log, random }) }));
     this.#events = new SessionEvents(deps);
     this.#cleanup.defer(() => this.#events.stop());
     const { bgpListenPort: listenPort, bgpListen: listen, bgpGracefulShutdownMs: gracefulShutdownMs } = settings;

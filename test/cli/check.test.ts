@@ -62,7 +62,7 @@ describe("vip check", () => {
   test.each<readonly [string, Readonly<Record<string, string>>, string]>([
     ["a pool that is none", { ...BASE, svc_addresses: "192.0.2.0/99" }, "192.0.2.0/99"],
     ["a file that is not there", { ...BASE, config_file: "/does/not/exist" }, 'config_file="/does/not/exist": expected a file that can be read: ENOENT'],
-    ["no mode", {}, 'vip_arp="false": expected true'],
+    ["no mode", {}, 'vip_arp="false", bgp_enable="false": expected one of them to be true'],
   ])("ends with 1 for %s", async (_name, env, problem) => {
     const { code, report } = await check(env);
     expect(code).toBe(1);

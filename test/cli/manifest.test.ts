@@ -173,7 +173,7 @@ describe("an error goes to stderr, and nothing to stdout", () => {
     ["a unit in the cluster", "systemd", BASE, { inCluster: true }, "vip: --inCluster: expected a DaemonSet, a unit of systemd is not in the cluster\n"],
     ["one name for every node", "daemonset", { ...BASE, vip_nodename: "n1" }, {}, 'vip: vip_nodename="n1": expected none, every node of a DaemonSet needs a name of its own\n'],
     ["a value that does not parse", "pod", { ...BASE, port: "x" }, {}, 'vip: port="x": expected a whole number from 1 to 65535\n'],
-    ["a mode that is not there", "rbac", { bgp_enable: "true" }, {}, 'vip: bgp_enable="true" is refused in this version; planned: BGP mode; this version serves ARP only (vip_arp=true)\n'],
+    ["a mode that is not there", "rbac", { ...BASE, vip_routingtable: "true" }, {}, 'vip: vip_routingtable="true" is refused in this version; planned: the routing table mode; this version serves by ARP or BGP (vip_arp, bgp_enable)\n'],
     ["a kubeconfig in the root directory", "pod", { ...BASE, k8s_config_file: "/admin.conf" }, {}, 'vip: k8s_config_file: expected an absolute path, not in the root directory and without colons, for its folder is mounted into the container: "/"\n'],
     ["a Role for all namespaces", "rbac", BASE, { role: true }, "vip: --role: expected svc_namespace to be set, for a Role reaches one namespace only\n"],
     ["a value of two lines in a unit", "systemd", { ...BASE, lb_class_name: "a\nb" }, {}, "vip: lb_class_name: expected one line, a unit has no other values\n"],

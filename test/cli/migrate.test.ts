@@ -47,6 +47,7 @@ describe("a static pod of kube-vip", () => {
       cp_namespace: "kube-system",
       vip_leasename: "plndr-cp-lock",
       svc_leasename: "plndr-svcs-lock",
+      vip_leaderelection: "true",
       vip_leaseduration: "15",
       vip_renewdeadline: "10",
       vip_retryperiod: "2",
@@ -146,7 +147,7 @@ describe("a DaemonSet of kube-vip in the cluster", () => {
     [
       "by the Helm chart",
       HELM_CHART,
-      { vip_arp: "true", svc_enable: "true", cp_enable: "false", svc_election: "false", vip_subnet: "32", vip_nodename: NODE_NAME },
+      { vip_arp: "true", svc_enable: "true", cp_enable: "false", svc_election: "false", vip_leaderelection: "false", vip_subnet: "32", vip_nodename: NODE_NAME },
       [
         `lb_enable="true" has no effect: the VIP leads to the API server of the node that holds it; IPVS of our own would be in the way of kube-proxy's`,
         `lb_port="6443" has no effect: the VIP leads to the API server of the node that holds it; IPVS of our own would be in the way of kube-proxy's`,
@@ -159,7 +160,7 @@ describe("a DaemonSet of kube-vip in the cluster", () => {
     [
       "by the documentation of 0.4",
       OLD_DAEMON_SET,
-      { vip_arp: "true", svc_enable: "true", cp_enable: "true", address: "192.168.0.1", port: "6443", vip_interface: "eth0", vip_subnet: "32", cp_namespace: "kube-system", vip_leaseduration: "5", vip_renewdeadline: "3", vip_retryperiod: "1", vip_nodename: NODE_NAME },
+      { vip_arp: "true", svc_enable: "true", cp_enable: "true", address: "192.168.0.1", port: "6443", vip_interface: "eth0", vip_subnet: "32", cp_namespace: "kube-system", vip_leaderelection: "true", vip_leaseduration: "5", vip_renewdeadline: "3", vip_retryperiod: "1", vip_nodename: NODE_NAME },
       [
         `lb_enable="true" has no effect: the VIP leads to the API server of the node that holds it; IPVS of our own would be in the way of kube-proxy's`,
         `lb_port="6443" has no effect: the VIP leads to the API server of the node that holds it; IPVS of our own would be in the way of kube-proxy's`,
@@ -189,7 +190,7 @@ describe("what cannot be migrated is an error, and nothing on stdout", () => {
   const withEnv = (lines: string): string => STATIC_POD.replace("    - name: lb_enable\n      value: \"true\"\n", lines);
   test.each<readonly [string, string, string]>([
     ["egress", withEnv('    - { name: egress_podcidr, value: 10.0.0.0/8 }\n'), 'vip: egress_podcidr="10.0.0.0/8" is refused in this version; planned: egress: without its rules the traffic of pods would leave with the address of a node. Take it out of the manifest where you can do without it\n'],
-    ["BGP", STATIC_POD.replace("vip_arp", "bgp_enable"), 'vip: bgp_enable="true" is refused in this version'],
+    ["routing tables", STATIC_POD.replace("vip_arp", "vip_routingtable"), 'vip: vip_routingtable="true" is refused in this version'],
     ["an election by etcd", STATIC_POD.replace("    - manager", "    - manager\n    - --leaderElectionType=etcd"), 'vip: --leaderElectionType="etcd" is refused'],
     ["a flag that nobody knows", STATIC_POD.replace("    - manager", "    - manager\n    - --foo"), "vip: --foo: expected a flag of kube-vip\n"],
     ["an address from elsewhere", STATIC_POD.replace("value: 192.168.0.40", "valueFrom: { configMapKeyRef: { name: a, key: b } }"), "vip: address: expected its value in the manifest; it comes from elsewhere, so that it cannot be checked\n"],

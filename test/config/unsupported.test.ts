@@ -19,8 +19,7 @@ describe("a setting of kube-vip that this version does not act on", () => {
   });
 
   test.each<readonly [string, Record<string, string>, string]>([
-    ["BGP as the only mode", { vip_arp: "false", bgp_enable: "true" }, 'bgp_enable="true" is refused in this version; planned: BGP mode; this version serves ARP only (vip_arp=true)'],
-    ["the routing table mode beside ARP", { vip_routingtable: "1" }, 'vip_routingtable="1" is refused in this version; planned: the routing table mode; this version serves ARP only (vip_arp=true)'],
+    ["the routing table mode beside ARP", { vip_routingtable: "1" }, 'vip_routingtable="1" is refused in this version; planned: the routing table mode; this version serves by ARP or BGP (vip_arp, bgp_enable)'],
     ["WireGuard", { vip_wireguard: "true" }, 'vip_wireguard="true" is refused: tunnels are'],
     ["the filter for ports", { enable_service_security: "true" }, 'enable_service_security="true" is refused in this version; planned: a filter for ports that a Service does not have: without it they would be open'],
     ["egress", { egress_podcidr: "10.0.0.0/8" }, 'egress_podcidr="10.0.0.0/8" is refused in this version; planned: egress'],
