@@ -1,4 +1,5 @@
 import { hostPrefix, type IpAddress } from "../lib/ip.js";
+import type { ServiceBgpPolicy } from "./bgp-policy.js";
 import { KUBE_PROXY_HEALTH_PORT } from "./dataplane.js";
 import type { Fitness } from "./eligible.js";
 import { NO_ENDPOINTS } from "./endpoints.js";
@@ -78,12 +79,13 @@ function noLocal(message: string): SkipReason {
   return { code: "noLocalEndpoint", message };
 }
 
-/** The route to one address: always a host route, whatever prefix the address has on its link. */
-export function routeOf(asked: { readonly address: IpAddress; readonly ownership: OwnershipKey; readonly owner: ServiceKey | undefined }, config: ByMode): Route {
+/** The route to one address: always a host route, whatever prefix the address has on its link. `said`: what the Service says of its routes. */
+export function routeOf(asked: { readonly address: IpAddress; readonly ownership: OwnershipKey; readonly owner: ServiceKey | undefined }, config: ByMode, said?: ServiceBgpPolicy): Route {
   const { address, ownership, owner } = asked;
   const length = hostPrefix(address);
   const held = isOwnerless(config, ownership) ? {} : { ownership };
-  return { key: routeKey(address, length), owners: owner === undefined ? [] : [owner], address, length, policy: {}, ...held };
+  const peers = said?.peers === undefined ? {} : { peers: said.peers };
+  return { key: routeKey(address, length), owners: owner === undefined ? [] : [owner], address, length, policy: said?.policy ?? {}, ...peers, ...held };
 }
 
 /** Several Services, or the control plane and a Service, on one address: the oldest says how it is announced. */

@@ -3,6 +3,7 @@ import { familyOf, hostPrefix, type IpAddress } from "../lib/ip.js";
 import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { Service } from "../ports/kube.js";
+import { bgpPolicyOf, type ServiceBgpPolicy } from "./bgp-policy.js";
 import { KUBE_PROXY_HEALTH_PORT } from "./dataplane.js";
 import type { DhcpAsked } from "./dhcp.js";
 import { fitness, readinessPort, type Fitness } from "./eligible.js";
@@ -10,12 +11,12 @@ import { NO_ENDPOINTS, type ServiceEndpoints } from "./endpoints.js";
 import { electsItself } from "./groups.js";
 import type { Placed, PlacedAddress } from "./layout.js";
 import { AddressInUse } from "./mode.js";
-import { isShared, romanaKey, routeKey, serviceKey, vipKey, type Dnat, type LeaseKey, type LeaseWant, type LinkKey, type LinkWant, type Mapping, type Port, type Route, type ServiceKey, type Vip, type VipKey } from "./model.js";
+import { isShared, romanaKey, routeKey, serviceKey, vipKey, type Dnat, type LeaseKey, type LeaseWant, type LinkKey, type LinkWant, type Mapping, type Route, type ServiceKey, type Vip, type VipKey } from "./model.js";
 import { isOwnerless, mayNotServe, mayServe, NOWHERE_LINK, refusedHere, routeOf, saidOfMany, type BgpPlanConfig } from "./plan-bgp.js";
 import { dhcpOf, leaseOf, leaseWants, macvlanLink, noteLease } from "./plan-dhcp.js";
 import type { PlanConfig } from "./plan-model.js";
 import type { Outcome } from "./plan-outcome.js";
-import { configured, mainLink, poolLink, serviceLink, type LinkAsked, type LinkChoice } from "./plan-links.js";
+import { mainLink, poolLink, serviceLink, type LinkAsked, type LinkChoice } from "./plan-links.js";
 import { holds, noAddressYet, notOwner, owns } from "./plan-owners.js";
 import { inUse, isAnothersAddress, tells, unfitHolder } from "./plan-reasons.js";
 import { reservedFor } from "./plan-reserved.js";
@@ -28,13 +29,6 @@ import type { StatusDecision } from "./status.js";
 import { wishOf } from "./plan-wishes.js";
 import { Writes } from "./plan-writes.js";
 import type { World } from "./world.js";
-
-/** What follows for the control-plane VIP. */
-export function controlPlaneOutcome(world: World, config: PlanConfig): Outcome {
-  const draft = new Draft(world, config);
-  draft.controlPlane();
-  return draft.outcome();
-}
 
 /** What follows for one Service. */
 export function serviceOutcome(placed: Placed, world: World, config: PlanConfig): Outcome {
@@ -53,7 +47,6 @@ class Draft {
   readonly #routes: Route[] = [];
   readonly #mappings: Mapping[] = [];
   #skipped: SkipReason | undefined;
-  readonly #problems: string[] = [];
   readonly #names: string[] = [];
   readonly #checks: number[] = [];
   readonly #writes = new Writes();
@@ -64,24 +57,6 @@ class Draft {
     private readonly world: World,
     private readonly config: PlanConfig,
   ) {}
-
-  controlPlane(): void {
-    const link = mainLink(this.world, this.config);
-    if (link.type !== "link" || !mayServe(this.world, this.config, "control-plane")) return;
-    const fresh = this.world.ownership.get("control-plane")?.created === true;
-    const ports: readonly Port[] = [{ protocol: "TCP", port: this.config.controlPlanePort }];
-    for (const address of this.config.controlPlane) {
-      // A host address is what a kube-vip that was killed leaves behind: it is taken over. Another is an address of the node.
-      const own = configured(this.world, address);
-      if (own !== undefined && own.prefix !== hostPrefix(address)) {
-        this.#problems.push(`control-plane address ${address}/${own.prefix} is configured on ${own.link} of this node by somebody else: not touched`);
-        continue;
-      }
-      const asked: AskedVip = { address, iface: link.name, ownership: "control-plane", owner: undefined, ports, fresh };
-      if (this.config.bgp === undefined) this.#want(asked);
-      else this.#route(asked, true);
-    }
-  }
 
   service(placed: Placed): void {
     const { service, facts } = placed;
@@ -113,8 +88,8 @@ class Draft {
     if (placed.reason?.code !== "dhcpPending") this.#say(placed, up);
   }
 
-  outcome(service?: Service): Outcome {
-    const key = service === undefined ? undefined : serviceKey(service);
+  outcome(service: Service): Outcome {
+    const key = serviceKey(service);
     const { statuses, changes, events } = this.#writes;
     return {
       vips: this.#vips,
@@ -125,14 +100,14 @@ class Draft {
       routes: this.#routes,
       mappings: this.#mappings,
       skipped: this.#skipped,
-      status: key === undefined ? undefined : statuses.get(key),
-      change: key === undefined ? undefined : changes.get(key),
+      status: statuses.get(key),
+      change: changes.get(key),
       events: [...events],
       names: this.#names,
       checks: this.#checks,
       stance: this.#stance,
       wish: this.#wish,
-      problems: this.#problems,
+      problems: [],
     };
   }
 
@@ -205,14 +180,16 @@ class Draft {
   #announceRoute(placed: Placed, asked: AskedVip, { attachServices }: BgpPlanConfig): "up" | "pending" {
     const { address, iface } = asked;
     if (placed.romana) this.#lead(placed, vipKey(iface, address), address);
-    this.#route(asked, attachServices || asked.ownership === "control-plane");
+    const said = bgpPolicyOf(placed.service.annotations);
+    if (owns(this.world, placed.owner)) for (const problem of said.problems) this.#tell(placed.service, "Warning", "InvalidBgpAnnotation", problem);
+    this.#route(asked, attachServices || asked.ownership === "control-plane", said);
     return this.world.observedRoutes.get(routeKey(address, hostPrefix(address)))?.state === "up" ? "up" : "pending";
   }
 
   /** `attached`: announced once this node has the address, so that what comes is taken. */
-  #route(asked: AskedVip, attached: boolean): void {
+  #route(asked: AskedVip, attached: boolean, said?: ServiceBgpPolicy): void {
     if (attached && this.world.observed.get(this.#want(asked))?.state !== "up") return;
-    this.#routes.push(routeOf(asked, this.config));
+    this.#routes.push(routeOf(asked, this.config, said));
   }
 
   #endpoints({ facts }: Placed): ServiceEndpoints {

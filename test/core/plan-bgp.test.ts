@@ -51,6 +51,14 @@ describe("a Service is announced", () => {
     expect(planned([web], { endpoints: undefined }).wants.bgp.size).toBe(0);
   });
 
+  test("with the policy that its annotations ask for; what cannot be read is told by the holder, once", () => {
+    const service = { ...web, annotations: { "vip.internal/bgp-med": "5", "vip.internal/bgp-peers": "tor1, tor2", "vip.internal/bgp-local-pref": "high" } };
+    const { wants, events } = planned([service]);
+    expect([...wants.bgp.values()]).toMatchObject([{ policy: { med: 5 }, peers: ["tor1", "tor2"] }]);
+    expect([...events.values()].map(({ reason }) => reason)).toEqual(["InvalidBgpAnnotation", "VipAnnounced"]);
+    expect(planned([service], NOT_MINE).events.size).toBe(0);
+  });
+
   test("no more by a process that is stopping", () => {
     expect(planned([web], { stopping: true }).wants.bgp.size).toBe(0);
   });
