@@ -31,6 +31,7 @@ import { Monitor } from "./monitor.js";
 import { createOwners } from "./owners.js";
 import { connection, engineConfig, HAND_OVER_MS, leaseIds, MARKS, partsOf, vipLink } from "./plan-config.js";
 import { watchApi } from "./watch-api.js";
+import { watchPeerSources } from "./watch-bgp.js";
 import { watchHealth } from "./watch-health.js";
 
 const BURST_MS = [0, 50, 200, 1000, 2000];
@@ -134,9 +135,11 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   const services = settings.services
     ? watchApi(settings, { kube, log, learn: (part) => engine.learn(part), learnSlices: (slices) => engine.learnSlices(slices) }, watching.signal)
     : aborted(watching.signal);
+  const sources =
+    bgp === undefined ? aborted(watching.signal) : watchPeerSources(settings, { node, kube, clock, log, learn: (part) => bgp.learn(part) }, watching.signal);
   log.info("started", { node, interface: vipLink(settings) ?? engine.world.defaultLink ?? "", services: settings.services, controlPlane: settings.address });
 
-  await Promise.race([aborted(signal), engine.failed, ownership.failed(), services]);
+  await Promise.race([aborted(signal), engine.failed, ownership.failed(), services, sources]);
 
   log.info("stopping");
   monitoring.stopping();
@@ -151,7 +154,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   engine.learn({ stopping: true });
   await Promise.race([engine.settle(), delay(clock, STOP_MS)]);
   watching.abort(new DOMException("stopping", "AbortError"));
-  await services.catch(() => undefined);
+  await Promise.allSettled([services, sources]);
   log.info("stopped");
 }
 
