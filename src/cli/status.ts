@@ -1,4 +1,5 @@
 import type { RouteReport } from "../core/explain-routes.js";
+import type { PortReport } from "../core/explain-ports.js";
 import type { NodeReport, OwnershipReport, VipReport } from "../core/explain.js";
 import { peerLines } from "./bgp.js";
 import { runClusterStatus, type ClusterOptions } from "./cluster-status.js";
@@ -29,7 +30,7 @@ export async function runStatus(options: StatusOptions, io: CommandIo): Promise<
 /** What `vip status` prints of one process. */
 export function statusText(report: StatusReport): string {
   const api = report.controlPlaneHealth === null ? "" : `   api server here: ${report.controlPlaneHealth}`;
-  const blocks = [[`node ${report.node}   vip ${report.version}   started ${age(report.started.seconds)} ago${api}`], ownershipLines(report.ownership), ...held(report), troubleLines(report)];
+  const blocks = [[`node ${report.node}   vip ${report.version}   started ${age(report.started.seconds)} ago${api}`], ownershipLines(report.ownership), ...held(report), portLines(report.ports), troubleLines(report)];
   return [...blocks.filter((lines) => lines.length > 0).map((lines) => lines.join("\n")), servicesLines(report.services).join("\n")].join("\n\n");
 }
 
@@ -56,6 +57,13 @@ function vipLines(vips: readonly VipReport[]): readonly string[] {
   if (vips.length === 0) return ["no address is wanted on this node"];
   const rows = vips.map((vip) => [vip.address, vip.link, vip.state, vip.since === null ? "" : age(vip.since.seconds), kernelText(vip), servicesText(vip)]);
   return [...table(["ADDRESS", "LINK", "STATE", "FOR", "KERNEL", "SERVICES"], rows), ...vips.flatMap(vipTrouble)];
+}
+
+function portLines(ports: readonly PortReport[]): readonly string[] {
+  if (ports.length === 0) return [];
+  const rows = ports.map(({ address, port, external, gateway, state, services }) => [`${address} ${port}`, external ?? `(${state})`, gateway ?? "", namesText(services, false)]);
+  const wrong = ports.filter(({ why, state }) => why !== null && state !== "asking").flatMap(({ address, port, why }) => wrap(`! ${address} ${port}: ${why}`, 2));
+  return [...table(["PORT", "OUTSIDE", "GATEWAY", "SERVICE"], rows), ...wrong];
 }
 
 function kernelText({ inKernel, secondsLeft }: VipReport): string {

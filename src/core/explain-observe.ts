@@ -4,6 +4,7 @@ import { KUBE_PROXY_HEALTH_PORT } from "./dataplane.js";
 import { observeBgp } from "./explain-bgp.js";
 import type { ExplainInput } from "./explain-input.js";
 import type { OwnershipReport, VipReport } from "./explain.js";
+import { gatewaySeen } from "./explain-upnp.js";
 import type { RuleName } from "./explain-rules.js";
 import type { Seen, ServiceView } from "./explain-view.js";
 import { trafficOf } from "./plan-romana.js";
@@ -45,6 +46,8 @@ export function observe(rule: RuleName, view: ServiceView): Seen {
       return announcedSeen(view.vips);
     case "status":
       return statusSeen(view);
+    case "gateway":
+      return gatewaySeen(view);
     default:
       return assertNever(rule);
   }

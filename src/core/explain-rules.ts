@@ -17,6 +17,7 @@ export const RULES = [
   "kernel",
   "announced",
   "status",
+  "gateway",
 ] as const;
 
 export type RuleName = (typeof RULES)[number];

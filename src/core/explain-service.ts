@@ -9,6 +9,7 @@ import { NO_LISTS, REASONS, RULES, type Asker, type RuleName } from "./explain-r
 import { routeSubject, serviceSubject, vipSubject } from "./history.js";
 import { romanaKey, type OwnershipKey, type ServiceKey } from "./model.js";
 import type { SkipReason } from "./plan-service.js";
+import { asksUpnp } from "./plan-upnp.js";
 
 /** `here`: up on this node. `elsewhere`: another node holds it and the API says so. `pending`: on its way. `no`: not served. */
 export type VerdictKind = "here" | "elsewhere" | "pending" | "no";
@@ -102,6 +103,8 @@ function chain(view: ServiceView, step: (rule: RuleName) => StepReport): readonl
   const steps: StepReport[] = [];
   const refusing = view.skip === undefined ? undefined : REASONS[view.skip.code].rule;
   for (const rule of RULES) {
+    // Ports of a gateway are of interest to who asked for them.
+    if (rule === "gateway" && !asksUpnp(view.service)) continue;
     const next = step(rule);
     steps.push(next);
     // A Service with several addresses may be up by one and refused for another, or up without its traffic being led: then the rest is of interest too.

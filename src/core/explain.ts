@@ -3,6 +3,7 @@ import type { Service } from "../ports/kube.js";
 import { ownershipWords } from "./explain-history.js";
 import { since, sinceOf, type ExplainInput, type SinceReport } from "./explain-input.js";
 import { routeReport, type RouteReport } from "./explain-routes.js";
+import { portReports, type PortReport } from "./explain-ports.js";
 import { ownershipSubject, vipSubject, type Failure, type Moment } from "./history.js";
 import { messageOf } from "../lib/errors.js";
 import type { OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
@@ -63,6 +64,8 @@ export interface NodeReport {
     readonly served: number;
     readonly skipped: Readonly<Record<string, number>>;
   };
+  /** Ports that are asked of gateways. */
+  readonly ports: readonly PortReport[];
   readonly badLinks: readonly string[];
   /** Of this node's API server; null where nobody asks. */
   readonly controlPlaneHealth: string | null;
@@ -87,6 +90,7 @@ export function nodeReport(input: ExplainInput): NodeReport {
     vips,
     routes,
     services: { known: world.services?.size ?? null, served: served.size, skipped },
+    ports: portReports(input),
     badLinks: [...world.badLinks].sort(),
     controlPlaneHealth: world.controlPlaneHealth ?? null,
     problems: plan.problems,

@@ -109,7 +109,7 @@ export function saidOfMany(placed: Placed, fit: Fitness, world: World, config: S
   const allowed = addresses.filter(({ refused }) => refused === undefined).map(({ address }) => address);
   if (allowed.length > 0 && (serving || fit.type === "fit")) {
     const node = refusedHere(placed, fit, world, config) === undefined ? world.node : (readyNodes[0] ?? world.node);
-    return { decision: announceStatus(service, allowed, node), text: announcedText(placed, allowed) };
+    return { decision: announceStatus(service, { addresses: allowed }, node), text: announcedText(placed, allowed) };
   }
   const stale = facts.recorded?.some((recorded) => !allowed.includes(recorded)) ?? false;
   return stale ? { decision: clearStatus(service), text: undefined } : undefined;

@@ -23,7 +23,7 @@ import { reservedFor } from "./plan-reserved.js";
 import { dnatOf, externalIPsOf, romanaStance, trafficOf, type RomanaTraffic } from "./plan-romana.js";
 import { foreignStatus, foughtFor, saidOf, writesStatus } from "./plan-said.js";
 import { GRANTED, TELLING, type SkipReason } from "./plan-service.js";
-import { asksUpnp, mappingsOf, publishedOf } from "./plan-upnp.js";
+import { mappingsOf, publish } from "./plan-upnp.js";
 import { vipOf, type AskedVip } from "./plan-vip.js";
 import type { StatusDecision } from "./status.js";
 import { wishOf } from "./plan-wishes.js";
@@ -83,9 +83,9 @@ class Draft {
     if (isShared(placed.owner) && placed.names.length > 0) this.#wish ??= wishOf(placed, { fit, usable: true, sick: false, endpoints: this.#endpoints(placed) });
     if (placed.romana && placed.addresses.length === 0) reason ??= noAddressYet(this.world);
     if (reason !== undefined) this.#skip(service, reason, tells(reason, placed));
-    this.#publish(placed, up);
+    const external = this.#publish(placed, this.#vips.length > up.length);
     // Until its new holder has asked, the address is that of the one before.
-    if (placed.reason?.code !== "dhcpPending") this.#say(placed, up);
+    if (placed.reason?.code !== "dhcpPending") this.#say(placed, { up, external });
   }
 
   outcome(service: Service): Outcome {
@@ -278,15 +278,20 @@ class Draft {
     return vip.key;
   }
 
+  #publish(placed: Placed, pending: boolean): readonly IpAddress[] {
+    if (!writesStatus(placed, this.world, this.config)) return [];
+    return publish(placed.service, { mappings: this.#mappings, pending, world: this.world, config: this.config }, this.#writes);
+  }
+
   /** What the status of a Service should say, where this node is the one to say it. */
-  #say(placed: Placed, up: readonly IpAddress[]): void {
+  #say(placed: Placed, of: { readonly up: readonly IpAddress[]; readonly external: readonly IpAddress[] }): void {
     const { service } = placed;
     if (!writesStatus(placed, this.world, this.config)) return;
     if (this.world.rivals.has(service.uid)) {
       this.#skip(service, foughtFor(service.statusManager));
       return;
     }
-    const said = isOwnerless(this.config, placed.owner) ? this.#saidOfMany(placed) : saidOf(placed, up, this.world);
+    const said = isOwnerless(this.config, placed.owner) ? this.#saidOfMany(placed) : saidOf(placed, of, this.world);
     const foreign = said === undefined ? [] : this.#writes.status(service, said);
     if (foreign.length > 0) this.#skip(service, foreignStatus(foreign, service.statusManager));
   }
@@ -295,16 +300,6 @@ class Draft {
     const said = saidOfMany(placed, fitness(placed, this.world), this.world, this.config);
     if (said?.text !== undefined) this.#tell(placed.service, "Normal", "VipAnnounced", said.text);
     return said?.decision;
-  }
-
-  /** Where the ports of a Service are reached from outside. An address that is still on its way has ports that are not known yet. */
-  #publish(placed: Placed, up: readonly IpAddress[]): void {
-    const { service } = placed;
-    if (!writesStatus(placed, this.world, this.config)) return;
-    const { external, events } = publishedOf(service, this.#mappings, this.world);
-    for (const { type, reason, message } of events) this.#tell(service, type, reason, message);
-    const pending = this.config.upnp && asksUpnp(service) && this.#vips.length > up.length;
-    if (!pending && external !== undefined) this.#writes.external(service, external);
   }
 
   #tellMixed(service: Service, address: IpAddress, other: ServiceKey): void {

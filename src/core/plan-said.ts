@@ -8,13 +8,13 @@ import type { SkipReason } from "./plan-service.js";
 import { announceStatus, clearStatus, type StatusDecision } from "./status.js";
 import type { World } from "./world.js";
 
-/** What the status of a Service should say whose addresses are this node's to announce; undefined where there is nothing to say. `up`: those that are held here. */
-export function saidOf(placed: Placed, up: readonly IpAddress[], world: World): StatusDecision | undefined {
+/** What the status of a Service should say whose addresses are this node's to announce; undefined where there is nothing to say. `up`: those that are held here; `external`: the gateway's. */
+export function saidOf(placed: Placed, { up, external }: { readonly up: readonly IpAddress[]; readonly external: readonly IpAddress[] }, world: World): StatusDecision | undefined {
   const { service, facts, addresses } = placed;
   const elsewhere = ({ address, ownership }: PlacedAddress): boolean => !holds(world, ownership) && holderOf(world, ownership) !== "" && !up.includes(address);
   const allowed = addresses.filter(({ refused }) => refused === undefined);
   const shown = allowed.filter((entry) => up.includes(entry.address) || (up.length > 0 && elsewhere(entry)));
-  if (shown.length > 0) return announceStatus(service, shown.map(({ address }) => address), world.node);
+  if (shown.length > 0) return announceStatus(service, { addresses: shown.map(({ address }) => address), external }, world.node);
   const stale = facts.recorded?.some((recorded) => !allowed.some(({ address }) => address === recorded)) ?? false;
   return stale ? clearStatus(service) : undefined;
 }

@@ -2,9 +2,11 @@ import type { IpAddress } from "../lib/ip.js";
 import type { EventDraft, JsonPatchOperation, Service } from "../ports/kube.js";
 import { EXTERNAL_IPS, EXTERNAL_IPS_REFUSED, externalIPsStep } from "./external-ips.js";
 import { GRANTED } from "./plan-service.js";
-import { EXTERNAL } from "./plan-upnp.js";
 import { serviceKey, type ServiceKey } from "./model.js";
 import { clearStatus, type StatusDecision, type StatusPatch } from "./status.js";
+
+/** Where its ports are reached from outside, as the gateway opened them: `198.51.100.1:80/TCP,198.51.100.1:53/UDP`. */
+export const EXTERNAL = "vip.internal/external";
 
 /** A change of a Service itself; refused where it is not the version that was looked at any more. */
 export interface ServiceChange {

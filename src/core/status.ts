@@ -19,9 +19,17 @@ export type StatusDecision =
   /** Another controller writes this status; its entries. */
   | { readonly type: "foreign"; readonly entries: readonly string[] };
 
-/** The patch that makes the Service say `addresses` are announced by `node`; none where it says so already. */
-export function announceStatus(service: Service, addresses: readonly IpAddress[], node: string): StatusDecision {
-  const annotations = { [ANNOUNCED]: JSON.stringify({ addresses, node }), [VIP_HOST]: node };
+/** What a status says: our own addresses, and those of a gateway that leads to them. */
+export interface Said {
+  readonly addresses: readonly IpAddress[];
+  readonly external?: readonly IpAddress[];
+}
+
+/** The patch that makes the Service say that these addresses are announced by `node`; none where it says so already. */
+export function announceStatus(service: Service, { addresses: own, external = [] }: Said, node: string): StatusDecision {
+  const outside = external.filter((address) => !own.includes(address));
+  const addresses = [...own, ...outside];
+  const annotations = { [ANNOUNCED]: JSON.stringify({ addresses: own, node, ...(outside.length > 0 && { external: outside }) }), [VIP_HOST]: node };
   const said = Object.entries(annotations).every(([key, value]) => service.annotations[key] === value);
   // Services of other types have no such status: the API drops it without a word.
   if (service.type !== "LoadBalancer") return said ? { type: "none" } : { type: "patch", patch: { service, ingress: undefined, annotations } };
@@ -39,7 +47,8 @@ export function clearStatus(service: Service): StatusDecision {
   if (ours === undefined) return { type: "none" };
   const annotations = { [ANNOUNCED]: null, [VIP_HOST]: null };
   if (service.type !== "LoadBalancer") return { type: "patch", patch: { service, ingress: undefined, annotations } };
-  const ingress = service.ingress.filter(({ ip }) => ip === undefined || !ours.includes(ip)).map(({ raw }) => raw);
+  const all = [...ours, ...recordedExternal(service)];
+  const ingress = service.ingress.filter(({ ip }) => ip === undefined || !all.includes(ip)).map(({ raw }) => raw);
   return { type: "patch", patch: { service, ingress, annotations } };
 }
 
@@ -55,17 +64,24 @@ function foreignEntries(service: Service, addresses: readonly IpAddress[]): read
   const ours = recordedAddresses(service);
   // kube-vip leaves its mark in vipHost: what it wrote is ours to carry on.
   if (ours === undefined && service.annotations[VIP_HOST] !== undefined) return [];
-  const known = new Set<string>([...(ours ?? []), ...addresses]);
+  const known = new Set<string>([...(ours ?? []), ...recordedExternal(service), ...addresses]);
   return service.ingress.map((entry) => entry.ip ?? entry.hostname ?? "").filter((entry) => !known.has(entry));
 }
 
-/** The addresses that we wrote; undefined where we wrote none. A damaged record counts as none of ours, so that nothing foreign is removed. */
+/** The addresses that we wrote as ours; undefined where we wrote none. A damaged record counts as none of ours, so that nothing foreign is removed. */
 export function recordedAddresses(service: Service): readonly string[] | undefined {
-  const text = service.annotations[ANNOUNCED];
-  if (text === undefined) return undefined;
+  return service.annotations[ANNOUNCED] === undefined ? undefined : recorded(service, "addresses");
+}
+
+/** The addresses of a gateway that we wrote. */
+function recordedExternal(service: Service): readonly string[] {
+  return recorded(service, "external");
+}
+
+function recorded(service: Service, what: "addresses" | "external"): readonly string[] {
   try {
-    const value: unknown = JSON.parse(text);
-    const addresses = typeof value === "object" && value !== null && "addresses" in value ? value.addresses : undefined;
+    const value: unknown = JSON.parse(service.annotations[ANNOUNCED] ?? "null");
+    const addresses = typeof value === "object" && value !== null && what in value ? (value as Readonly<Record<string, unknown>>)[what] : undefined;
     return Array.isArray(addresses) ? addresses.filter((a): a is string => typeof a === "string") : [];
   } catch {
     return [];

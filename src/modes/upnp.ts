@@ -191,7 +191,15 @@ class UpnpMode implements VipMode<"upnp"> {
       const answer = await map(deps, gateway, { ...portMapping(want, externalPort, request.leaseSeconds), anyPort: request.anyPort }, signal);
       return answer.type === "mapped" ? { ...answer, id, leaseSeconds: undefined } : { ...answer, id };
     }
-    await unmap(deps, gateway, { ...portMapping(want, externalPort, 0), sure: request.sure }, signal);
+    const mapping = { ...portMapping(want, externalPort, 0), sure: request.sure };
+    try {
+      await unmap(deps, gateway, mapping, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof IgdError) || error.code !== "network") throw error;
+      // The address may be gone; a router that is not in secure mode listens to any other.
+      await unmap({ ...deps, from: undefined }, gateway, mapping, signal);
+    }
     return { type: "unmapped", id };
   }
 

@@ -93,7 +93,7 @@ test("the command asks the daemon: text, JSON with every field, and code 1 where
   expect(text.stdout).toContain("node n1   vip 1.2.3");
   expect(await runStatus({ output: "json", cluster: false, directory: root, env: {} }, json)).toBe(0);
   const { processes } = JSON.parse(json.stdout) as { processes: readonly Record<string, unknown>[] };
-  expect(processes.map((report) => Object.keys(report))).toEqual([["node", "version", "started", "ownership", "vips", "routes", "services", "badLinks", "controlPlaneHealth", "problems", "bgp"]]);
+  expect(processes.map((report) => Object.keys(report))).toEqual([["node", "version", "started", "ownership", "vips", "routes", "services", "ports", "badLinks", "controlPlaneHealth", "problems", "bgp"]]);
   await control[Symbol.asyncDispose]();
   expect(clock.pending).toBe(0);
 

@@ -237,6 +237,7 @@ describe("the node", () => {
       ],
       routes: [],
       services: { known: 3, served: 1, skipped: { notLoadBalancer: 2 } },
+      ports: [],
       badLinks: ["eth1"],
       controlPlaneHealth: null,
       problems: [],

@@ -57,15 +57,15 @@ describe("saying that addresses are announced", () => {
     ["a damaged record over our own entry: written anew", service([fakeIngress(A)], { [OURS]: "{", [HOST]: "n1" }), [A], [{ ip: A }]],
     ["a damaged record over another entry: not ours to remove", service([fakeIngress(B)], { [OURS]: "{", [HOST]: "n1" }), [A], `foreign ${B}`],
   ])("%s", (_name, before, addresses, expected) => {
-    expect(shown(announceStatus(before, addresses, "n1"))).toEqual(expected);
+    expect(shown(announceStatus(before, { addresses }, "n1"))).toEqual(expected);
   });
 
   test("the patch names the node and what was written; applied, nothing is left to do", () => {
     const before = service([fakeIngress(A)], record([A], "n2"));
-    const decision = announceStatus(before, [A, B], "n1");
+    const decision = announceStatus(before, { addresses: [A, B] }, "n1");
     expect(decision).toMatchObject({ patch: { service: before, annotations: record([A, B]) } });
     const after = patched(before, decision);
-    expect(announceStatus(after, [A, B], "n1")).toEqual({ type: "none" });
+    expect(announceStatus(after, { addresses: [A, B] }, "n1")).toEqual({ type: "none" });
   });
 });
 

@@ -1,0 +1,138 @@
+import { parseIp, type IpAddress } from "../../src/lib/ip.js";
+import type { Http, HttpAnswer, HttpRequest } from "../../src/ports/http.js";
+import type { OnDatagram, Ssdp } from "../../src/ports/ssdp.js";
+
+/** How a fake router behaves; all of it may be changed while it runs. */
+export interface RouterOptions {
+  readonly version?: 1 | 2;
+  readonly secure?: boolean;
+  readonly answers?: boolean;
+  /** Answers in place of its own. */
+  readonly page?: (request: HttpRequest) => HttpAnswer | Error | undefined;
+}
+
+const HOST = "10.77.0.1";
+const BASE = `http://${HOST}:5000`;
+const text = (value: string): Uint8Array => new TextEncoder().encode(value);
+
+/** A router with UPnP in memory, and the link that leads to it. */
+export class FakeRouter {
+  readonly host = parseIp(HOST) as IpAddress;
+  /** `TCP 80` -> `10.77.0.200:80 3600`. */
+  readonly mappings = new Map<string, string>();
+  readonly requests: HttpRequest[] = [];
+  /** Sockets that are open. */
+  open = 0;
+  bootId = 1;
+  external = "198.51.100.1";
+  options: RouterOptions = {};
+  readonly #listeners = new Set<OnDatagram>();
+
+  readonly ssdp: Ssdp = {
+    searcher: async (_address, received, signal) => {
+      signal.throwIfAborted();
+      return { send: async () => (this.options.answers === false ? undefined : received(this.message("HTTP/1.1 200 OK", "ST"), this.host)), ...this.#socket() };
+    },
+    listen: async (_address, received, signal) => {
+      signal.throwIfAborted();
+      this.#listeners.add(received);
+      return this.#socket(() => this.#listeners.delete(received));
+    },
+  };
+
+  readonly http: Http = {
+    request: async (request, signal) => {
+      signal.throwIfAborted();
+      await Promise.resolve();
+      signal.throwIfAborted();
+      this.requests.push(request);
+      const other = this.options.page?.(request);
+      if (other instanceof Error) throw other;
+      if (other !== undefined) return other;
+      if (this.options.answers === false) throw Object.assign(new Error(`${request.method} ${request.url}: ECONNREFUSED`), { code: "network" });
+      return request.method === "GET" ? ok(this.description()) : this.#action(request);
+    },
+  };
+
+  /** Loses all mappings, and announces itself. */
+  restart(): void {
+    this.mappings.clear();
+    this.bootId += 1;
+    this.announce("ssdp:alive");
+  }
+
+  announce(kind: "ssdp:alive" | "ssdp:byebye"): void {
+    this.datagram(this.message("NOTIFY * HTTP/1.1", "NT", `NTS: ${kind}\r\n`));
+  }
+
+  /** Anything, sent to the group. */
+  datagram(bytes: Uint8Array, from = this.host): void {
+    for (const received of this.#listeners) received(bytes, from);
+  }
+
+  message(first: string, header: string, more = "", location = `${BASE}/root.xml`): Uint8Array {
+    const target = "urn:schemas-upnp-org:device:InternetGatewayDevice:1";
+    return text(`${first}\r\n${header}: ${target}\r\nUSN: uuid:router::${target}\r\nLOCATION: ${location}\r\nBOOTID.UPNP.ORG: ${this.bootId}\r\n${more}\r\n`);
+  }
+
+  description(): string {
+    const type = `urn:schemas-upnp-org:service:WANIPConnection:${this.options.version ?? 2}`;
+    return `<root><device><deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:1</deviceType><friendlyName>Router</friendlyName><UDN>uuid:router</UDN><serviceList><service><serviceType>${type}</serviceType><controlURL>/ctl</controlURL></service></serviceList></device></root>`;
+  }
+
+  #socket(close: () => void = () => undefined): AsyncDisposable {
+    this.open += 1;
+    let closed = false;
+    return {
+      [Symbol.asyncDispose]: async () => {
+        if (closed) return;
+        closed = true;
+        close();
+        this.open -= 1;
+      },
+    };
+  }
+
+  #action({ headers, body, from }: HttpRequest): HttpAnswer {
+    const action = /#(\w+)"/.exec(headers["soapaction"] ?? "")?.[1] ?? "";
+    const value = (name: string): string => new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1] ?? "";
+    const key = `${value("NewProtocol")} ${value("NewExternalPort")}`;
+    const target = `${value("NewInternalClient")}:${value("NewInternalPort")}`;
+    switch (action) {
+      case "GetExternalIPAddress":
+        return result(action, `<NewExternalIPAddress>${this.external}</NewExternalIPAddress>`);
+      case "GetStatusInfo":
+        return result(action, "<NewConnectionStatus>Connected</NewConnectionStatus><NewUptime>100</NewUptime>");
+      case "GetSpecificPortMappingEntry": {
+        const [client = "", port = ""] = (this.mappings.get(key)?.split(" ")[0] ?? "").split(":");
+        return this.mappings.has(key) ? result(action, `<NewInternalPort>${port}</NewInternalPort><NewInternalClient>${client}</NewInternalClient>`) : fault(714, "NoSuchEntryInArray");
+      }
+      case "AddPortMapping":
+      case "AddAnyPortMapping": {
+        if (this.options.secure === true && from !== value("NewInternalClient")) return fault(606, "Action not authorized");
+        const taken = this.mappings.has(key) && this.mappings.get(key)?.split(" ")[0] !== target;
+        if (taken && action === "AddPortMapping") return fault(718, "ConflictInMappingEntry");
+        const port = taken ? "50000" : value("NewExternalPort");
+        this.mappings.set(`${value("NewProtocol")} ${port}`, `${target} ${value("NewLeaseDuration")}`);
+        return result(action, action === "AddPortMapping" ? "" : `<NewReservedPort>${port}</NewReservedPort>`);
+      }
+      case "DeletePortMapping":
+        return this.mappings.delete(key) ? result(action, "") : fault(714, "NoSuchEntryInArray");
+      default:
+        return fault(401, "Invalid Action");
+    }
+  }
+}
+
+function ok(body: string): HttpAnswer {
+  return { status: 200, body, location: undefined };
+}
+
+function result(action: string, inner: string): HttpAnswer {
+  return ok(`<s:Envelope xmlns:s="s"><s:Body><u:${action}Response xmlns:u="u">${inner}</u:${action}Response></s:Body></s:Envelope>`);
+}
+
+function fault(code: number, words: string): HttpAnswer {
+  const detail = `<UPnPError><errorCode>${code}</errorCode><errorDescription>${words}</errorDescription></UPnPError>`;
+  return { ...ok(`<s:Envelope xmlns:s="s"><s:Body><s:Fault><faultcode>s:Client</faultcode><faultstring>UPnPError</faultstring><detail>${detail}</detail></s:Fault></s:Body></s:Envelope>`), status: 500 };
+}
