@@ -1,5 +1,5 @@
 import type { Placed } from "./layout.js";
-import { isShared, type RouteKey, type VipKey } from "./model.js";
+import { isShared, type LinkKey, type RouteKey, type VipKey } from "./model.js";
 import { dhcpOf } from "./plan-dhcp.js";
 import type { Outcome } from "./plan-outcome.js";
 import type { World } from "./world.js";
@@ -9,6 +9,9 @@ interface Known {
   readonly endpoints: unknown;
   /** Of the key that owns it. */
   readonly state: string;
+  /** What is known of the one that it asks for. */
+  readonly lease: unknown;
+  readonly links: readonly (readonly [LinkKey, unknown])[];
   /** What was observed of each of its VIPs. */
   readonly observed: readonly (readonly [VipKey, unknown])[];
   readonly routes: readonly (readonly [RouteKey, unknown])[];
@@ -38,18 +41,20 @@ export class Outcomes {
 
   of(placed: Placed, make: () => Outcome): Outcome {
     const world = this.#world;
-    // A Romana VIP depends on more: on a Lease of its own and on rules of ours. So does a link, and an address by DHCP.
-    if (world === undefined || placed.romana || dhcpOf(placed.facts) !== undefined) return make();
+    // A Romana VIP depends on more: on a Lease of its own and on rules of ours.
+    if (world === undefined || placed.romana) return make();
     const endpoints = world.endpoints?.get(placed.facts.key);
     const state = isShared(placed.owner) ? JSON.stringify(world.ownership.get(placed.owner)) : "";
     const known = this.#known.get(placed);
-    const same = known !== undefined && known.basis === this.#basis && known.endpoints === endpoints && known.state === state && known.observed.every(([key, seen]) => world.observed.get(key) === seen) && known.routes.every(([key, seen]) => world.observedRoutes.get(key) === seen);
+    const asked = dhcpOf(placed.facts);
+    const lease = asked === undefined ? undefined : world.leases.get(asked.key);
+    const same = known !== undefined && known.lease === lease && known.links.every(([key, seen]) => world.observedLinks.get(key) === seen) && known.basis === this.#basis && known.endpoints === endpoints && known.state === state && known.observed.every(([key, seen]) => world.observed.get(key) === seen) && known.routes.every(([key, seen]) => world.observedRoutes.get(key) === seen);
     if (same) return known.outcome;
     const outcome = make();
-    if (outcome.links.length > 0) return outcome;
+    const links = outcome.links.map(({ key }): [LinkKey, unknown] => [key, world.observedLinks.get(key)]);
     const observed = outcome.vips.map(({ key }): [VipKey, unknown] => [key, world.observed.get(key)]);
     const routes = outcome.routes.map(({ key }): [RouteKey, unknown] => [key, world.observedRoutes.get(key)]);
-    this.#known.set(placed, { basis: this.#basis, endpoints, state, observed, routes, outcome });
+    this.#known.set(placed, { basis: this.#basis, endpoints, state, lease, links, observed, routes, outcome });
     return outcome;
   }
 }

@@ -5,7 +5,7 @@ import type { Log } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
 import { decodeAddress, encodeAddressRemoval, IFA_F_DADFAILED, IFA_F_TENTATIVE, type AddressMessage } from "../wire/netlink/address.js";
 import { decodeLink, encodeLinkDump } from "../wire/netlink/link.js";
-import { MACVLAN_MODE_BRIDGE } from "../wire/netlink/link-change.js";
+import { MACVLAN_MODE_PRIVATE } from "../wire/netlink/link-change.js";
 import {
   RTM_DELADDR,
   RTM_GETLINK,
@@ -85,7 +85,7 @@ class LinuxKernel implements Kernel {
   }
 
   async addMacvlan({ mac, rpFilter, ...link }: MacvlanPut, signal: AbortSignal): Promise<void> {
-    const kind = { kind: "macvlan", mode: MACVLAN_MODE_BRIDGE, mac } as const;
+    const kind = { kind: "macvlan", mode: MACVLAN_MODE_PRIVATE, mac } as const;
     await this.#addLink({ ...link, kind, conf: { rpFilter, arpIgnore: 1, arpAnnounce: 2 } }, signal);
   }
 

@@ -1,5 +1,5 @@
 import { dlopen, getCurrentEventLoop, getInt32, getRawPointer, type DynamicLibrary } from "node:ffi";
-import { read, write } from "node:fs";
+import { close, read, write } from "node:fs";
 
 /** Readiness of one file descriptor on the event loop. */
 export interface Poll {
@@ -45,6 +45,8 @@ export interface Native {
   /** SO_ATTACH_FILTER with a classic BPF program, 8 octets for each instruction. */
   attachFilter(fd: number, program: Uint8Array): number;
   close(fd: number): number;
+  /** close(2) on a thread of libuv's pool, one after the other: for a packet socket the kernel waits until nobody looks at it any more, some 20 ms. */
+  closeOffLoop(fd: number): Promise<void>;
   /** Calls `onReadable` while there is something to read, an error of the socket included. A throw in it is an uncaught exception. */
   poll(fd: number, onReadable: () => void): Poll;
   /** write(2) on a thread of libuv's pool: the loop goes on while it blocks. */
@@ -94,6 +96,8 @@ type Functions = ReturnType<typeof dlopen<typeof SYMBOLS>>["functions"];
 export function createNative(): Native {
   const { functions, lib } = dlopen(null, SYMBOLS);
   const errnoAt = functions.__errno_location();
+  // One at a time: the other threads of the pool are for what is urgent.
+  let closing = Promise.resolve();
   const result = (value: number): number => (value < 0 ? -getInt32(errnoAt, 0) : value);
   const setsockopt = (fd: number, level: number, option: number, value: Uint8Array): number =>
     result(functions.setsockopt(fd, level, option, value, value.length));
@@ -114,6 +118,7 @@ export function createNative(): Native {
     getsockopt: (fd, level, option, value) => result(functions.getsockopt(fd, level, option, value, Uint32Array.of(value.length))),
     attachFilter: (fd, program) => setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, filterProgram(program)),
     close: (fd) => result(functions.close(fd)),
+    closeOffLoop: async (fd) => (closing = closing.then(async () => new Promise<void>((resolve) => close(fd, () => resolve())))),
     poll: (fd, onReadable) => startPoll({ functions, lib }, fd, onReadable),
     writeOffLoop: async (fd, bytes) => new Promise((resolve) => write(fd, bytes, (error, written) => resolve(resultOf(error, written)))),
     readOffLoop: async (fd, buffer) =>

@@ -88,7 +88,7 @@ export class PacketSocket implements FrameSocket {
 
   async #close(): Promise<void> {
     await this.#poll?.stop();
-    this.#deps.native.close(this.#fd);
+    await this.#deps.native.closeOffLoop(this.#fd);
   }
 
   #drain(buffer: Uint8Array, onFrame: OnFrame): void {

@@ -88,7 +88,7 @@ class ArpMode implements VipMode<"arp"> {
     if (known?.doubted === true) return;
     // An heir may have it at any moment: what is not held by now is not taken up for the rest of the hand-over.
     if (known === undefined && this.#isLeaving(vip.ownership)) throw new Error(`hold ${vip.address} on ${vip.iface}: it is being handed over`);
-    await this.#listeners.keep(new Set([...this.deps.links()].map(({ index }) => index)));
+    this.#listeners.keep(new Set([...this.deps.links()].map(({ index }) => index)));
     this.#listeners.listen(link.index, vip.address);
     if (vip.fresh && known === undefined && this.config.duplicateCheck) await this.#probe(vip, link, signal);
     const held: HeldVip = { vip, linkIndex: link.index, doubted: false, defendedAt: known?.defendedAt ?? -Infinity };

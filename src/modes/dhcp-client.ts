@@ -67,14 +67,13 @@ export class DhcpLeaseClient implements AsyncDisposable {
   }
 
   /** From now on asks for this. The first time it starts; on another link it looks whether the lease is good there. Throws what the kernel says. */
-  async follow(want: LeaseWant): Promise<void> {
+  follow(want: LeaseWant): void {
     const before = this.#want;
     this.#want = want;
     if (this.#socket !== undefined && before?.linkIndex !== want.linkIndex) {
-      const old = this.#socket;
+      this.#track(this.#close(this.#socket));
       this.#socket = undefined;
-      await old[Symbol.asyncDispose]();
-      await this.#listeners.keep(new Set([want.linkIndex]));
+      this.#listeners.keep(new Set([want.linkIndex]));
     }
     this.#socket ??= this.deps.kernel.openDhcp(want.linkIndex, (frame) => this.#received(frame));
     if (this.#machine === undefined) {
@@ -197,11 +196,15 @@ export class DhcpLeaseClient implements AsyncDisposable {
     this.#send({ type: "probed", address, inUse });
   }
 
+  async #close(socket: FrameSocket): Promise<void> {
+    await socket[Symbol.asyncDispose]();
+  }
+
   #track(work: Promise<void>): void {
     const tracked = work
       .catch((error: unknown) => {
         // The machine asks again.
-        if (!this.#closing.signal.aborted) this.deps.log.warn("dhcp address not probed", { error: messageOf(error) });
+        if (!this.#closing.signal.aborted) this.deps.log.warn("dhcp work not done", { error: messageOf(error) });
       })
       .finally(() => this.#work.delete(tracked));
     this.#work.add(tracked);

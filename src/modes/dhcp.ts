@@ -47,7 +47,7 @@ class DhcpMode implements VipMode<"dhcp"> {
     await Promise.resolve();
     signal.throwIfAborted();
     const client = this.#clients.get(want.key) ?? this.#client(want.key);
-    await client.follow(want);
+    client.follow(want);
   }
 
   /** What nobody wants any more is given back to its server; what another node goes on with is not. */

@@ -13,6 +13,8 @@ export interface ListenersDeps {
 /** One socket for each link and family, opened when it is first needed; sends, and hears who claims what. */
 export class Listeners implements AsyncDisposable {
   readonly #sockets = new Map<string, { readonly linkIndex: number; readonly socket: FrameSocket }>();
+  /** Each takes the kernel a while, for which nobody has to wait. */
+  readonly #closing = new Set<Promise<void>>();
 
   constructor(private readonly deps: ListenersDeps) {}
 
@@ -30,16 +32,22 @@ export class Listeners implements AsyncDisposable {
   }
 
   /** Closes the sockets of links that are not there any more. */
-  async keep(linkIndexes: ReadonlySet<number>): Promise<void> {
+  keep(linkIndexes: ReadonlySet<number>): void {
     for (const [key, { linkIndex, socket }] of this.#sockets) {
       if (linkIndexes.has(linkIndex)) continue;
       this.#sockets.delete(key);
-      await socket[Symbol.asyncDispose]();
+      const closing = this.#close(socket).finally(() => this.#closing.delete(closing));
+      this.#closing.add(closing);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.keep(new Set());
+    this.keep(new Set());
+    await Promise.all(this.#closing);
+  }
+
+  async #close(socket: FrameSocket): Promise<void> {
+    await socket[Symbol.asyncDispose]();
   }
 
   #socket(linkIndex: number, address: IpAddress): FrameSocket {

@@ -32,7 +32,7 @@ export interface VlanPut {
   readonly alias: string;
 }
 
-/** A macvlan (bridge mode) to be made. */
+/** A macvlan to be made, in private mode: what one sends to all is no news for its siblings, of which there may be hundreds. */
 export interface MacvlanPut {
   readonly name: string;
   readonly parentIndex: number;

@@ -98,6 +98,11 @@ export class FakeNative implements Native {
     return 0;
   }
 
+  async closeOffLoop(fd: number): Promise<void> {
+    await Promise.resolve();
+    this.close(fd);
+  }
+
   close(fd: number): number {
     return this.#queues.delete(fd) ? 0 : -9;
   }
