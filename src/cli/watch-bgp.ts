@@ -37,12 +37,19 @@ export async function watchPeerSources(settings: Wanted, deps: PeerSourceDeps, s
   const map = bgpConfigMap === undefined ? undefined : namedObject(bgpConfigMap, settings);
   const labels = settings.bgpAnnotations !== undefined || settings.bgpConfigFile !== undefined || map !== undefined;
   await Promise.all([
+    aborted(signal),
     ...(labels ? [kube.nodes.watchOne(deps.node, (node) => learn({ node }), signal)] : []),
     ...(map === undefined ? [] : [kube.configMaps.watch(map, (data) => texts.read(`ConfigMap ${map.namespace}/${map.name}`, data === undefined ? undefined : (data[KEY] ?? "")), signal)]),
     ...(secret === undefined ? [] : [kube.secrets.watch(secret, (data) => learn({ passwords: data ?? {} }), signal)]),
     ...followFile(settings.bgpConfigFile, "bgp_config_file", { ...deps, changed: (text, path) => texts.read(path, text) }, signal),
     ...followFile(settings.bgpPasswordFile, "bgp_peerpass_file", { ...deps, changed: (text) => learn({ password: text.replace(/\r?\n$/, "") }) }, signal),
   ]);
+}
+
+/** Also where there is nothing to watch, it lasts until then. */
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** Texts with peers, each from one place. */

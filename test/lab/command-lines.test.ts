@@ -73,7 +73,7 @@ describe("an error is on stderr, and stdout is empty", () => {
     ["vip cleanup --api --yes --kubeconfig /nowhere/config", 1, 'vip: --kubeconfig="/nowhere/config": expected a file that can be read: ENOENT\n'],
     [`${NO_RIGHTS} vip cleanup --yes --directory /nowhere`, 1, "vip: expected the capability NET_ADMIN, run it as root: list the VIPs of table inet vip: EPERM\n"],
     [`${NO_RIGHTS} vip start --arp --services`, 1, "vip: CAP_NET_ADMIN CAP_NET_RAW: expected, for no VIP can be held without; run as root, or give capabilities: add: [NET_ADMIN, NET_RAW] in a pod, AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW in a unit\n"],
-    ["vip start", 1, 'vip: vip_arp="false": expected true (--arp), ARP is the mode that there is\nvip: svc_enable="false", cp_enable="false": expected one of them to be true (--services, --controlplane), or there is nothing to do\n'],
+    ["vip start", 1, 'vip: vip_arp="false", bgp_enable="false": expected one of them to be true (--arp or --bgp), the mode\nvip: svc_enable="false", cp_enable="false": expected one of them to be true (--services, --controlplane), or there is nothing to do\n'],
     ["vip manager --arp --controlplane", 1, 'vip: address="": expected the address of the control-plane VIP (--address), for cp_enable is true\n'],
     ["vip start --arp --services --svcAddresses 10.0.0.0/99", 1, 'vip: svc_addresses has "10.0.0.0/99": expected unicast CIDRs such as 192.0.2.0/28 or ranges such as 192.0.2.10-192.0.2.20, comma separated, or 0.0.0.0/32 (DHCP) alone\n'],
     ["vip manifest pod --arp --services --svcAddresses x", 1, 'vip: svc_addresses has "x": expected unicast CIDRs such as 192.0.2.0/28 or ranges such as 192.0.2.10-192.0.2.20, comma separated, or 0.0.0.0/32 (DHCP) alone\n'],
