@@ -188,7 +188,7 @@ function startPoll(library: { functions: Functions; lib: DynamicLibrary }, fd: n
   let closed = (): void => {};
   functions.uv_poll_start(handle, UV_READABLE, onPoll);
 
-  const close = async (): Promise<void> =>
+  const end = async (): Promise<void> =>
     new Promise((resolve) => {
       closed = () =>
         // A callback must not be unregistered while it runs.
@@ -200,5 +200,5 @@ function startPoll(library: { functions: Functions; lib: DynamicLibrary }, fd: n
         });
       functions.uv_close(handle, onClosed);
     });
-  return { stop: async () => (stopped ??= close()) };
+  return { stop: async () => (stopped ??= end()) };
 }
