@@ -91,19 +91,21 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
       services: kube.services,
       events: kube.events,
       ownership: fence,
-      arp: (report) => {
-        const announce = { burstMs: BURST_MS, refreshMs: settings.arpRateMs, packetsPerSecond: settings.arpPacketsPerSecond };
-        const links = () => engine.world.links.values();
-        if (bgp !== undefined) return createAddressMode({ marks: MARKS, serves }, { kernel, clock, log, links });
-        return createArpMode({ announce, marks: MARKS, serves, duplicateCheck: settings.duplicateCheck }, { kernel, fence, clock, log, links, report });
+      modes: {
+        arp: (report) => {
+          const announce = { burstMs: BURST_MS, refreshMs: settings.arpRateMs, packetsPerSecond: settings.arpPacketsPerSecond };
+          const links = () => engine.world.links.values();
+          if (bgp !== undefined) return createAddressMode({ marks: MARKS, serves }, { kernel, clock, log, links });
+          return createArpMode({ announce, marks: MARKS, serves, duplicateCheck: settings.duplicateCheck }, { kernel, fence, clock, log, links, report });
+        },
+        link: () => createLinkMode({ serves }, { kernel, log }),
+        dhcp: (report) => createDhcpMode({ timing: DHCP_TIMING, vendorClass: "vip", duplicateCheck: settings.duplicateCheck }, { kernel, clock, random, log, report }),
+        dnat: () => createDnatMode({ nft }),
+        bgp: bgp?.mode,
+        ...(settings.upnp && {
+          upnp: (report) => createUpnpMode({ ssdp: createSsdp(), http: createHttp({ clock }), clock, random, log, nextHops: () => engine.world.gateways, refused: (trouble) => monitor.upnpRefused(trouble), report }),
+        }),
       },
-      link: () => createLinkMode({ serves }, { kernel, log }),
-      dhcp: (report) => createDhcpMode({ timing: DHCP_TIMING, vendorClass: "vip", duplicateCheck: settings.duplicateCheck }, { kernel, clock, random, log, report }),
-      dnat: () => createDnatMode({ nft }),
-      bgp: bgp?.mode,
-      ...(settings.upnp && {
-        upnp: (report) => createUpnpMode({ ssdp: createSsdp(), http: createHttp({ clock }), clock, random, log, nextHops: () => engine.world.gateways, refused: (trouble) => monitor.upnpRefused(trouble), report }),
-      }),
       passed: (ms) => monitor.passed(ms),
       planned: (after, before) => {
         monitor.planned(after, before);
@@ -147,11 +149,11 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   const drained = bgp?.mode.drain();
   bootstrap?.leave();
   ownership.leave();
-  const alone = clock.after(HEIR_SHOWS_MS, () => engine.learn({ closing: true }));
-  cleanup.defer(() => alone.cancel());
+  const heirsShown = clock.after(HEIR_SHOWS_MS, () => engine.learn({ stage: "leaving" }));
   await Promise.race([ownership.left(), delay(clock, HAND_OVER_MS + STOP_MS)]);
   await drained;
-  engine.learn({ stopping: true });
+  heirsShown.cancel();
+  engine.learn({ stage: "ending" });
   await Promise.race([engine.settle(), delay(clock, STOP_MS)]);
   watching.abort(new DOMException("stopping", "AbortError"));
   await Promise.allSettled([services, sources]);

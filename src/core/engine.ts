@@ -12,10 +12,9 @@ import { driftOf } from "./drift.js";
 import { EndpointIndex } from "./endpoints.js";
 import { KernelView } from "./kernel-view.js";
 import { Loop } from "./loop.js";
-import { AddressInUse, type DownReason, type ModeReport, type VipMode } from "./mode.js";
-import { ModeSync } from "./mode-sync.js";
-import { vipOfMapping, type LeaseKey, type LeaseSeen, type MappingKey, type MappingView, type Marks, type OwnershipKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
-import { sameDnat, sameLease, sameLink, sameMapping, sameRoute, sameVip } from "./same-wants.js";
+import { AddressInUse, type ModeReport } from "./mode.js";
+import { ModeSyncs, type Modes } from "./mode-syncs.js";
+import type { LeaseKey, LeaseSeen, MappingKey, MappingView, Marks, OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
 import { plan, type Plan, type PlanConfig } from "./plan.js";
 import { PlanMemo } from "./plan-memo.js";
 import type { SkipReason } from "./plan-service.js";
@@ -43,15 +42,7 @@ export interface EngineDeps {
     states(): ReadonlyMap<OwnershipKey, OwnershipState>;
     campaign(stances: ReadonlyMap<OwnershipKey, Stance>, wishes?: ReadonlyMap<OwnershipKey, Wish>, terms?: MemberTerms): void;
   };
-  arp(report: (key: VipKey, what: ModeReport) => void): VipMode<"arp">;
-  link(): VipMode<"link">;
-  /** `report`: how far a lease is; undefined: it is asked for no more. */
-  dhcp(report: (key: LeaseKey, seen: LeaseSeen | undefined) => void): VipMode<"dhcp">;
-  dnat(): VipMode<"dnat">;
-  /** Undefined where nothing is announced by BGP. */
-  readonly bgp?: VipMode<"bgp"> | undefined;
-  /** Absent where no ports are opened. */
-  upnp?(report: (key: MappingKey, view: MappingView | undefined) => void): VipMode<"upnp">;
+  readonly modes: Modes;
   /** Called after every pass with what it knew and decided, and with what the one before it did. */
   planned(after: Pass, before: Pass | undefined): void;
   /** Called at the end of every pass with how long it took. */
@@ -63,8 +54,6 @@ const COALESCE_MS = 2;
 const BAD_LINK_MS = 200;
 /** Long enough for the next event to have come and to have been planned with. */
 const SECONDARY_MS = 20;
-/** `nft flush ruleset` takes everybody's rules, and the kernel tells nobody who has not asked to hear of every rule of the host. */
-const DNAT_LOOK_MS = 5000;
 /** The allocator leaves an address at which a stranger answered alone for so long. */
 const IN_USE_MS = 600_000;
 
@@ -81,12 +70,7 @@ export class Engine implements AsyncDisposable {
   readonly #endpoints: EndpointIndex;
   readonly #endpointsLoop: Loop;
   #slices: ReadonlyMap<string, EndpointSlice> = new Map();
-  readonly #vips: ModeSync<"arp">;
-  readonly #links: ModeSync<"link">;
-  readonly #leases: ModeSync<"dhcp">;
-  readonly #dnat: ModeSync<"dnat">;
-  readonly #routes: ModeSync<"bgp"> | undefined;
-  readonly #upnp: ModeSync<"upnp"> | undefined;
+  readonly #modes: ModeSyncs;
   readonly #writers: Writers;
   /** Behind which fence a VIP stood when it was last wanted. */
   #fences: ReadonlyMap<VipKey, OwnershipKey> = new Map();
@@ -104,27 +88,17 @@ export class Engine implements AsyncDisposable {
     this.#loop = new Loop({ coalesceMs: COALESCE_MS }, { clock, pass: () => this.#pass() });
     this.#endpoints = new EndpointIndex(config.node);
     this.#endpointsLoop = new Loop({ coalesceMs: COALESCE_MS }, { clock, pass: () => this.#learnEndpoints() });
-    const modeDeps = { ...deps, changed: () => this.#loop.wake() };
-    this.#vips = new ModeSync(
-      deps.arp((key, what) => this.#reported(key, what)),
-      { noun: "vip", concurrency: Infinity, same: sameVip },
-      { ...modeDeps, failed: (_key, error) => this.#failed(error), reason: (key) => this.#letGo(key), before: async (reason) => this.#closePorts(reason) },
-    );
-    this.#links = new ModeSync(deps.link(), { noun: "link", concurrency: 8, same: sameLink }, modeDeps);
-    this.#leases = new ModeSync(
-      deps.dhcp((key, seen) => this.#leaseSeen(key, seen)),
-      { noun: "lease", concurrency: Infinity, same: sameLease },
-      // Another node goes on with what a Service still asks for; only what nobody wants is given back.
-      { ...modeDeps, reason: (key) => (this.#plan?.asks.has(key) === true ? "notOwner" : "unwanted") },
-    );
-    this.#dnat = new ModeSync(deps.dnat(), { noun: "dnat", concurrency: 8, same: sameDnat, lookMs: DNAT_LOOK_MS }, modeDeps);
-    this.#routes = deps.bgp === undefined ? undefined : new ModeSync(deps.bgp, { noun: "route", concurrency: Infinity, same: sameRoute }, modeDeps);
-    const upnp = deps.upnp?.((key, view) => this.#mapped(key, view));
-    this.#upnp = upnp && new ModeSync(
-      upnp,
-      { noun: "port", concurrency: Infinity, same: sameMapping },
-      { ...modeDeps, reason: (key) => this.#whyGone(vipOfMapping(key)) },
-    );
+    this.#modes = new ModeSyncs({
+      ...deps,
+      changed: () => this.#loop.wake(),
+      vipReported: (key, what) => this.#reported(key, what),
+      vipFailed: (error) => this.#failed(error),
+      leaseSeen: (key, seen) => this.#leaseSeen(key, seen),
+      mapped: (key, view) => this.#mapped(key, view),
+      letGo: (key) => this.#letGo(key),
+      whyGone: (key) => this.#whyGone(key),
+      isAskedFor: (key) => this.#plan?.asks.has(key) === true,
+    });
     this.#writers = new Writers({ ...deps, learn: (part) => this.learn(part) });
   }
 
@@ -173,21 +147,20 @@ export class Engine implements AsyncDisposable {
     if (drifted === undefined || this.#suspended.has(drifted)) return;
     this.deps.log.info("vip not as wanted, repaired", { vip: drifted, gone });
     if (gone && wants?.get(drifted)?.scope === "global") this.#refreshLater(drifted);
-    else this.#vips.refresh(drifted);
+    else this.#modes.vips.refresh(drifted);
   }
 
   /** What the kernel has now, at the start and after events were lost: then everything that is wanted is put again. */
   kernelDump(links: readonly Link[], addresses: readonly LinkAddress[], routes: readonly KernelRoute[]): void {
     this.#kernel.dump(links, addresses, routes);
     this.#refreshWhere(() => true);
-    for (const key of this.#plan?.wants.link.keys() ?? []) this.#links.refresh(key);
+    for (const key of this.#plan?.wants.link.keys() ?? []) this.#modes.links.refresh(key);
   }
 
   /** Runs a pass now and waits until every VIP is where the plan wants it, or has failed. */
   async settle(): Promise<void> {
     this.#pass();
-    await this.#vips.settle();
-    await Promise.all([this.#leases.settle(), this.#dnat.settle(), this.#links.settle(), this.#routes?.settle(), this.#upnp?.settle()]);
+    await this.#modes.settle();
   }
 
   /** Stops planning. What is held stays until its lifetime ends, unless `settle` removed it before. */
@@ -197,7 +170,7 @@ export class Engine implements AsyncDisposable {
     this.#kernel[Symbol.dispose]();
     for (const timer of [...this.#inUse.values(), ...this.#later.values()]) timer.cancel();
     this.#writers.stop();
-    for (const mode of [this.#upnp, this.#routes, this.#vips, this.#leases, this.#dnat, this.#links]) await mode?.[Symbol.asyncDispose]();
+    await this.#modes[Symbol.asyncDispose]();
   }
 
   /**
@@ -208,7 +181,7 @@ export class Engine implements AsyncDisposable {
     this.#later.get(key)?.cancel();
     const refresh = (): void => {
       this.#later.delete(key);
-      this.#vips.refresh(key);
+      this.#modes.vips.refresh(key);
     };
     this.#later.set(key, this.deps.clock.after(SECONDARY_MS, refresh));
   }
@@ -219,20 +192,20 @@ export class Engine implements AsyncDisposable {
   }
 
   #refreshWhere(which: (vip: Vip) => boolean): void {
-    for (const [key, vip] of this.#plan?.wants.arp ?? []) if (which(vip)) this.#vips.refresh(key);
+    for (const [key, vip] of this.#plan?.wants.arp ?? []) if (which(vip)) this.#modes.vips.refresh(key);
   }
 
   /** A link that we made, and that somebody removed or set down. */
   #refreshLink({ name, up }: Link, gone: boolean): void {
     if (up && !gone) return;
-    for (const key of this.#plan?.wants.link.keys() ?? []) if (key === name) this.#links.refresh(key);
+    for (const key of this.#plan?.wants.link.keys() ?? []) if (key === name) this.#modes.links.refresh(key);
   }
 
   #reported(key: VipKey, what: ModeReport): void {
     switch (what.type) {
       case "refresh":
         this.#suspended.delete(key);
-        this.#vips.refresh(key);
+        this.#modes.vips.refresh(key);
         return;
       case "suspended":
         this.#suspended.add(key);
@@ -257,35 +230,22 @@ export class Engine implements AsyncDisposable {
     this.learn({ mappings: new Map(view === undefined ? others : [...others, [key, view]]) });
   }
 
-  /** An address that somebody else owns now goes at once. */
-  async #closePorts(reason: DownReason): Promise<void> {
-    if (reason === "unwanted") await this.#upnp?.settle();
-  }
-
   #pass(): void {
     const { ownership, clock } = this.deps;
     const started = clock.now();
-    const observed = { observed: this.#vips.observed(), observedLinks: this.#links.observed(), observedDnat: this.#dnat.observed(), observedRoutes: this.#routes?.observed() ?? NO_ROUTES };
-    this.#world = { ...this.#world, ...observed, ownership: ownership.states() };
+    this.#world = { ...this.#world, ...this.#modes.observed(), ownership: ownership.states() };
     const next = plan(this.#world, this.config.plan, this.#memo);
     this.#logSkips(this.#plan?.skipped, next.skipped);
     for (const problem of next.problems) if (this.#plan?.problems.includes(problem) !== true) this.deps.log.error("not as configured", { problem });
     const before = this.#newest;
     this.#world = { ...this.#world, grants: next.grants };
     this.#newest = { world: this.#world, plan: next };
-    // First, for what is given back is told by a link that may go with it.
-    this.#leases.set(next.wants.dhcp);
-    this.#links.set(next.wants.link);
-    this.#dnat.set(next.wants.dnat);
-    this.#routes?.set(next.wants.bgp);
-    // Before the addresses: ports are closed from the address that they lead to.
-    this.#upnp?.set(next.wants.upnp);
-    this.#vips.set(next.wants.arp);
+    this.#modes.set(next.wants);
     this.#writers.set(next);
     this.deps.planned(this.#newest, before);
     ownership.campaign(next.campaigns, next.wishes, next.terms);
     this.#remember(next.wants.arp);
-    if (next.settled) for (const mode of [this.#vips, this.#dnat, this.#links]) mode.sweep();
+    if (next.settled) this.#modes.sweep();
     this.deps.passed?.(clock.now() - started);
   }
 
@@ -329,5 +289,3 @@ export class Engine implements AsyncDisposable {
     }
   }
 }
-
-const NO_ROUTES: World["observedRoutes"] = new Map();

@@ -36,14 +36,14 @@ export function isOwnerless({ bgp }: Pick<ByMode, "bgp">, key: OwnershipKey): bo
 /** Whether this node may serve what stands behind a key: its holder, or, where nobody has to be, any node that is not about to leave. */
 export function mayServe(world: World, config: ByMode, key: OwnershipKey): boolean {
   if (!isOwnerless(config, key)) return holds(world, key);
-  if (world.stopping || (key === "control-plane" && controlPlaneStandsBack(world))) return false;
+  if (world.stage === "ending" || (key === "control-plane" && controlPlaneStandsBack(world))) return false;
   return key === "services" || world.controlPlaneHealth === undefined || world.controlPlaneHealth === "healthy";
 }
 
 /** Why this node may not. */
 export function mayNotServe(world: World, config: ByMode, key: OwnershipKey): SkipReason {
   if (!isOwnerless(config, key)) return notOwner(world, key);
-  if (world.stopping) return { code: "nodeStandsBack", message: `the program is stopping on node ${world.node}` };
+  if (world.stage === "ending") return { code: "nodeStandsBack", message: `the program is stopping on node ${world.node}` };
   if (controlPlaneStandsBack(world)) return { code: "nodeStandsBack", message: `node ${world.node} is drained: others announce it` };
   return { code: "notOwner", message: `announced by the nodes whose API server is well; that of ${world.node} is ${world.controlPlaneHealth ?? "not asked"}` };
 }

@@ -33,7 +33,7 @@ export function mappingsOf({ service, facts }: Pick<Placed, "service" | "facts">
   const { iface, address, ownership } = at;
   if (!config.upnp || !asksUpnp(service) || address.includes(":")) return [];
   // Nobody has taken over, and the address is about to go: then the ports are closed as long as it is there.
-  if (world.closing && !owns(world, ownership) && isNobodyElses(world, ownership)) return [];
+  if (world.stage !== "running" && !owns(world, ownership) && isNobodyElses(world, ownership)) return [];
   const leaseSeconds = leaseOf(service);
   return service.ports.filter(isMappable).map(({ protocol, port }) => ({ key: mappingKey(vipKey(iface, address), { protocol, port }), owners: [facts.key], iface, address, protocol, port, leaseSeconds }));
 }

@@ -5,7 +5,7 @@ import type { OwnershipKey } from "./model.js";
 import { controlPlaneStandsBack, standsBack, weightOf } from "./node-standing.js";
 import { Collection } from "./plan-collect.js";
 import { controlPlaneOutcome } from "./plan-control-plane.js";
-import { serviceOutcome } from "./plan-draft.js";
+import { serviceOutcome } from "./plan-serve.js";
 import { isOwnerless } from "./plan-bgp.js";
 import { canServe, mainLink } from "./plan-links.js";
 import type { Plan, PlanConfig } from "./plan-model.js";

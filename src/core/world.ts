@@ -77,15 +77,15 @@ export interface World {
   readonly observedRoutes: ReadonlyMap<RouteKey, Observation<void>>;
   /** What became of the ports that are asked of gateways. */
   readonly mappings: ReadonlyMap<MappingKey, MappingView>;
-  /** This process is stopping, and nobody has taken over what it held. */
-  readonly closing: boolean;
+  readonly stage: Stage;
   /** Hosts that announced an address that is held here, by the newest such announcement. */
   readonly conflicts: ReadonlyMap<VipKey, MacAddress>;
   /** Of this node's API server; undefined where nobody asks. */
   readonly controlPlaneHealth: Health | undefined;
-  /** This process is about to end: what nobody has to own is not served here any more. */
-  readonly stopping: boolean;
 }
+
+/** Of the life of this process. `leaving`: whoever takes over from it has had the time to show; `ending`: what nobody has to own is not served here any more. */
+export type Stage = "running" | "leaving" | "ending";
 
 export function emptyWorld(node: string): World {
   return {
@@ -115,9 +115,8 @@ export function emptyWorld(node: string): World {
     observedDnat: new Map(),
     observedRoutes: new Map(),
     mappings: new Map(),
-    closing: false,
+    stage: "running",
     conflicts: new Map(),
     controlPlaneHealth: undefined,
-    stopping: false,
   };
 }

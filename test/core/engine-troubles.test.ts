@@ -220,7 +220,7 @@ test("a pass that throws is a bug, and comes out of `failed`", async () => {
   };
   await using engine = new Engine(
     { node: "n1", marks: { services: 118, "control-plane": 119 }, plan: PLAN_CONFIG },
-    { clock, log: new FakeLog(), random: { float: () => 0.5 }, services: kube.servicePort, events: kube.eventPort, ownership: { states, campaign: () => undefined }, arp: () => ({ name: "arp", ...verbs }), link: () => ({ name: "link", ...verbs }), dhcp: () => ({ name: "dhcp", ...verbs }), dnat: () => ({ name: "dnat", ...verbs }), planned: () => undefined },
+    { clock, log: new FakeLog(), random: { float: () => 0.5 }, services: kube.servicePort, events: kube.eventPort, ownership: { states, campaign: () => undefined }, modes: { arp: () => ({ name: "arp", ...verbs }), link: () => ({ name: "link", ...verbs }), dhcp: () => ({ name: "dhcp", ...verbs }), dnat: () => ({ name: "dnat", ...verbs }) }, planned: () => undefined },
   );
   engine.wake();
   const failed = engine.failed.catch((error: unknown) => error);

@@ -60,7 +60,7 @@ describe("a Service is announced", () => {
   });
 
   test("no more by a process that is stopping", () => {
-    expect(planned([web], { stopping: true }).wants.bgp.size).toBe(0);
+    expect(planned([web], { stage: "ending" }).wants.bgp.size).toBe(0);
   });
 
   test("no more by a node that is drained or cordoned, while another is better; policy Local only where others have endpoints", () => {
@@ -161,7 +161,7 @@ describe("the control plane is announced", () => {
 
   test("once the address is there, and not by a process that is stopping", () => {
     expect(routes({ controlPlaneHealth: "healthy", observed: new Map() })).toEqual([]);
-    expect(routes({ controlPlaneHealth: "healthy", stopping: true })).toEqual([]);
+    expect(routes({ controlPlaneHealth: "healthy", stage: "ending" })).toEqual([]);
   });
 
   test("with vip_leaderelection by the holder of its Lease alone", () => {

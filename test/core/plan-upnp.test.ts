@@ -39,13 +39,13 @@ describe("which ports are asked for", () => {
     ["the Service does not ask", web({ "kube-vip.io/forwardUPNP": "false" }), {}, {}],
     ["enable_upnp is false", web(), {}, { upnp: false }],
     ["another node holds it", web(), owning({ services: THEIRS }), {}],
-    ["the process is stopping and nobody took over", web(), { closing: true, ...owning({ services: { ...MINE, view: "free", holder: "" } }) }, {}],
+    ["the process is stopping and nobody took over", web(), { stage: "leaving", ...owning({ services: { ...MINE, view: "free", holder: "" } }) }, {}],
   ])("none where %s", (_name, service, part, config) => {
     expect(wants(service, part, config)).toEqual([]);
   });
 
   test.each<readonly [string, Partial<World>]>([
-    ["it is handed over to another node", { closing: true, ...owning({ services: { ...MINE, view: "other", holder: "n2" } }) }],
+    ["it is handed over to another node", { stage: "leaving", ...owning({ services: { ...MINE, view: "other", holder: "n2" } }) }],
     ["nobody took over yet", { closing: false, ...owning({ services: { ...MINE, view: "free", holder: "" } }) }],
   ])("still where %s", (_name, part) => {
     expect(wants(web(), part)).toHaveLength(1);

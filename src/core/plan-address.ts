@@ -1,0 +1,142 @@
+import { messageOf } from "../lib/errors.js";
+import { familyOf, hostPrefix, type IpAddress } from "../lib/ip.js";
+import type { Service } from "../ports/kube.js";
+import { bgpPolicyOf, type ServiceBgpPolicy } from "./bgp-policy.js";
+import type { DhcpAsked } from "./dhcp.js";
+import type { Fitness } from "./eligible.js";
+import { electsItself } from "./groups.js";
+import type { Placed, PlacedAddress } from "./layout.js";
+import { AddressInUse } from "./mode.js";
+import { isShared, routeKey, vipKey, type ServiceKey, type VipKey } from "./model.js";
+import { isOwnerless, mayNotServe, mayServe, NOWHERE_LINK, refusedHere, routeOf, type BgpPlanConfig } from "./plan-bgp.js";
+import { dhcpOf, leaseOf, leaseWants, macvlanLink, noteLease } from "./plan-dhcp.js";
+import type { Draft } from "./plan-draft.js";
+import { mainLink, poolLink, serviceLink, type LinkAsked, type LinkChoice } from "./plan-links.js";
+import { holds, owns } from "./plan-owners.js";
+import { inUse, unfitHolder } from "./plan-reasons.js";
+import { reservedFor } from "./plan-reserved.js";
+import { dnatOf, trafficOf, type RomanaTraffic } from "./plan-romana.js";
+import type { SkipReason } from "./plan-service.js";
+import { mappingsOf } from "./plan-upnp.js";
+import type { AskedVip } from "./plan-vip.js";
+
+/** Whether an address is up, on its way, or why it is not served here. */
+export type AddressOutcome = "up" | "pending" | SkipReason;
+
+/** Wants one address of a Service. */
+export function wantAddress(draft: Draft, placed: Placed, { address, ownership, refused, mixedWith }: PlacedAddress, fit: Fitness): AddressOutcome {
+  const { world, config } = draft;
+  const { service, facts } = placed;
+  const link = ownership === "control-plane" ? mainLink(world, config) : linkOf(draft, placed, address);
+  const reserved = refused ?? reservedFor({ address, ownership, service, facts }, world);
+  if (isShared(ownership)) draft.campaign(placed, { fit, usable: reserved === undefined && link.type !== "none" });
+  if (reserved !== undefined) return reserved;
+  if (electsItself(service, config) && facts.asked.type === "any" && ownership === "services") return { code: "waiting", message: `${address} is given to it; it is owned once that is written down` };
+  if (!mayServe(world, config, ownership)) return isShared(ownership) && fit.type === "unfit" ? fit.reason : mayNotServe(world, config, ownership);
+  if (mixedWith !== undefined && holds(world, ownership)) tellMixed(draft, { service, address, other: mixedWith });
+  const unserved = isOwnerless(config, ownership) ? refusedHere(placed, fit, world, config) : unfitHolder(placed, fit, ownership);
+  if (unserved !== undefined) return unserved;
+  if (link.type === "none") return { code: link.code, message: link.message };
+  draft.wantLinks(link.made ?? [], facts.key);
+  if (link.type === "pending") return linkPending(draft, link.made);
+  const until = leaseOf(facts, address, world)?.expiresAt;
+  // One by DHCP has been probed.
+  const fresh = until === undefined && facts.recorded?.includes(address) !== true;
+  const asked: AskedVip = { address, iface: link.name, ownership, owner: facts.key, ports: service.ports, fresh, until };
+  if (config.bgp !== undefined) return announceRoute(draft, placed, asked, config.bgp);
+  // Who handed it over before it could say so in the Service would be taken for a stranger.
+  if (fresh && isShared(ownership) && world.ownership.get(ownership)?.heir === true) return "pending";
+  const key = draft.wantVip(asked);
+  const traffic = placed.romana ? lead(draft, placed, { key, address }) : undefined;
+  const seen = observedOf(draft, { service, key, address, iface: link.name, traffic });
+  if (seen === "up") draft.mappings.push(...mappingsOf(placed, { iface: link.name, address, ownership }, world, config));
+  return seen;
+}
+
+/** What an address by DHCP needs before there is one, and for as long as there is; why there can be none. */
+export function wantLease(draft: Draft, placed: Placed, fit: Fitness): SkipReason | undefined {
+  const { world, config } = draft;
+  const asked = dhcpOf(placed.facts);
+  if (asked === undefined) return undefined;
+  if (config.bgp !== undefined) return { code: "dhcpNotSupported", message: "it asks for an address by DHCP: served in ARP mode only, expected an address" };
+  const { facts, owner } = placed;
+  const link = macvlanOf(draft, placed, asked);
+  draft.asks = asked.key;
+  if (isShared(owner) && placed.addresses.length === 0) draft.campaign(placed, { fit, usable: link.type !== "none" });
+  if (!holds(world, owner)) return undefined;
+  if (owns(world, owner)) noteLease(placed, asked, { world, writes: draft.writes });
+  if (link.type === "none") return { code: link.code, message: link.message };
+  draft.wantLinks(link.made ?? [], facts.key);
+  if (link.type === "pending") return linkPending(draft, link.made);
+  draft.leases.push(...leaseWants(facts, asked, world));
+  return undefined;
+}
+
+function linkOf(draft: Draft, placed: Placed, address: IpAddress): LinkChoice {
+  const { world, config } = draft;
+  const { service, facts } = placed;
+  if (config.bgp?.attachServices === false) return { type: "link", name: config.iface ?? NOWHERE_LINK };
+  const lease = leaseOf(facts, address, world);
+  if (lease !== undefined) return macvlanOf(draft, placed, lease.asked);
+  return serviceLink(world, config, { address, service, pool: poolLink(world, service.namespace, address) });
+}
+
+/** On a link that is chosen before there is an address. */
+function macvlanOf({ world, config }: Draft, { service }: Placed, asked: DhcpAsked): LinkChoice {
+  return macvlanLink(world, serviceLink(world, config, { service }), asked);
+}
+
+function linkPending({ world }: Draft, links: readonly LinkAsked[]): SkipReason {
+  const last = links.at(-1);
+  const observed = last === undefined ? undefined : world.observedLinks.get(last.key);
+  if (observed?.state === "failed") {
+    return { code: "invalidInterface", message: `${last?.key} cannot be made on ${last?.parent}: ${messageOf(observed.error)}` };
+  }
+  return { code: "linkPending", message: `${last?.key} is being made on ${last?.parent}` };
+}
+
+function observedOf(draft: Draft, of: { readonly service: Service; readonly key: VipKey; readonly address: IpAddress; readonly iface: string; readonly traffic: RomanaTraffic | undefined }): AddressOutcome {
+  const { world } = draft;
+  const { service, key, address, iface, traffic } = of;
+  const observed = world.observed.get(key);
+  if (observed?.state === "failed" && observed.error instanceof AddressInUse) return inUse(observed.error);
+  if (observed?.state !== "up") return "pending";
+  const how = `${familyOf(address) === 4 ? "ARP" : "NDP"} on ${iface}`;
+  draft.tell(service, "Normal", "VipHeld", `${address} is held by node ${world.node} (${how})${traffic === undefined ? "" : `; ${traffic.says}`}`);
+  const rival = world.conflicts.get(key);
+  if (rival !== undefined) draft.tell(service, "Warning", "AddressConflict", `${address} on ${iface} is announced by ${rival} too: kept and defended, every ten seconds at the most`);
+  return "up";
+}
+
+/** BGP mode: the route to an address of a Service, which this node has to have only where traffic is not led by kube-proxy alone. */
+function announceRoute(draft: Draft, placed: Placed, asked: AskedVip, { attachServices }: BgpPlanConfig): "up" | "pending" {
+  const { world } = draft;
+  const { address, iface } = asked;
+  if (placed.romana) lead(draft, placed, { key: vipKey(iface, address), address });
+  const said = bgpPolicyOf(placed.service.annotations);
+  if (owns(world, placed.owner)) for (const problem of said.problems) draft.tell(placed.service, "Warning", "InvalidBgpAnnotation", problem);
+  wantRoute(draft, asked, attachServices || asked.ownership === "control-plane", said);
+  return world.observedRoutes.get(routeKey(address, hostPrefix(address)))?.state === "up" ? "up" : "pending";
+}
+
+/** `attached`: announced once this node has the address, so that what comes is taken. */
+function wantRoute(draft: Draft, asked: AskedVip, attached: boolean, said: ServiceBgpPolicy): void {
+  if (attached && draft.world.observed.get(draft.wantVip(asked))?.state !== "up") return;
+  draft.routes.push(routeOf(asked, draft.config, said));
+}
+
+/** Leads the traffic of a Romana VIP that is held here to its pods. */
+function lead(draft: Draft, placed: Placed, { key, address }: { readonly key: VipKey; readonly address: IpAddress }): RomanaTraffic {
+  const { world, config } = draft;
+  const traffic = trafficOf(placed, world, config);
+  if (traffic.type !== "nft") return traffic;
+  draft.dnat.push(dnatOf(placed, { key, address, endpoints: world.endpoints?.get(placed.facts.key) }));
+  const observed = world.observedDnat.get(key);
+  if (observed?.state === "failed") draft.tell(placed.service, "Warning", "DatapathFailed", `no traffic to ${address} reaches the pods: ${messageOf(observed.error)}`);
+  return traffic;
+}
+
+function tellMixed(draft: Draft, { service, address, other }: { readonly service: Service; readonly address: IpAddress; readonly other: ServiceKey }): void {
+  const message = `${address} is shared with ${other}, whose externalTrafficPolicy is another: the address is where either can be served, and each Service goes by its own policy there`;
+  draft.tell(service, "Normal", "MixedTrafficPolicies", message);
+}
