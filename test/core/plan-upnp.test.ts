@@ -46,7 +46,7 @@ describe("which ports are asked for", () => {
 
   test.each<readonly [string, Partial<World>]>([
     ["it is handed over to another node", { stage: "leaving", ...owning({ services: { ...MINE, view: "other", holder: "n2" } }) }],
-    ["nobody took over yet", { closing: false, ...owning({ services: { ...MINE, view: "free", holder: "" } }) }],
+    ["nobody took over yet", { stage: "running", ...owning({ services: { ...MINE, view: "free", holder: "" } }) }],
   ])("still where %s", (_name, part) => {
     expect(wants(web(), part)).toHaveLength(1);
   });
