@@ -1,12 +1,13 @@
-// npm test: packages, types, build, unit tests, lab tests. `--full` runs only what is beyond that: test/lab/**/*.full.test.ts.
+// npm test: packages, types, build, unit tests, lab tests. `--full` runs only what is beyond that: test/lab/*.full.test.ts.
 // Other arguments go to vitest: file filters, -t NAME and so on.
-import { mkdirSync, openSync, readFileSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
 import { inCi, labRefusal, labWrapper, nodePath, PrepareError, preparePackages, prepareSystem, root, run, say, shout, toolEnv } from "./prepare.mjs";
 
 const full = process.argv.includes("--full");
 const forVitest = process.argv.slice(2).filter((argument) => argument !== "--full");
 const results = join(root, "dist/test-results");
+const LAB_AT_ONCE = 3;
 const totals = { passed: 0, failed: 0, skipped: 0 };
 
 function seconds(since) {
@@ -45,35 +46,50 @@ function addReport(file, ok) {
   totals.failed += ok ? failed : Math.max(failed, 1);
 }
 
-/** Runs the tests of one project, in so many processes at once. Their output comes one after the other. */
-async function vitest(project, wrap, env, shards = 1) {
-  await step(`tests: ${project}${full ? " (full)" : ""}`, async () => {
-    const parts = Array.from({ length: shards }, (_, i) => part(project, wrap, { env, shard: i + 1, shards }));
-    return (await Promise.all(parts)).every((ok) => ok);
+/** Runs the tests of one project in one process. */
+async function vitest(project, wrap, env) {
+  await step(`tests: ${project}${full ? " (full)" : ""}`, async () => await part({ name: project, project, wrap, env, args: ["--passWithNoTests", ...forVitest] }));
+}
+
+/**
+ * Runs each lab file in a process and namespaces of its own, so many at once. Most of their time goes by in waiting. What a file prints comes when it has
+ * ended.
+ */
+async function eachFile(files, wrap, env) {
+  await step("tests: lab", async () => {
+    const left = [...files];
+    let good = true;
+    const work = async () => {
+      for (let file = left.shift(); file !== undefined; file = left.shift()) {
+        const name = `lab-${basename(file, ".test.ts")}`;
+        const log = join(results, `${name}.log`);
+        const output = openSync(log, "w");
+        good = (await part({ name, project: "lab", wrap, env, args: [file], stdio: ["ignore", output, output] })) && good;
+        closeSync(output);
+        process.stdout.write(readFileSync(log));
+      }
+    };
+    await Promise.all(Array.from({ length: LAB_AT_ONCE }, work));
+    return good;
   });
 }
 
-async function part(project, wrap, { env, shard, shards }) {
-  const name = shards === 1 ? project : `${project}-${shard}`;
+async function part({ name, project, wrap, env, args, stdio }) {
   const report = join(results, `${name}.json`);
   rmSync(report, { force: true });
-  const vitestArgs = ["node_modules/vitest/vitest.mjs", "run", "--project", project, "--passWithNoTests"];
-  if (shards > 1) vitestArgs.push(`--shard=${shard}/${shards}`);
+  const vitestArgs = ["node_modules/vitest/vitest.mjs", "run", "--project", project];
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const [program, ...args] = wrap([nodePath(), ...vitestArgs, ...reporters, ...forVitest]);
-  const log = join(results, `${name}.log`);
-  const output = shard === 1 ? undefined : openSync(log, "w");
-  const ok = (await run(program, args, { env: toolEnv(env), ...(output === undefined ? {} : { stdio: ["ignore", output, output] }) })) === 0;
-  if (output !== undefined) process.stdout.write(readFileSync(log));
+  const [program, ...rest] = wrap([nodePath(), ...vitestArgs, ...reporters, ...args]);
+  const ok = (await run(program, rest, { env: toolEnv(env), ...(stdio === undefined ? {} : { stdio }) })) === 0;
   addReport(report, ok);
   return ok;
 }
 
-function fullTests(dir = join(root, "test/lab")) {
-  return readdirSync(dir, { withFileTypes: true }).flatMap((entry) => {
-    if (entry.isDirectory()) return fullTests(join(dir, entry.name));
-    return entry.name.endsWith(".full.test.ts") ? [join(dir, entry.name)] : [];
-  });
+/** Paths from the root, the larger files first: they tend to take longer, and the last one to end should be a short one. */
+function labFiles(isWanted) {
+  const files = readdirSync(join(root, "test/lab")).filter((file) => file.endsWith(".test.ts") && isWanted(file.endsWith(".full.test.ts")));
+  const size = (file) => statSync(join(root, "test/lab", file)).size;
+  return files.sort((a, b) => size(b) - size(a)).map((file) => join("test/lab", file));
 }
 
 /** Runs the lab where that is possible; says loudly where it is not. */
@@ -84,14 +100,14 @@ async function lab() {
     if (inCi()) totals.failed += 1;
     return;
   }
-  // Most of the time goes by in waiting: each part has namespaces of its own, and none of them minds the other.
-  const shards = forVitest.length === 0 && !full ? 2 : 1;
-  await vitest("lab", labWrapper, { VIP_LAB: "1", ...(full ? { VIP_FULL: "1" } : {}) }, shards);
+  if (full) await vitest("lab", labWrapper, { VIP_LAB: "1", VIP_FULL: "1" });
+  else if (forVitest.length > 0) await vitest("lab", labWrapper, { VIP_LAB: "1" });
+  else await eachFile(labFiles((isFull) => !isFull), labWrapper, { VIP_LAB: "1" });
 }
 
 async function main() {
-  if (full && fullTests().length === 0) {
-    say("There is no test/lab/**/*.full.test.ts: nothing beyond `npm test`.");
+  if (full && labFiles((isFull) => isFull).length === 0) {
+    say("There is no test/lab/*.full.test.ts: nothing beyond `npm test`.");
     return;
   }
   await preparePackages();

@@ -83,7 +83,7 @@ const BROKEN: readonly ((at: number) => Omit<ServiceSpec, "name">)[] = [
   () => asking("10.77.0.0/24"),
   () => asking("127.0.0.1"),
   () => asking("fe80::1"),
-  () => asking("0.0.0.0"),
+  () => asking("224.0.0.251"),
   () => asking("not a name"),
   () => asking(`${"10.77.0.299,".repeat(2000)}x y`),
   (at) => asking(`host-${at}.invalid`),

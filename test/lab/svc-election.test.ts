@@ -143,10 +143,11 @@ describe("leader election per Service (svc_election)", () => {
       const held = await Promise.all(cluster.lab.nodes.map(async ({ name }) => (await cluster.lab.addresses(name, "eth0")).filter(({ local }) => local.startsWith("10.99.")).length));
       return held.reduce((a, b) => a + b, 0) === 300;
     }, 20_000, "300 more VIPs");
-    await sleep(5000);
-    const many = await rate();
+    // Status and Event of each are written at a limited rate, and then it is quiet.
+    let many = Infinity;
+    await cluster.lab.waitFor(async () => (many = await rate()) <= few + 2, 20_000, "the same rate as with few Services");
     console.log(JSON.stringify({ figure: "API requests per second with svc_election, three nodes", few, many }));
     expect(few).toBeGreaterThan(0);
-    expect(many).toBeLessThanOrEqual(few + 2);
+    expect(many).toBeGreaterThan(0);
   });
 });

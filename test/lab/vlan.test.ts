@@ -162,13 +162,16 @@ describe.runIf(vlans)("link mode with 8021q", () => {
 });
 
 describe("link mode", () => {
-  it("leaves a macvlan of somebody alone that has the name, and even our alias", async () => {
+  it.each([
+    { name: "a macvlan", link: ["link", "vka", "name", "vka.200", "type", "macvlan"], alias: "somebody's", why: "macvlan" },
+    { name: "a link of another kind with even our alias", link: ["vka.200", "type", "veth", "peer", "vkb.200"], alias: LINK_ALIAS, why: "a link of kind veth" },
+  ])("leaves what somebody made alone that has the name: $name", async ({ link, alias, why }) => {
     removedAfterwards("vka.200");
-    await ip("link", "add", "link", "vka", "name", "vka.200", "type", "macvlan");
-    await ip("link", "set", "vka.200", "alias", LINK_ALIAS);
+    await ip("link", "add", ...link);
+    await ip("link", "set", "vka.200", "alias", alias);
     const before = await linkNamed(kernel(), "vka.200");
     await using ours = mode();
-    await expect(ours.up(want, never)).rejects.toMatchObject({ code: "taken", message: expect.stringContaining("a link of kind macvlan") as string });
+    await expect(ours.up(want, never)).rejects.toMatchObject({ code: "taken", message: expect.stringContaining(why) as string });
     expect(await ours.held(never)).toEqual([]);
     await ours.down(want.key, "leftover", never);
     expect(await linkNamed(kernel(), "vka.200")).toEqual(before);
