@@ -53,8 +53,8 @@ export class ModeSyncs implements AsyncDisposable {
   readonly #upnp: ModeSync<"upnp"> | undefined;
 
   constructor(deps: ModeSyncsDeps) {
-    const { modes, clock, log, random, changed } = deps;
-    const shared = { clock, log, random, changed };
+    const { modes, clock, log, random } = deps;
+    const shared = { clock, log, random, changed: () => deps.changed() };
     this.vips = new ModeSync(
       modes.arp((key, what) => deps.vipReported(key, what)),
       { noun: "vip", concurrency: Infinity, same: sameVip },
