@@ -7,7 +7,7 @@ import { ROUTER_NS } from "./topology.js";
 import { waitFor } from "./wait.js";
 
 /** Where the package of the distribution puts what takes commands about leases. */
-const LEASE_COMMANDS = "/usr/lib/x86_64-linux-gnu/kea/hooks/libdhcp_lease_cmds.so";
+const LEASE_COMMANDS = `/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/kea/hooks/libdhcp_lease_cmds.so`;
 
 /** Seconds of T1, T2 and the end. */
 export interface KeaTimes {
