@@ -17,7 +17,7 @@ afterAll(async () => {
   await cluster[Symbol.asyncDispose]();
 });
 
-async function given(name: string, ms = 3000): Promise<string> {
+async function given(name: string, ms = 20_000): Promise<string> {
   const service = await cluster.service(name, ms, `${name} to have an address`, (s) => ingressOf(s).length > 0);
   return ingressOf(service)[0] ?? "";
 }

@@ -20,7 +20,7 @@ afterAll(async () => {
   await cluster[Symbol.asyncDispose]();
 });
 
-async function given(name: string, ms = 3000): Promise<string> {
+async function given(name: string, ms = 20_000): Promise<string> {
   const service = await cluster.service(name, ms, `${name} to have an address`, (s) => ingressOf(s).length > 0);
   return ingressOf(service)[0] ?? "";
 }
@@ -92,7 +92,7 @@ test(`${MANY} Services at once`, async () => {
   const { client } = cluster.api;
   const began = cluster.lab.now();
   await Promise.all(Array.from({ length: MANY }, async (_, n) => await client.createService(loadBalancer({ name: `many-${n}`, ip: "0.0.0.0" }))));
-  await cluster.lab.waitFor(async () => (await client.services()).filter((s) => s.metadata.name.startsWith("many-") && ingressOf(s).length > 0).length === MANY, 20_000, `${MANY} addresses`);
+  await cluster.lab.waitFor(async () => (await client.services()).filter((s) => s.metadata.name.startsWith("many-") && ingressOf(s).length > 0).length === MANY, 40_000, `${MANY} addresses`);
   process.stdout.write(`${JSON.stringify({ figure: `${MANY} Services by DHCP, created to all in status`, ms: Math.round(cluster.lab.now() - began) })}\n`);
   const services = (await client.services()).filter((s) => s.metadata.name.startsWith("many-"));
   const addresses = new Set(services.map((s) => ingressOf(s)[0] ?? ""));

@@ -18,7 +18,7 @@ async function withDnsmasq(): Promise<{ readonly cluster: Cluster; readonly serv
 }
 
 /** The address that the Service was given; waits for it. */
-async function given(cluster: Cluster, name: string, ms = 3000): Promise<string> {
+async function given(cluster: Cluster, name: string, ms = 20_000): Promise<string> {
   const service = await cluster.service(name, ms, `${name} to have an address`, (s) => RANGE.test(ingressOf(s)[0] ?? ""));
   return ingressOf(service)[0] ?? "";
 }
