@@ -104,47 +104,37 @@ function outputOption(): Option {
   return new Option("-o, --output <format>", "text or json").choices(["text", "json"]).default("text");
 }
 
+/** A command that asks the daemons of this node. */
+function asking(command: Command): Command {
+  return command
+    .addOption(outputOption())
+    .option("--socket <path>", "one socket, instead of all of the directory")
+    .addOption(new Option("--directory <path>", "where the daemons of this node have their sockets").env("vip_control_dir").default(CONTROL_DIRECTORY));
+}
+
 /** The commands that ask a running daemon, or the API. */
 function addQuestions(command: Command): void {
-  const socket = (): Option => new Option("--socket <path>", "one socket, instead of all of the directory");
-  const directory = (): Option => new Option("--directory <path>", "where the daemons of this node have their sockets").env("vip_control_dir").default(CONTROL_DIRECTORY);
-  command
-    .command("status")
+  asking(command.command("status"))
     .description("what this node holds, and who owns what")
-    .addOption(outputOption())
-    .addOption(socket())
-    .addOption(directory())
     .option("--cluster", "ask the API instead of the daemon of this node", false)
     .option("--kubeconfig <path>", "with --cluster: the kubeconfig; default $KUBECONFIG, then as the daemon with this environment")
     .option("-n, --namespace <name>", "with --cluster: namespace of the Leases", "kube-system")
     .action(async (options: Omit<StatusOptions, "env">) => {
       process.exitCode = await runStatus({ ...options, env: process.env }, IO);
     });
-  command
-    .command("why <namespace/service>")
+  asking(command.command("why <namespace/service>"))
     .description("why a Service is served, and where, or why it is not")
-    .addOption(outputOption())
-    .addOption(socket())
-    .addOption(directory())
     .action(async (service: string, options: WhyOptions) => {
       process.exitCode = await runWhy(service, options, IO);
     });
   const bgp = command.command("bgp").description("BGP sessions of this node, and what their peers have of it");
-  bgp
-    .command("peers")
+  asking(bgp.command("peers"))
     .description("each peer: state, last error, what both sides agreed on")
-    .addOption(outputOption())
-    .addOption(socket())
-    .addOption(directory())
     .action(async (options: BgpOptions) => {
       process.exitCode = await runBgpPeers(options, IO);
     });
-  bgp
-    .command("routes [peer]")
+  asking(bgp.command("routes [peer]"))
     .description("each route as a peer has it, with next hop, AS path and communities")
-    .addOption(outputOption())
-    .addOption(socket())
-    .addOption(directory())
     .action(async (peer: string | undefined, options: BgpOptions) => {
       process.exitCode = await runBgpRoutes(peer, options, IO);
     });
@@ -152,25 +142,15 @@ function addQuestions(command: Command): void {
 
 /** The commands that move VIPs. */
 function addMoves(command: Command): void {
-  const socket = (): Option => new Option("--socket <path>", "one socket, instead of all of the directory");
-  const directory = (): Option => new Option("--directory <path>", "where the daemons of this node have their sockets").env("vip_control_dir").default(CONTROL_DIRECTORY);
-  command
-    .command("drain [node]")
+  asking(command.command("drain [node]"))
     .description("hand the VIPs of this node, or of another one, over to others, until it is called off; exit code 2 where something stays")
     .option("--undo", "call it off", false)
-    .addOption(outputOption())
-    .addOption(socket())
-    .addOption(directory())
     .option("--kubeconfig <path>", "for another node: the kubeconfig, with the right to patch nodes; default $KUBECONFIG, then as the daemon with this environment")
     .action(async (node: string | undefined, options: Omit<DrainOptions, "env">) => {
       process.exitCode = await runDrain(node, { ...options, env: process.env }, IO);
     });
-  command
-    .command("rebalance")
+  asking(command.command("rebalance"))
     .description("with svc_election: spread the VIPs evenly over the nodes now")
-    .addOption(outputOption())
-    .addOption(socket())
-    .addOption(directory())
     .action(async (options: Omit<DrainOptions, "env" | "undo">) => {
       process.exitCode = await runRebalance(options, IO);
     });
