@@ -1,7 +1,7 @@
 import { ANNOTATIONS, type Annotation } from "../config/annotations.js";
 import { flagsOf } from "../config/load.js";
 import { isLikely, nearest } from "../lib/near.js";
-import { SETTING_ROWS, type Setting, type SettingName } from "../config/settings.js";
+import { SETTING_ROWS, SETTINGS, type Setting, type SettingName } from "../config/settings.js";
 import { UNSUPPORTED, type Unsupported } from "../config/unsupported.js";
 import { EXIT, type CommandIo } from "./io.js";
 import { table, wrap } from "./table.js";
@@ -61,7 +61,7 @@ function overview(): string {
 }
 
 function settingText(key: SettingName, setting: Setting<unknown>): string {
-  const { env, type, fallback, unit, doc, kubeVip } = setting;
+  const { env, type, fallback, unit, doc, kubeVip, needs = [] } = setting;
   const withUnit = (value: string): string => (unit === undefined ? value : `${value} ${unit}`);
   const rows = [
     ["environment", env.join(", ")],
@@ -70,6 +70,7 @@ function settingText(key: SettingName, setting: Setting<unknown>): string {
     ["value", type.name],
     ["default", fallback === "" ? "unset" : withUnit(fallback)],
     ...(kubeVip === undefined ? [] : [["in kube-vip", withUnit(kubeVip)]]),
+    ...(needs.length === 0 ? [] : [["only with", needs.map((one) => SETTINGS[one].env[0]).join(" or ")]]),
   ];
   return [env[0] ?? key, ...wrap(doc, 2, "  "), ...rows.flatMap(([what = "", text = ""]) => wrap(text, 15, `  ${what.padEnd(13)}`))].join("\n");
 }

@@ -30,7 +30,7 @@ export async function kernelFacts(): Promise<readonly KernelFact[]> {
     fact("raw sockets", async () => rawSocket()),
     fact("nf_tables", async () => nfTables()),
     fact("8021q", async () => module("8021q", "kube-vip.io/serviceVLAN")),
-    fact("macvlan", async () => module("macvlan", "DHCP, which is planned")),
+    fact("macvlan", async () => module("macvlan", "addresses by DHCP")),
   ]);
   return asked;
 }

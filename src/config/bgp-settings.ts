@@ -1,13 +1,11 @@
 import { maskPeerTexts } from "./bgp-peer-text.js";
 import { asNumber, bfdTiming, communityList, holdTime, ipAddress, nextHopMode, optionalInt, peerList } from "./bgp-types.js";
-import { bool, int, text, type Setting } from "./setting-types.js";
+import { bool, int, needing, text, type Setting } from "./setting-types.js";
 
 const HIDDEN = (value: string): string => (value === "" ? "" : "***");
 
-/** The rows of SETTINGS that are about BGP: first those of kube-vip, then ours. */
-export const BGP_SETTINGS = {
-  bgp: { env: ["bgp_enable"], flag: "bgp", type: bool, fallback: "false", doc: "Announce VIPs to routers by BGP." },
-  bgpElection: { env: ["vip_leaderelection"], flag: "leaderElection", type: bool, fallback: "false", doc: "BGP mode: only the holder of the Lease announces the control-plane VIP; otherwise every node whose API server is well. ARP mode always elects." },
+/** First those of kube-vip, then ours. */
+const OPTIONS = {
   bgpAs: { env: ["bgp_as"], flag: "localAS", type: asNumber, fallback: "65000", doc: "AS number of this node." },
   bgpRouterId: { env: ["bgp_routerid"], flag: "bgpRouterID", type: ipAddress(4), fallback: "", doc: "Router ID; unset: after `bgp_routerinterface`, else the first IPv4 address of the node. It has to be another one on every node." },
   bgpRouterInterface: { env: ["bgp_routerinterface"], flag: undefined, type: text, fallback: "", doc: "Link whose first IPv4 address is the router ID." },
@@ -40,4 +38,11 @@ export const BGP_SETTINGS = {
   bgpLocalPref: { env: ["bgp_local_pref"], flag: undefined, type: optionalInt(0, 4_294_967_295), fallback: "", doc: "LOCAL_PREF of all routes to internal peers; unset: 100." },
   bgpMed: { env: ["bgp_med"], flag: undefined, type: optionalInt(0, 4_294_967_295), fallback: "", doc: "MULTI_EXIT_DISC of all routes; unset: none." },
   bgpPrepend: { env: ["bgp_prepend"], flag: undefined, type: int(0, 32), fallback: "0", doc: "How often the own AS number is repeated in the path to external peers." },
+} as const satisfies Record<string, Setting<unknown>>;
+
+/** The rows of SETTINGS that are about BGP. */
+export const BGP_SETTINGS = {
+  bgp: { env: ["bgp_enable"], flag: "bgp", type: bool, fallback: "false", doc: "Announce VIPs to routers by BGP." },
+  bgpElection: { env: ["vip_leaderelection"], flag: "leaderElection", type: bool, fallback: "false", doc: "BGP mode: only the holder of the Lease announces the control-plane VIP; otherwise every node whose API server is well. ARP mode always elects." },
+  ...needing(["bgp"], OPTIONS),
 } as const satisfies Record<string, Setting<unknown>>;

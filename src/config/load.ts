@@ -1,5 +1,5 @@
 import { fileEntries, type SettingsFile } from "./file.js";
-import { SETTING_ROWS, shownText, type Setting, type SettingName, type Settings } from "./settings.js";
+import { SETTING_ROWS, SETTINGS, shownText, type Setting, type SettingName, type Settings } from "./settings.js";
 import { contradictions } from "./timings.js";
 import { unknownVariables } from "./unknown.js";
 import { UNSUPPORTED, type Unsupported } from "./unsupported.js";
@@ -86,7 +86,10 @@ export function examineSettings(input: SettingsInput): Examined {
   problems.push(...asked.filter(({ row }) => row.today === "refuse").map(sayUnsupported));
   warnings.push(...asked.filter(({ row }) => row.today === "warn").map(sayUnsupported), ...unknownVariables(input.env));
   // What is wrong with the whole is said when its parts are right: a mode that is not there explains why none is on.
-  if (problems.length === 0) problems.push(...contradictions(settings as Settings));
+  if (problems.length === 0) {
+    problems.push(...contradictions(settings as Settings));
+    warnings.push(...withoutEffect(settings as Settings, sources as Record<SettingName, Given>));
+  }
   return { settings, sources: sources as Record<SettingName, Given>, warnings, problems };
 }
 
@@ -122,6 +125,16 @@ function differences(setting: Setting<unknown>, [used, ...others]: readonly Give
       const hint = used.kind === "flag" && kind === "environment" ? " (kube-vip does it the other way round)" : "";
       return `${used.name}=${shownText(setting, used.text)} is used, ${name}=${shownText(setting, text)} is not${hint}`;
     });
+}
+
+/** What somebody set, though what it is about is off. */
+function withoutEffect(settings: Settings, sources: Readonly<Record<SettingName, Given>>): readonly string[] {
+  return SETTING_ROWS.flatMap(([key, { needs = [], type, fallback }]) => {
+    const { name, text } = sources[key];
+    const asDefault = JSON.stringify(type.parse(text)) === JSON.stringify(type.parse(fallback));
+    if (asDefault || needs.length === 0 || needs.some((one) => settings[one])) return [];
+    return [`${name} has no effect without ${needs.map((one) => SETTINGS[one].env[0]).join(" or ")}`];
+  });
 }
 
 interface Asked {

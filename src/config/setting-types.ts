@@ -14,6 +14,9 @@ export interface SettingType<T> {
   parse(text: string): { readonly value: T } | Refused;
 }
 
+/** Keys of the settings that turn a part of the program on. */
+export type SwitchName = "arp" | "bgp" | "services" | "controlPlane" | "upnp" | "election" | "electionOnDemand";
+
 export interface Setting<T> {
   /** Environment variables, the first one found counts; names as in kube-vip. */
   readonly env: readonly string[];
@@ -32,8 +35,15 @@ export interface Setting<T> {
   readonly emptyCounts?: true;
   /** How a value is shown that has a secret in it. */
   readonly secret?: (text: string) => string;
+  /** It has an effect only where one of these is true. */
+  readonly needs?: readonly SwitchName[];
   /** kube-vip's default, where ours is another one. */
   readonly kubeVip?: string;
+}
+
+/** The rows, each with these `needs`. */
+export function needing<const R extends Readonly<Record<string, Setting<unknown>>>>(needs: readonly SwitchName[], rows: R): { readonly [K in keyof R]: R[K] & Pick<Setting<unknown>, "needs"> } {
+  return Object.fromEntries(Object.entries(rows).map(([key, row]) => [key, { ...row, needs }])) as { [K in keyof R]: R[K] & Pick<Setting<unknown>, "needs"> };
 }
 
 // Go's strconv.ParseBool, so that every manifest that works with kube-vip reads the same.

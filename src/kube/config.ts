@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { KubeConfig, makeAbsolutePath } from "@kubernetes/client-node/dist/config.js";
 import { load } from "js-yaml";
 import { messageOf } from "../lib/errors.js";
-import { KubeError } from "./errors.js";
+import { isDenial, KubeError } from "./errors.js";
 import { fieldsOf, itemsOf, textOf } from "./raw.js";
 
 const ADMIN_CONF = "/etc/kubernetes/admin.conf";
@@ -94,8 +94,14 @@ function readIfPresent(path: string): string | Absent {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "";
     if (["ENOENT", "ENOTDIR", "EISDIR"].includes(code)) return { absent: code };
-    throw new KubeError("config", `read ${path}: ${code === "" ? messageOf(error) : code}`, { cause: error });
+    throw new KubeError("config", `read ${path}: ${code === "" ? messageOf(error) : code}${isDenial(code) ? `: ${expectedReader()}` : ""}`, { cause: error });
   }
+}
+
+/** Who is refused most often is root in a pod, and does not expect it. */
+function expectedReader(): string {
+  const user = process.getuid?.() ?? 0;
+  return `expected a file that user ${user} may read${user === 0 ? " (without CAP_DAC_OVERRIDE, root may read its own files and those that anybody may)" : ""}`;
 }
 
 function parse(path: string, text: string): KubeConfig {

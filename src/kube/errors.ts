@@ -26,6 +26,11 @@ export class KubeError extends Error implements KubeErrorShape {
   }
 }
 
+/** Codes of a file that is there and may not be read. */
+export function isDenial(code: string | undefined): boolean {
+  return code === "EACCES" || code === "EPERM";
+}
+
 export interface Refusal {
   readonly method: string;
   readonly path: string;

@@ -1,19 +1,20 @@
 import { messageOf } from "../lib/errors.js";
 import type { Log } from "../ports/log.js";
 import { NoKubeconfig } from "./config.js";
-import type { KubeError } from "./errors.js";
+import { isDenial, type KubeError } from "./errors.js";
 
 /**
- * How we stand with the API. `notThere`: no kubeconfig, or nobody answers; it may come. `notAllowed`: it answers, and nothing was allowed yet. `wrong`: somebody has
- * to put something right, a kubeconfig that cannot be used or a certificate that cannot be trusted.
+ * How we stand with the API. `notThere`: no kubeconfig, or nobody answers; it may come. `notAllowed`: it answers, and nothing was allowed yet. `unreadable`, `wrong`:
+ * somebody has to put something right, a file that this process may not read, a kubeconfig that cannot be used or a certificate that cannot be trusted.
  */
-export type Standing = "reached" | "notThere" | "notAllowed" | "wrong";
+export type Standing = "reached" | "notThere" | "notAllowed" | "unreadable" | "wrong";
 
 /** What a failed call says of it; undefined: nothing (a server in trouble). */
 export function standingOf(error: KubeError): Standing | undefined {
   switch (error.code) {
     case "config":
-      return error instanceof NoKubeconfig || isMissing(error) ? "notThere" : "wrong";
+      if (error instanceof NoKubeconfig || codeOf(error) === "ENOENT") return "notThere";
+      return isDenial(codeOf(error)) ? "unreadable" : "wrong";
     case "network":
       return isDistrust(error) ? "wrong" : "notThere";
     case "timeout":
@@ -35,20 +36,21 @@ export function standingOf(error: KubeError): Standing | undefined {
   }
 }
 
-/** A file that the kubeconfig names (token, certificate) is not there yet. */
-function isMissing({ cause }: KubeError): boolean {
-  return (cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT";
+/** Of the kubeconfig, or of a file that it names (token, certificate). */
+function codeOf({ cause }: KubeError): string | undefined {
+  return (cause as NodeJS.ErrnoException | undefined)?.code;
 }
 
 /** Codes of OpenSSL's chain verification and of Node's TLS; all others are of sockets and names. */
-function isDistrust({ cause }: KubeError): boolean {
-  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "";
+function isDistrust(error: KubeError): boolean {
+  const code = codeOf(error) ?? "";
   return code.startsWith("ERR_TLS_") || code.startsWith("ERR_SSL_") || code === "EPROTO" || /CERT|SIGNATURE|ISSUER|_CRL|INVALID_CA|INVALID_PURPOSE/.test(code);
 }
 
 const TEXT = {
   notThere: "api server is not there yet, trying again",
   notAllowed: "api server does not allow it yet, trying again",
+  unreadable: "kubeconfig may not be read, trying again",
   wrong: "kubeconfig or certificate is wrong, trying again",
 } as const;
 
@@ -71,7 +73,7 @@ export class StandingLog {
     if (error.code === "forbidden" && this.#standing === "reached") return;
     if (!this.#changed(standing, source)) return;
     const fields = { reason: messageOf(error), ...(source === undefined ? {} : { source }) };
-    if (standing === "wrong") this.log.error(TEXT.wrong, fields);
+    if (standing === "wrong" || standing === "unreadable") this.log.error(TEXT[standing], fields);
     // The failed call itself is a warning of whoever made it.
     else this.log.info(TEXT[standing], fields);
   }

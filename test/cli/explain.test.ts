@@ -30,6 +30,13 @@ describe("vip explain", () => {
     });
   });
 
+  test.each([
+    ["bgp_as", "bgp_enable"],
+    ["svc_rebalance_rate", "svc_election or per_service_election_on_demand"],
+  ])("tells what %s needs", (name, needs) => {
+    expect(explain(name).stdout).toContain(`\n  only with    ${needs}\n`);
+  });
+
   test.each(["address", "vip_address", "--vip", "vip", "--address"])("knows a setting by each of its names: %s", (name) => {
     expect(explain(name).stdout).toMatch(/^address\n/);
   });

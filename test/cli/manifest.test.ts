@@ -112,7 +112,7 @@ describe("a pod", () => {
   });
 
   test("mounts folders of the host, no files, and writes to /run/vip only", () => {
-    const spec = podSpec("pod", { ...BASE, k8s_config_file: "/etc/vip/kubeconfig", control_plane_health_check_ca_path: "/etc/kubernetes/pki/ca.crt" });
+    const spec = podSpec("pod", { ...BASE, cp_enable: "true", address: "192.0.2.1", k8s_config_file: "/etc/vip/kubeconfig", control_plane_health_check_ca_path: "/etc/kubernetes/pki/ca.crt" });
     expect(spec["volumes"]).toEqual([
       { name: "run", hostPath: { path: "/run/vip", type: "DirectoryOrCreate" } },
       { name: "kubernetes", hostPath: { path: "/etc/vip", type: "Directory" } },

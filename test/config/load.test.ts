@@ -61,6 +61,28 @@ describe("settings", () => {
   });
 });
 
+describe("a setting of something that is off", () => {
+  const warned = (env: Record<string, string>): readonly string[] => loadSettings({ env: { ...BASE, ...env } }).warnings;
+
+  test.each<readonly [string, Record<string, string>, readonly string[]]>([
+    ["BGP", { bgp_as: "65001", bgp_peers: "192.0.2.1:65000:secret" }, ["bgp_as has no effect without bgp_enable", "bgp_peers has no effect without bgp_enable"]],
+    ["UPnP", { upnp_status: "true" }, ["upnp_status has no effect without enable_upnp"]],
+    ["the control plane", { address: "192.0.2.1" }, ["address has no effect without cp_enable"]],
+    ["one of two elections", { svc_rebalance_rate: "0" }, ["svc_rebalance_rate has no effect without svc_election or per_service_election_on_demand"]],
+  ])("is told: %s", (_name, env, lines) => {
+    expect(warned(env)).toEqual(lines);
+  });
+
+  test("is told of Services where there is the control plane only, and of ARP in BGP mode", () => {
+    const { warnings } = loadSettings({ env: { bgp_enable: "true", cp_enable: "true", address: "192.0.2.1", lb_class_only: "true", vip_arpRate: "1000" } });
+    expect(warnings).toEqual(["vip_arpRate has no effect without vip_arp", "lb_class_only has no effect without svc_enable"]);
+  });
+
+  test("is not told where it says what holds anyway, is on, or is one of kube-vip's that ARP mode has, too", () => {
+    expect(warned({ bgp_as: "65000", bgp_routerinterface: "", vip_leaderelection: "true", per_service_election_on_demand: "true", svc_rebalance_rate: "1" })).toEqual([]);
+  });
+});
+
 test("an empty name of a class is one, as in kube-vip: that of Services without a class", () => {
   expect(loadSettings({ env: { ...BASE, lb_class_name: "" } }).settings.loadBalancerClass).toBeUndefined();
   expect(loadSettings({ env: BASE }).settings.loadBalancerClass).toBe("kube-vip.io/kube-vip-class");

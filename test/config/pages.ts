@@ -40,7 +40,7 @@ export function settingsPage(): string {
 Written by \`WRITE_DOCS=1 npx vitest run --project unit test/config/readme.test.ts\` from \`src/config\`; do not edit.
 
 A flag wins over the environment, the environment over the file that \`config_file\` names, the file over the default. Where two of them say different things, a warning tells
-which one is used. An empty variable counts as unset. A value that does not fit ends the start with one line: name, value, what was expected. A variable that begins as ours do
+which one is used. A setting of something that is off, such as \`bgp_peers\` without \`bgp_enable\`, is told, too. An empty variable counts as unset. A value that does not fit ends the start with one line: name, value, what was expected. A variable that begins as ours do
 and is none of them is told, with the name that may have been meant. \`vip check\` shows every value with its source, \`vip explain NAME\` one row of this page.
 
 In a file (YAML or JSON) the keys are the names of the environment variables or those of the column "in a file"; lists may stand for commas.

@@ -8,8 +8,7 @@ import { annotationsPage, readmeTable, settingsPage } from "./pages.js";
 const README = new URL("../../README.md", import.meta.url);
 const BETWEEN = /(?<=<!-- settings -->\n)[\s\S]*?(?=\n<!-- \/settings -->)/;
 const HINT = "WRITE_DOCS=1 npx vitest run --project unit test/config/readme.test.ts";
-// The older name of the variable still works.
-const write = process.env["WRITE_DOCS"] === "1" || process.env["WRITE_README"] === "1";
+const write = process.env["WRITE_DOCS"] === "1";
 
 test("the README lists every setting as the program has it", () => {
   if (write) writeFileSync(README, readFileSync(README, "utf8").replace(BETWEEN, () => readmeTable()));

@@ -1,4 +1,4 @@
-import { renameSync, rmSync } from "node:fs";
+import { chmodSync, renameSync, rmSync } from "node:fs";
 import type https from "node:https";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
@@ -60,7 +60,7 @@ class Side implements AsyncDisposable {
   }
 
   said(): readonly string[] {
-    return this.log.lines.filter(({ message }) => /^(api server |kubeconfig or)/.test(message)).map(({ level, message }) => `${level}: ${message}`);
+    return this.log.lines.filter(({ message }) => /^(api server |kubeconfig (or|may) )/.test(message)).map(({ level, message }) => `${level}: ${message}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -198,6 +198,7 @@ describe("how we stand with the API", () => {
     ["no kubeconfig", new NoKubeconfig(["/a (ENOENT)"]), "notThere"],
     ["a token file that is missing", error("config", "ENOENT"), "notThere"],
     ["a kubeconfig that cannot be parsed", error("config"), "wrong"],
+    ["a file that it names and this process may not read", error("config", "EACCES"), "unreadable"],
     ["refused", error("network", "ECONNREFUSED"), "notThere"],
     ["nobody at the address", error("network", "EHOSTUNREACH"), "notThere"],
     ["a name that cannot be resolved", error("network", "ENOTFOUND"), "notThere"],
@@ -216,6 +217,17 @@ describe("how we stand with the API", () => {
     ["500 tells nothing", error("server"), undefined],
   ])("%s", (_name, given, standing) => {
     expect(standingOf(given)).toBe(standing);
+  });
+
+  it("a kubeconfig that this process may not read is told as such, with who it is", async () => {
+    const user = process.getuid?.() ?? -1;
+    // Root may read all but what has nothing to be read.
+    const path = user === 0 ? "/sys/bus/cpu/drivers_probe" : dir.file("admin.conf", "x");
+    if (user !== 0) chmodSync(path, 0);
+    await using side = new Side({ kubeconfigPath: path });
+    expect([await side.ask(), await side.ask()]).toEqual(["config", "config"]);
+    expect(side.said()).toEqual(["error: kubeconfig may not be read, trying again"]);
+    expect(side.log.lines.find(({ level }) => level === "error")?.fields["reason"]).toContain(`read ${path}: EACCES: expected a file that user ${user} may read`);
   });
 
   it("each change is said once, and all is tried until it works: absent, broken, nobody there, an unknown token, put right by rename", async () => {
