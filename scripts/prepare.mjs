@@ -30,6 +30,8 @@ const needed = [
   ["dnsmasq", "dnsmasq-base"],
   ["kea-dhcp4", "kea-dhcp4-server"],
   ["gobgpd", "gobgpd"],
+  ["bgpctl", "openbgpd"],
+  ["exabgp", "exabgp"],
 ];
 
 /** Wanted by some tests, which are skipped without them. */

@@ -147,6 +147,9 @@ export async function reported(mode: BgpMode, name: string, right: (report: BgpP
   return find();
 }
 
+/** Where the daemons of a test write, and what starts them and ends them with the test. */
+export type DaemonHost = Pick<BgpLab, "dir" | "spawn">;
+
 /** A route as a peer has it; lists are sorted. */
 export interface Seen {
   readonly prefix: string;
@@ -162,8 +165,9 @@ export class Bird {
   #process: LabProcess | undefined;
 
   constructor(
-    private readonly lab: BgpLab,
+    private readonly lab: DaemonHost,
     private readonly where: "bird" | "node" = "bird",
+    private readonly ns = "bgp-bird",
   ) {}
 
   async start(protocols: string): Promise<void> {
@@ -213,13 +217,16 @@ export class Bird {
   }
 
   #inside(argv: readonly string[]): readonly string[] {
-    return this.where === "node" ? argv : inNamespace("bgp-bird", argv);
+    return this.where === "node" ? argv : inNamespace(this.ns, argv);
   }
 }
 
 /** FRR's zebra and bgpd. */
 export class Frr {
-  constructor(private readonly lab: BgpLab) {}
+  constructor(
+    private readonly lab: DaemonHost,
+    private readonly ns = "bgp-frr",
+  ) {}
 
   async start(config: string): Promise<void> {
     const dir = this.#dir();
@@ -227,7 +234,7 @@ export class Frr {
     writeFileSync(`${dir}/frr.conf`, config);
     const pathspace = ["-z", `${dir}/zserv.api`, "--vty_socket", dir, "-P", "0", "-f", "/dev/null", "--log", "stdout"];
     for (const name of ["zebra", "bgpd"]) {
-      await this.lab.spawn(`frr-${name}`, inNamespace("bgp-frr", [`/usr/lib/frr/${name}`, ...pathspace, "-i", `${dir}/${name}.pid`]));
+      await this.lab.spawn(`frr-${name}`, inNamespace(this.ns, [`/usr/lib/frr/${name}`, ...pathspace, "-i", `${dir}/${name}.pid`]));
       const socket = name === "zebra" ? "zserv.api" : "bgpd.vty";
       await waitFor(async () => (await run(["test", "-S", `${dir}/${socket}`], { mayFail: true })).code === 0, 10_000, name);
     }
@@ -260,23 +267,26 @@ export class Frr {
   }
 
   async #vty(args: readonly string[]): Promise<string> {
-    return (await run(inNamespace("bgp-frr", ["vtysh", "--vty_socket", this.#dir(), "--config_dir", this.#dir(), ...args]))).stdout;
+    return (await run(inNamespace(this.ns, ["vtysh", "--vty_socket", this.#dir(), "--config_dir", this.#dir(), ...args]))).stdout;
   }
 }
 
 /** GoBGP with this configuration. */
 export class Gobgp {
-  constructor(private readonly lab: BgpLab) {}
+  constructor(
+    private readonly lab: DaemonHost,
+    private readonly ns = "bgp-gobgp",
+  ) {}
 
   async start(config: string): Promise<void> {
     writeFileSync(`${this.lab.dir}/gobgp.toml`, config);
-    await this.lab.spawn("gobgpd", inNamespace("bgp-gobgp", ["gobgpd", "-f", `${this.lab.dir}/gobgp.toml`, "--pprof-disable"]));
-    await waitFor(async () => (await run(inNamespace("bgp-gobgp", ["gobgp", "neighbor"]), { mayFail: true })).code === 0, 10_000, "gobgpd");
+    await this.lab.spawn("gobgpd", inNamespace(this.ns, ["gobgpd", "-f", `${this.lab.dir}/gobgp.toml`, "--pprof-disable"]));
+    await waitFor(async () => (await run(inNamespace(this.ns, ["gobgp", "neighbor"]), { mayFail: true })).code === 0, 10_000, "gobgpd");
   }
 
   /** What came from one neighbour. */
   async routes(neighbor: string, family: 4 | 6): Promise<readonly Seen[]> {
-    const { stdout } = await run(inNamespace("bgp-gobgp", ["gobgp", "-j", "neighbor", neighbor, "adj-in", "-a", `ipv${family}`]));
+    const { stdout } = await run(inNamespace(this.ns, ["gobgp", "-j", "neighbor", neighbor, "adj-in", "-a", `ipv${family}`]));
     interface Attribute { readonly type: number; readonly value?: unknown; readonly as_paths?: readonly { readonly asns: readonly number[] }[]; readonly nexthop?: string; readonly metric?: number; readonly communities?: readonly number[] }
     interface Large { readonly ASN: number; readonly LocalData1: number; readonly LocalData2: number }
     const found = JSON.parse(stdout) as Readonly<Record<string, readonly { readonly attrs: readonly Attribute[] }[]>> | readonly never[];
