@@ -1,5 +1,6 @@
 import type { Settings } from "../config/settings.js";
 import { Claims } from "../core/claims.js";
+import { KubeVipLeases, type KubeVipLeasesDeps } from "../core/kube-vip-leases.js";
 import { Owners } from "../core/owners.js";
 import { Ownership, type OwnershipDeps } from "../core/ownership.js";
 import type { Random } from "../ports/random.js";
@@ -10,6 +11,18 @@ export function createOwners(settings: Settings, node: string, deps: OwnershipDe
   const single = new Ownership(electionConfig(settings, node), deps);
   const claims = settings.services ? new Claims(claimsConfig(settings, { node, process: processId(deps.random) }), deps) : undefined;
   return new Owners(single, claims);
+}
+
+/** What heeds the Leases of kube-vip; undefined where each Service has no owner of its own. */
+export function createKubeVipLeases(settings: Settings, node: string, deps: KubeVipLeasesDeps): KubeVipLeases | undefined {
+  if (!settings.services || !(settings.election || settings.electionOnDemand)) return undefined;
+  return new KubeVipLeases({ node, namespace: settings.serviceNamespace }, deps);
+}
+
+/** Rejects where the watch ends in error, which is a bug; never resolves. */
+export async function followed(kubeVip: KubeVipLeases | undefined): Promise<never> {
+  await kubeVip?.follow();
+  return new Promise<never>(() => undefined);
 }
 
 /** 64 random bits, as hexadecimal digits. */

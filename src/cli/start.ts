@@ -28,7 +28,7 @@ import { CONTROL_DIRECTORY, serveControl } from "./control-socket.js";
 import { followKernel } from "./follow-kernel.js";
 import { debugBySignal, type SwitchableLog } from "./log.js";
 import { Monitor } from "./monitor.js";
-import { createOwners } from "./owners.js";
+import { createKubeVipLeases, createOwners, followed } from "./owners.js";
 import { connection, engineConfig, HAND_OVER_MS, leaseIds, MARKS, partsOf, vipLink } from "./plan-config.js";
 import { watchApi } from "./watch-api.js";
 import { watchPeerSources } from "./watch-bgp.js";
@@ -82,6 +82,8 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   );
   const bgp = createBgp(settings, { node, fence, clock, log, random, events: kube.events, world: () => engine.world });
   if (bgp !== undefined) cleanup.use(bgp);
+  const kubeVip = createKubeVipLeases(settings, node, { leases: kube.leases, clock, log, changed: (seen) => engine.learn({ kubeVip: seen }) });
+  if (kubeVip !== undefined) cleanup.use(kubeVip);
   const config = engineConfig(settings, node);
   const engine: Engine = cleanup.use(
     new Engine(config, {
@@ -112,6 +114,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
         names.follow(after.plan.names);
         dataplane.watch(after.plan.checks);
         bgp?.planned(after, before);
+        kubeVip?.take(after.plan.kubeVip);
         recordPass(history, { before, after }, momentOf(clock));
       },
     }),
@@ -133,6 +136,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   cleanup.defer(() => pause[Symbol.dispose]());
   const health = watchHealth(settings, { clock, log, changed: (controlPlaneHealth) => engine.learn({ controlPlaneHealth }) });
   if (health !== undefined) cleanup.use(health);
+  if (kubeVip !== undefined) engine.learn({ kubeVip: "unknown" });
   for (const [key, id] of leases) ownership.watch(key, id);
   const services = settings.services
     ? watchApi(settings, { kube, log, learn: (part) => engine.learn(part), learnSlices: (slices) => engine.learnSlices(slices) }, watching.signal)
@@ -141,7 +145,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
     bgp === undefined ? aborted(watching.signal) : watchPeerSources(settings, { node, kube, clock, log, learn: (part) => bgp.learn(part) }, watching.signal);
   log.info("started", { node, interface: vipLink(settings) ?? engine.world.defaultLink ?? "", services: settings.services, controlPlane: settings.address });
 
-  await Promise.race([aborted(signal), engine.failed, ownership.failed(), services, sources]);
+  await Promise.race([aborted(signal), engine.failed, ownership.failed(), services, sources, followed(kubeVip)]);
 
   log.info("stopping");
   monitoring.stopping();
@@ -155,6 +159,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   heirsShown.cancel();
   engine.learn({ stage: "ending" });
   await Promise.race([engine.settle(), delay(clock, STOP_MS)]);
+  await kubeVip?.release((key) => (ownership.states().get(key)?.holder ?? "") !== "");
   watching.abort(new DOMException("stopping", "AbortError"));
   await Promise.allSettled([services, sources]);
   log.info("stopped");

@@ -82,6 +82,7 @@ export const REASONS: Readonly<Record<SkipCode, RuleEntry>> = {
     holder === "" ? "wait for a holder; if none comes, no node is able to serve: kubectl -n kube-system get leases" : `ask node ${holder}: vip why ${key} (there), or from anywhere: vip status --cluster`,
   ),
   nodeStandsBack: entry("ownership", ({ node }) => `if this node should serve again: vip undrain ${node}, or kubectl uncordon ${node}`),
+  heldByKubeVip: entry("ownership", ({ key }) => `stop kube-vip on the node that holds it; where none runs any more, its Lease has expired within seconds: vip why ${key}`),
   holderHasNoEndpoint: entry("endpoints", ({ key }) => `set spec.externalTrafficPolicy to Cluster, or see where its pods are: ${endpointsOf(key)}`),
   noLocalEndpoint: entry("endpoints", ({ key }) => `the nodes that have one announce it; see where its pods are: ${endpointsOf(key)}`),
   addressOfNode: entry("conflict", ({ node }) => `take the address off node ${node} (ip addr del), or give the Service another one`),

@@ -1,6 +1,7 @@
 import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { EventDraft } from "../ports/kube.js";
+import type { LeaseText } from "./kube-vip-leases.js";
 import { romanaKey, type Dnat, type LeaseKey, type LeaseWant, type LinkKey, type LinkWant, type Mapping, type MappingKey, type OwnershipKey, type Route, type RouteKey, type ServiceKey, type Vip, type VipKey } from "./model.js";
 import { routeTogether } from "./plan-bgp.js";
 import { leaseTogether } from "./plan-dhcp.js";
@@ -30,7 +31,14 @@ export class Collection {
   /** How this node stands towards each Romana VIP. */
   readonly romana = new Map<OwnershipKey, Stance>();
   /** What this node wants of each key that is one of many. */
-  readonly wishes = new Map<OwnershipKey, Wish>();
+  readonly #wishes = new Map<OwnershipKey, Wish>();
+  /** Keys of which somebody else holds a part. */
+  readonly #barred = new Map<OwnershipKey, Wish>();
+  readonly #kubeVip = new Map<LeaseText, OwnershipKey>();
+
+  get wishes(): ReadonlyMap<OwnershipKey, Wish> {
+    return this.#barred.size === 0 ? this.#wishes : new Map([...this.#wishes, ...this.#barred]);
+  }
 
   /** `service`: whose outcome it is; undefined for the control plane. */
   add(outcome: Outcome, service: ServiceKey | undefined, owner: OwnershipKey = "services"): void {
@@ -53,7 +61,9 @@ export class Collection {
     if (outcome.skipped !== undefined) this.#skipped.set(service, outcome.skipped);
     if (outcome.status !== undefined) this.#statuses.set(service, outcome.status);
     if (outcome.change !== undefined) this.#changes.set(service, outcome.change);
-    if (outcome.wish !== undefined) this.wishes.set(owner, wishTogether(this.wishes.get(owner), outcome.wish));
+    if (outcome.wish !== undefined) this.#wishes.set(owner, wishTogether(this.#wishes.get(owner), outcome.wish));
+    if (outcome.wish !== undefined && outcome.barred === true) this.#barred.set(owner, outcome.wish);
+    if (outcome.kubeVipLease !== undefined) this.#kubeVip.set(...outcome.kubeVipLease);
     if (outcome.stance !== undefined) this.romana.set(romanaKey(service), outcome.stance);
   }
 
@@ -67,6 +77,7 @@ export class Collection {
       skipped: this.#skipped,
       problems: this.#problems,
       names: this.#names,
+      kubeVip: this.#kubeVip,
       checks: this.#checks,
     };
   }

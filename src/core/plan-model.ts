@@ -3,6 +3,7 @@ import type { Wish } from "../machine/claim-state.js";
 import type { MemberTerms } from "../machine/member-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { EventDraft } from "../ports/kube.js";
+import type { LeaseText } from "./kube-vip-leases.js";
 import type { LayoutConfig } from "./layout.js";
 import type { Dnat, LeaseKey, LeaseWant, LinkKey, LinkWant, Mapping, MappingKey, OwnershipKey, Route, RouteKey, ServiceKey, Vip, VipKey } from "./model.js";
 import type { StandingConfig } from "./node-standing.js";
@@ -50,6 +51,8 @@ export interface Plan {
   readonly changes: ReadonlyMap<ServiceKey, ServiceChange>;
   /** Part of the world of the next pass. */
   readonly grants: ReadonlyMap<string, readonly IpAddress[]>;
+  /** Leases of kube-vip that this node needs for what it holds, each with the key that it belongs to. */
+  readonly kubeVip: ReadonlyMap<LeaseText, OwnershipKey>;
   /** Names to look up. */
   readonly names: ReadonlySet<string>;
   /** Ports of this node to ask for the health of the data plane. */

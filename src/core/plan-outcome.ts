@@ -1,7 +1,8 @@
 import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { EventDraft } from "../ports/kube.js";
-import type { Dnat, LeaseKey, LeaseWant, LinkWant, Mapping, Route, Vip } from "./model.js";
+import type { LeaseText } from "./kube-vip-leases.js";
+import type { Dnat, LeaseKey, LeaseWant, LinkWant, Mapping, OwnershipKey, Route, Vip } from "./model.js";
 import type { SkipReason } from "./plan-service.js";
 import type { ServiceChange } from "./plan-writes.js";
 import type { StatusPatch } from "./status.js";
@@ -27,4 +28,8 @@ export interface Outcome {
   /** What this node wants of its owner's key, where that is one of many. */
   readonly wish: Wish | undefined;
   readonly problems: readonly string[];
+  /** Somebody else holds it: no Service that belongs with it may be taken. */
+  readonly barred?: boolean;
+  /** The Lease of kube-vip that this node needs for it, and what it belongs to. */
+  readonly kubeVipLease?: readonly [LeaseText, OwnershipKey];
 }

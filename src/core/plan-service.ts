@@ -35,6 +35,7 @@ export type SkipCode =
   | "noLocalEndpoint"
   | "dataplaneNotReady"
   | "notOwner"
+  | "heldByKubeVip"
   | "nodeStandsBack"
   | "foreignController"
   | "waiting";

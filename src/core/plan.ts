@@ -7,6 +7,7 @@ import { Collection } from "./plan-collect.js";
 import { controlPlaneOutcome } from "./plan-control-plane.js";
 import { serviceOutcome } from "./plan-serve.js";
 import { isOwnerless } from "./plan-bgp.js";
+import { besideKubeVip } from "./plan-kube-vip.js";
 import { canServe, mainLink } from "./plan-links.js";
 import type { Plan, PlanConfig } from "./plan-model.js";
 import { PlanMemo } from "./plan-memo.js";
@@ -23,9 +24,9 @@ export function plan(world: World, config: PlanConfig, memo: PlanMemo = new Plan
   const reserved = allocates ? memo.reserved(world, reservedAddresses) : NONE;
   const layout = memo.layout(config.services ? world.services : undefined, { ...world, allocates, reserved }, config);
   const known = memo.outcomes(world);
-  for (const placed of layout.placed) collection.add(known.of(placed, () => serviceOutcome(placed, world, config)), placed.facts.key, placed.owner);
+  for (const placed of layout.placed) collection.add(known.of(placed, () => besideKubeVip(serviceOutcome(placed, world, config), placed, world)), placed.facts.key, placed.owner);
   const campaigns = campaignsOf(world, config, collection.romana);
-  const wishes = listed(world) ? collection.wishes : undefined;
+  const wishes = listed(world) && world.kubeVip !== "unknown" ? collection.wishes : undefined;
   const terms = { drain: standsBack(world, config) !== undefined, weight: weightOf(world) };
   return { ...collection.finish(), campaigns, wishes, terms, grants: layout.grants, settled: isSettled(world, config, { campaigns, wishes }) };
 }
@@ -65,7 +66,7 @@ function controlPlaneStance(world: World): Stance {
 
 /** A lease that is free, or names this node from an earlier life, is about to be taken: what stands under it is no leftover. */
 function isSettled(world: World, config: PlanConfig, { campaigns, wishes }: Pick<Plan, "campaigns" | "wishes">): boolean {
-  if (config.services && !listed(world)) return false;
+  if (config.services && (!listed(world) || world.kubeVip === "unknown")) return false;
   if (isOwnerless(config, "control-plane") && world.controlPlaneHealth === "unknown") return false;
   for (const [key, { fit, nodes }] of wishes ?? []) {
     const state = world.ownership.get(key);

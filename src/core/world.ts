@@ -6,6 +6,7 @@ import type { Link } from "../ports/kernel.js";
 import type { Node, Service } from "../ports/kube.js";
 import type { Readiness } from "./dataplane.js";
 import type { ServiceEndpoints } from "./endpoints.js";
+import type { KubeVipLeasesSeen } from "./kube-vip-leases.js";
 import type { LeaseKey, LeaseSeen, LinkKey, MappingKey, MappingView, OwnershipKey, RouteKey, ServiceKey, VipKey } from "./model.js";
 import type { NameResult } from "./names.js";
 import type { Pools } from "./pools.js";
@@ -48,6 +49,8 @@ export interface World {
   readonly nodeAddresses: ReadonlyMap<string, string>;
   /** By name; empty where nodes cannot be listed. */
   readonly nodes: ReadonlyMap<string, Node>;
+  /** The Leases that kube-vip takes for Services. */
+  readonly kubeVip: KubeVipLeasesSeen;
   /** Somebody asked this process to hand over what it holds (`vip drain`). */
   readonly drained: boolean;
   /** Next hops of this node's routes. */
@@ -98,6 +101,7 @@ export function emptyWorld(node: string): World {
     endpoints: undefined,
     nodeAddresses: new Map(),
     nodes: new Map(),
+    kubeVip: "none",
     drained: false,
     gateways: new Set(),
     apiHost: undefined,

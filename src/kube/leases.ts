@@ -1,6 +1,7 @@
 import type { Lease, LeaseId, LeaseRecord, Leases, LeaseWrite } from "../ports/kube.js";
 import type { Client, Query } from "./client.js";
 import { KubeError } from "./errors.js";
+import { listAll } from "./event-list.js";
 import { countOf, fieldsOf, textOf, versionOf } from "./raw.js";
 import { reflect } from "./reflector.js";
 import type { ReflectDeps } from "./reflector.js";
@@ -22,35 +23,53 @@ export function createLeases(deps: ReflectDeps): Leases {
     remove: async (lease, timeoutMs, signal) => store.remove(lease, { timeoutMs, signal }),
     watch: async (id, seen, signal) => {
       const query = { fieldSelector: `metadata.name=${id.name}` };
-      await follow({ namespace: id.namespace, query, name: id.name, changed: (leases) => seen(leases.get(`${id.namespace}/${id.name}`)) }, { store, ...deps }, signal);
+      await follow({ path: collectionOf(id), query, name: `${id.namespace}/${id.name}`, changed: (leases) => seen(leases.get(`${id.namespace}/${id.name}`)) }, { store, ...deps }, signal);
+    },
+    list: async (namespace, signal) => {
+      const items = await listAll(deps.client, { resource: "leases", path: everyOf(namespace), query: {} }, signal);
+      return items.flatMap((raw) => elective(decodeLease(raw)) ?? []);
+    },
+    watchAll: async (namespace, changed, signal) => {
+      const decode = (raw: unknown): Lease | undefined => (elective(decodeLease(raw)) === undefined ? undefined : store.decode(raw));
+      await follow({ path: everyOf(namespace), query: {}, name: `${namespace ?? "*"}/*`, decode, changed }, { store, ...deps }, signal);
     },
     watchLabelled: async ({ namespace, label }, changed, signal) => {
       const byName = (leases: ReadonlyMap<string, Lease>): void => changed(new Map([...leases.values()].map((lease) => [lease.id.name, lease])));
-      await follow({ namespace, query: { labelSelector: label }, name: label, changed: byName }, { store, ...deps }, signal);
+      await follow({ path: collectionOf({ namespace }), query: { labelSelector: label }, name: `${namespace}/${label}`, changed: byName }, { store, ...deps }, signal);
     },
   };
 }
 
+/** What is somebody's to hold: the heartbeats of nodes are many, and nobody's. */
+function elective(lease: Lease | undefined): Lease | undefined {
+  return lease?.id.namespace === "kube-node-lease" ? undefined : lease;
+}
+
+function everyOf(namespace: string | undefined): string {
+  return namespace === undefined ? "/apis/coordination.k8s.io/v1/leases" : collectionOf({ namespace });
+}
+
 interface Following {
-  readonly namespace: string;
+  readonly path: string;
   readonly query: Query;
   /** For the log. */
   readonly name: string;
+  readonly decode?: (raw: unknown) => Lease | undefined;
   readonly changed: (leases: ReadonlyMap<string, Lease>) => void;
 }
 
-async function follow({ namespace, query, name, changed }: Following, deps: ReflectDeps & { readonly store: LeaseStore }, signal: AbortSignal): Promise<void> {
+async function follow({ path, query, name, changed, decode }: Following, deps: ReflectDeps & { readonly store: LeaseStore }, signal: AbortSignal): Promise<void> {
   const options = {
     resource: "leases",
-    path: collectionOf({ namespace }),
+    path,
     query,
-    decode: (raw: unknown) => deps.store.decode(raw),
+    decode: decode ?? ((raw: unknown) => deps.store.decode(raw)),
     changed,
     needed: true,
     pace: "chunk" as const,
     maxRetryMs: MAX_RETRY_MS,
   };
-  await reflect(options, { ...deps, log: deps.log.with({ lease: `${namespace}/${name}` }) }, signal);
+  await reflect(options, { ...deps, log: deps.log.with({ lease: name }) }, signal);
 }
 
 interface Limits {

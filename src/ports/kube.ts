@@ -61,6 +61,10 @@ export interface Leases {
    * first list and with every chunk from the wire that changes something. A Lease that did not change keeps its identity.
    */
   watchLabelled(where: { readonly namespace: string; readonly label: string }, changed: (leases: ReadonlyMap<string, Lease>) => void, signal: AbortSignal): Promise<void>;
+  /** All Leases of a namespace, or of all but that of the nodes' heartbeats (`kube-node-lease`). */
+  list(namespace: string | undefined, signal: AbortSignal): Promise<readonly Lease[]>;
+  /** Watches all of these until the signal aborts, as `watchLabelled`. Key: `namespace/name`. */
+  watchAll(namespace: string | undefined, changed: (leases: ReadonlyMap<string, Lease>) => void, signal: AbortSignal): Promise<void>;
 }
 
 export interface ServicePort {

@@ -16,6 +16,7 @@ export function givenPass(parts: { readonly world?: Partial<World>; readonly vip
   const plan: Plan = {
     campaigns: new Map(),
     wishes: undefined,
+    kubeVip: new Map(),
     terms: { drain: false, weight: 1 },
     wants: { arp, link: new Map(), dhcp: new Map(), dnat: new Map(), bgp: new Map(), upnp: new Map() },
     asks: new Set(),

@@ -12,6 +12,8 @@ import { fakeLink } from "../fakes/kernel.js";
 export const MINE: OwnershipState = { held: true, view: "mine", holder: "n1", created: false };
 export const THEIRS: OwnershipState = { held: false, view: "other", holder: "n2", created: false };
 
+export const FREE: OwnershipState = { held: false, view: "free", holder: "", created: false };
+
 export const CONFIG: PlanConfig = {
   services: true,
   controlPlane: [],

@@ -12,7 +12,7 @@ import type { OwnershipState, World } from "../../src/core/world.js";
 import type { MacAddress } from "../../src/lib/mac.js";
 import { fakeLink } from "../fakes/kernel.js";
 import { fakeIngress, fakeService } from "../fakes/service.js";
-import { inKernel, inputOf, ip, MINE, THEIRS, worldOf } from "./explain-input.js";
+import { FREE, inKernel, inputOf, ip, MINE, THEIRS, worldOf } from "./explain-input.js";
 
 const web = fakeService({ loadBalancerIP: "192.0.2.10" });
 const KEY = "default/web" as ServiceKey;
@@ -185,11 +185,12 @@ describe("the reason", () => {
     holderHasNoEndpoint: worldOf([local], { endpoints: new Map([[KEY, { ...without, serving: true }]]) }),
     dataplaneNotReady: worldOf([local], { dataplane: new Map([[30_000, "notReady"]]) }),
     notOwner: worldOf([web], LEFT),
+    heldByKubeVip: worldOf([web], { kubeVip: new Map([["default/kubevip-web", { holder: "n2", ours: false }]]), ownership: new Map([["svc/192.0.2.10", FREE]]) }),
     foreignController: worldOf([{ ...web, ingress: [fakeIngress("203.0.113.1")] }], UP),
   };
 
   test.each(Object.entries(rows))("%s is the last step, with what was seen and what to do", (code, world) => {
-    const input = inputOf(world, ["noLocalEndpoint", "nodeStandsBack"].includes(code) ? { config: { bgp: { electControlPlane: false, attachServices: false } } } : {});
+    const input = inputOf(world, ["noLocalEndpoint", "nodeStandsBack"].includes(code) ? { config: { bgp: { electControlPlane: false, attachServices: false } } } : code === "heldByKubeVip" ? { config: { election: true } } : {});
     const { steps, verdict } = why(input);
     const step = steps.find(({ outcome }) => outcome === "refused");
     expect(step).toMatchObject({ code, rule: REASONS[code as keyof typeof REASONS].rule });

@@ -9,6 +9,7 @@ export class FakeKube {
   readonly #leases = new Map<string, Lease>();
   readonly #leaseLabels = new Map<string, ReadonlySet<string>>();
   readonly #labelWatches = new Set<{ readonly label: string; readonly changed: (leases: ReadonlyMap<string, Lease>) => void }>();
+  readonly #allWatches = new Set<() => void>();
   readonly #leaseWatches = new Set<{ readonly name: string; readonly seen: (lease: Lease | undefined) => void }>();
   readonly services = new Map<ServiceKey, Service>();
   readonly #serviceWatches = new Set<(services: ReadonlyMap<ServiceKey, Service>) => void>();
@@ -44,6 +45,11 @@ export class FakeKube {
         this.removeLease(name);
       }),
     watch: async ({ name }, seen, signal) => this.#until(signal, this.#leaseWatches, { name, seen }, () => seen(this.#leases.get(name))),
+    list: async () => this.#answer(() => [...this.#leases.values()]),
+    watchAll: async (_namespace, changed, signal) => {
+      const all = (): void => changed(new Map([...this.#leases.values()].map((lease) => [`${lease.id.namespace}/${lease.id.name}`, lease])));
+      return this.#until(signal, this.#allWatches, all, all);
+    },
     watchLabelled: async ({ label }, changed, signal) => this.#until(signal, this.#labelWatches, { label, changed }, () => changed(this.#labelled(label))),
   };
 
@@ -185,6 +191,7 @@ export class FakeKube {
 
   #tellLease(name: string, labels: ReadonlySet<string> | undefined): void {
     const lease = this.#leases.get(name);
+    for (const watch of this.#allWatches) queueMicrotask(watch);
     for (const watch of this.#leaseWatches) if (watch.name === name) queueMicrotask(() => watch.seen(lease));
     for (const watch of this.#labelWatches) if (labels?.has(watch.label) === true) this.#tellLabelled(watch);
   }

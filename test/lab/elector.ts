@@ -26,9 +26,17 @@ export async function buildElector(dir: string): Promise<Elector> {
   }
 }
 
+export interface ElectorOptions {
+  readonly node: string;
+  readonly address: string;
+  /** A Service of the namespace `default`: elected by a Lease of its own, as kube-vip does with svc_election. Otherwise as for the control plane. */
+  readonly service?: string;
+}
+
 /** Starts a stand-in for kube-vip on a node: it holds the address while it leads. */
-export async function startElector(cluster: Cluster, binary: string, options: { readonly node: string; readonly address: string }): Promise<LabProcess> {
-  const { node, address } = options;
+export async function startElector(cluster: Cluster, binary: string, options: ElectorOptions): Promise<LabProcess> {
+  const { node, address, service } = options;
   const flags = ["-kubeconfig", cluster.api.adminConf, "-identity", node, "-address", `${address}/32`, "-link", "eth0"];
-  return await cluster.lab.spawn(node, [binary, "elect", ...flags], { name: `elector-${node}` });
+  const lock = service === undefined ? [] : ["-namespace", "default", "-lock", `kubevip-${service}`];
+  return await cluster.lab.spawn(node, [binary, "elect", ...flags, ...lock], { name: `elector-${node}${service === undefined ? "" : `-${service}`}` });
 }

@@ -31,12 +31,14 @@ export function rbacOf(settings: Settings, options: RbacOptions): readonly Json[
 function serviceRights(settings: Settings, { romana }: RbacOptions): readonly Json[] {
   if (!settings.services) return [];
   const home = namespaceOf(settings);
-  const rules: readonly Rule[] = [
+  const rules: Rule[] = [
     { apiGroups: [""], resources: ["services"], verbs: romana && settings.romanaDatapath === "auto" ? [...READ, "patch"] : READ },
     { apiGroups: [""], resources: ["services/status"], verbs: ["patch"] },
     { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: READ },
     { apiGroups: [""], resources: ["events"], verbs: ["create", "get", "patch"] },
   ];
+  // Of kube-vip's election per Service; which there are cannot be named.
+  if (settings.election || settings.electionOnDemand) rules.push({ apiGroups: [COORDINATION], resources: ["leases"], verbs: [...READ, "create", "update"] });
   const nodes: Rule = { apiGroups: [""], resources: ["nodes"], verbs: READ };
   const only = settings.serviceNamespace;
   if (only === undefined) return bound({ name: `system:${APP}`, rules: [...rules, nodes] }, home);

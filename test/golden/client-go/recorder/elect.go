@@ -22,13 +22,16 @@ func elect(args []string) error {
 	identity := flags.String("identity", "", "name of the node")
 	address := flags.String("address", "", "the VIP with its prefix length")
 	link := flags.String("link", "eth0", "link for the VIP")
+	on := controlPlane
+	flags.StringVar(&on.namespace, "namespace", on.namespace, "namespace of the Lease")
+	flags.StringVar(&on.name, "lock", on.name, "name of the Lease")
 	t := timing{}
 	flags.DurationVar(&t.lease, "lease", 5*time.Second, "lease duration")
 	flags.DurationVar(&t.deadline, "deadline", 3*time.Second, "renew deadline")
 	flags.DurationVar(&t.retry, "retry", time.Second, "retry period")
 	_ = flags.Parse(args)
 
-	elector, err := newElector(*kubeconfig, *identity, t, func(*rest.Config) {}, leaderelection.LeaderCallbacks{
+	elector, err := newElector(*kubeconfig, *identity, on, t, func(*rest.Config) {}, leaderelection.LeaderCallbacks{
 		OnStartedLeading: func(context.Context) { ip("add", *address, *link) },
 		OnStoppedLeading: func() { ip("del", *address, *link) },
 		OnNewLeader:      func(who string) { fmt.Println("leader:", who) },

@@ -24,6 +24,11 @@ const (
 
 type timing struct{ lease, deadline, retry time.Duration }
 
+// lock names the Lease that is elected by; the control plane's where nothing is said.
+type lock struct{ namespace, name string }
+
+var controlPlane = lock{leaseNamespace, leaseName}
+
 func main() {
 	if len(os.Args) < 2 {
 		fail(fmt.Errorf("usage: recorder record|elect [flags]"))
@@ -48,7 +53,7 @@ func fail(err error) {
 }
 
 // newElector makes an elector as kube-vip does: a LeaseLock, released when its context ends.
-func newElector(kubeconfig, identity string, t timing, wrap func(*rest.Config), callbacks leaderelection.LeaderCallbacks) (*leaderelection.LeaderElector, error) {
+func newElector(kubeconfig, identity string, on lock, t timing, wrap func(*rest.Config), callbacks leaderelection.LeaderCallbacks) (*leaderelection.LeaderElector, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, err
@@ -61,7 +66,7 @@ func newElector(kubeconfig, identity string, t timing, wrap func(*rest.Config), 
 	}
 	return leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: &resourcelock.LeaseLock{
-			LeaseMeta:  metav1.ObjectMeta{Namespace: leaseNamespace, Name: leaseName},
+			LeaseMeta:  metav1.ObjectMeta{Namespace: on.namespace, Name: on.name},
 			Client:     client,
 			LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
 		},

@@ -125,7 +125,7 @@ type contender struct {
 func (t *tape) contend(kubeconfig, identity string, timing timing) (*contender, error) {
 	tapped := &tap{tape: t, elector: identity, writes: make(chan int, 100)}
 	noted := func(what string) func() { return func() { t.note(identity + " " + what) } }
-	elector, err := newElector(kubeconfig, identity, timing, tapped.wrap, leaderelection.LeaderCallbacks{
+	elector, err := newElector(kubeconfig, identity, controlPlane, timing, tapped.wrap, leaderelection.LeaderCallbacks{
 		OnStartedLeading: func(context.Context) { noted("leads")() },
 		OnStoppedLeading: noted("stopped"),
 	})
