@@ -60,6 +60,7 @@ export const ANNOTATIONS: readonly Annotation[] = [
   row("supported", "<prefix>/[bgp-peers-N-]peer-multi-hop", `${BGP_NODE}\`true\`: the peers are not on a link of the node.`, NODE),
   ours("announced", "What was written to the status, so that only that is ever changed.", WRITTEN),
   ours("granted", "The address that the Service was given from a pool, so that it keeps it.", WRITTEN),
+  ours("granted-in-use", "Such an address at which another host answered, until the Service is given another one.", WRITTEN),
   ours("external-ips", "Which of `spec.externalIPs` are ours, so that only these are ever removed.", WRITTEN),
   ours("external-ips-refused", "Which of `spec.externalIPs` the API did not take, so that the next holder does not ask again.", WRITTEN),
   ours("drain", "`\"true\"`: the VIPs of this node are handed over, also that of the control plane (`vip drain <node>`).", { on: "Node" }),

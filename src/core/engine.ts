@@ -1,5 +1,4 @@
 import { assertNever } from "../lib/errors.js";
-import type { IpAddress } from "../lib/ip.js";
 import type { Wish } from "../machine/claim-state.js";
 import type { Stance } from "../machine/election-state.js";
 import type { MemberTerms } from "../machine/member-state.js";
@@ -8,6 +7,7 @@ import type { KernelEvent, Link, LinkAddress, Route as KernelRoute } from "../po
 import type { EndpointSlice, Events, Services } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
+import { AddressesInUse } from "./addresses-in-use.js";
 import { driftOf } from "./drift.js";
 import { EndpointIndex } from "./endpoints.js";
 import { KernelView } from "./kernel-view.js";
@@ -54,8 +54,6 @@ const COALESCE_MS = 2;
 const BAD_LINK_MS = 200;
 /** Long enough for the next event to have come and to have been planned with. */
 const SECONDARY_MS = 20;
-/** The allocator leaves an address at which a stranger answered alone for so long. */
-const IN_USE_MS = 600_000;
 
 /** World in, plan out, every mode moved towards it. The one owner of the world; events only replace a part of it and wake the loop. */
 export class Engine implements AsyncDisposable {
@@ -63,7 +61,7 @@ export class Engine implements AsyncDisposable {
   #newest: Pass | undefined;
   readonly #memo = new PlanMemo();
   readonly #suspended = new Set<VipKey>();
-  readonly #inUse = new Map<IpAddress, Timer>();
+  readonly #inUse: AddressesInUse;
   readonly #later = new Map<VipKey, Timer>();
   readonly #loop: Loop;
   readonly #kernel: KernelView;
@@ -81,6 +79,7 @@ export class Engine implements AsyncDisposable {
   ) {
     const { clock } = deps;
     this.#world = emptyWorld(config.node);
+    this.#inUse = new AddressesInUse(clock, (inUse) => this.learn({ inUse }));
     this.#kernel = new KernelView(
       { marks: config.marks, badAfterMs: BAD_LINK_MS },
       { clock, learn: (part) => this.learn(part), returned: (link) => this.#refreshWhere((vip) => vip.iface === link) },
@@ -127,6 +126,7 @@ export class Engine implements AsyncDisposable {
   /** Something was learned. */
   learn(part: Partial<World>): void {
     this.#world = { ...this.#world, ...part };
+    if (part.services !== undefined) this.#inUse.told(part.services.values());
     this.#loop.wake();
   }
 
@@ -168,7 +168,8 @@ export class Engine implements AsyncDisposable {
     this.#loop.stop();
     this.#endpointsLoop.stop();
     this.#kernel[Symbol.dispose]();
-    for (const timer of [...this.#inUse.values(), ...this.#later.values()]) timer.cancel();
+    this.#inUse[Symbol.dispose]();
+    for (const timer of this.#later.values()) timer.cancel();
     this.#writers.stop();
     await this.#modes[Symbol.asyncDispose]();
   }
@@ -268,18 +269,7 @@ export class Engine implements AsyncDisposable {
 
   /** The allocator gives out another address for a while. */
   #failed(error: unknown): void {
-    if (!(error instanceof AddressInUse)) return;
-    const { address } = error;
-    this.#inUse.get(address)?.cancel();
-    const known = this.#inUse.has(address);
-    this.#inUse.set(
-      address,
-      this.deps.clock.after(IN_USE_MS, () => {
-        this.#inUse.delete(address);
-        this.learn({ inUse: new Set(this.#inUse.keys()) });
-      }),
-    );
-    if (!known) this.learn({ inUse: new Set(this.#inUse.keys()) });
+    if (error instanceof AddressInUse) this.#inUse.seen(error.address);
   }
 
   #logSkips(before: ReadonlyMap<ServiceKey, SkipReason> | undefined, after: ReadonlyMap<ServiceKey, SkipReason>): void {

@@ -13,7 +13,7 @@ import { dhcpOf, leaseOf, leaseWants, macvlanLink, noteLease } from "./plan-dhcp
 import type { Draft } from "./plan-draft.js";
 import { mainLink, poolLink, serviceLink, type LinkAsked, type LinkChoice } from "./plan-links.js";
 import { holds, owns } from "./plan-owners.js";
-import { inUse, unfitHolder } from "./plan-reasons.js";
+import { inUse, isGivenAnew, unfitHolder } from "./plan-reasons.js";
 import { reservedFor } from "./plan-reserved.js";
 import { dnatOf, trafficOf, type RomanaTraffic } from "./plan-romana.js";
 import type { SkipReason } from "./plan-service.js";
@@ -48,7 +48,7 @@ export function wantAddress(draft: Draft, placed: Placed, { address, ownership, 
   if (fresh && isShared(ownership) && world.ownership.get(ownership)?.heir === true) return "pending";
   const key = draft.wantVip(asked);
   const traffic = placed.romana ? lead(draft, placed, { key, address }) : undefined;
-  const seen = observedOf(draft, { service, key, address, iface: link.name, traffic });
+  const seen = observedOf(draft, placed, { key, address, iface: link.name, traffic });
   if (seen === "up") draft.mappings.push(...mappingsOf(placed, { iface: link.name, address, ownership }, world, config));
   return seen;
 }
@@ -95,11 +95,12 @@ function linkPending({ world }: Draft, links: readonly LinkAsked[]): SkipReason 
   return { code: "linkPending", message: `${last?.key} is being made on ${last?.parent}` };
 }
 
-function observedOf(draft: Draft, of: { readonly service: Service; readonly key: VipKey; readonly address: IpAddress; readonly iface: string; readonly traffic: RomanaTraffic | undefined }): AddressOutcome {
+function observedOf(draft: Draft, placed: Placed, of: { readonly key: VipKey; readonly address: IpAddress; readonly iface: string; readonly traffic: RomanaTraffic | undefined }): AddressOutcome {
   const { world } = draft;
-  const { service, key, address, iface, traffic } = of;
+  const { service } = placed;
+  const { key, address, iface, traffic } = of;
   const observed = world.observed.get(key);
-  if (observed?.state === "failed" && observed.error instanceof AddressInUse) return inUse(observed.error);
+  if (observed?.state === "failed" && observed.error instanceof AddressInUse) return inUse(observed.error, isGivenAnew(placed));
   if (observed?.state !== "up") return "pending";
   const how = `${familyOf(address) === 4 ? "ARP" : "NDP"} on ${iface}`;
   draft.tell(service, "Normal", "VipHeld", `${address} is held by node ${world.node} (${how})${traffic === undefined ? "" : `; ${traffic.says}`}`);

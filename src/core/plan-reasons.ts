@@ -2,13 +2,18 @@ import type { Fitness } from "./eligible.js";
 import type { Placed } from "./layout.js";
 import type { AddressInUse } from "./mode.js";
 import { isShared, type OwnershipKey } from "./model.js";
-import { TELLING, type SkipCode, type SkipReason } from "./plan-service.js";
+import { GRANTED, TELLING, type SkipCode, type SkipReason } from "./plan-service.js";
 
 const ANOTHERS: ReadonlySet<SkipCode> = new Set<SkipCode>(["addressInUse", "addressTaken", "addressOfNode", "addressOfGateway", "addressOfApi"]);
 
 /** The address is another's: nothing may lead traffic to it to the pods of this Service. */
 export function isAnothersAddress({ code }: SkipReason): boolean {
   return ANOTHERS.has(code);
+}
+
+/** It has its address from the allocator of some node, and was never announced: it may as well have another. */
+export function isGivenAnew({ facts: { asked, recorded } }: Pick<Placed, "facts">): boolean {
+  return asked.type === "entries" && asked.from === GRANTED && recorded === undefined;
 }
 
 /** Whether a person has to change something about this Service. */
@@ -33,8 +38,8 @@ function proposing(reason: SkipReason, { romana }: Placed, ownership: OwnershipK
   return { ...reason, message: `${reason.message}; with svc_election each Service is held where its endpoints are` };
 }
 
-/** The reason of a Service whose address a stranger has. */
-export function inUse({ address, iface, mac, proxy }: AddressInUse): SkipReason {
+/** The reason of a Service whose address a stranger has. `givenAnew`: it gets another one. */
+export function inUse({ address, iface, mac, proxy }: AddressInUse, givenAnew: boolean): SkipReason {
   const hint = proxy ? "; it answers for every address (proxy ARP): turn that off there, or set duplicate_check to off here" : "";
-  return { code: "addressInUse", message: `${address} is in use on ${iface} by ${mac}, not taken; looked at again every ten seconds${hint}` };
+  return { code: "addressInUse", message: `${address} is in use on ${iface} by ${mac}, not taken; ${givenAnew ? "another one is given to it" : "looked at again every ten seconds"}${hint}` };
 }

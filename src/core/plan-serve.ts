@@ -10,7 +10,7 @@ import { Draft } from "./plan-draft.js";
 import type { PlanConfig } from "./plan-model.js";
 import type { Outcome } from "./plan-outcome.js";
 import { holds, noAddressYet, notOwner, owns } from "./plan-owners.js";
-import { isAnothersAddress, tells } from "./plan-reasons.js";
+import { isAnothersAddress, isGivenAnew, tells } from "./plan-reasons.js";
 import { externalIPsOf, trafficOf } from "./plan-romana.js";
 import { foreignStatus, foughtFor, saidOf, writesStatus } from "./plan-said.js";
 import { GRANTED } from "./plan-service.js";
@@ -39,8 +39,7 @@ function prepare({ world, config, names, checks, writes }: Draft, placed: Placed
   if (owns(world, owner)) names.push(...placed.names);
   if (owns(world, "services")) {
     // Its owner may be another node.
-    const granted = asked.type === "any" && (romana || electsItself(service, config)) ? addresses.map(({ address }) => address).join(",") : "";
-    if (granted !== "") writes.annotate(service, { [GRANTED]: granted });
+    if (asked.type === "any" && addresses.length > 0 && (romana || electsItself(service, config))) writes.grant(service, addresses.map(({ address }) => address));
     if (!romana) writes.clearRomana(service);
     if (asked.type === "entries" && asked.from !== GRANTED && asked.from !== "status") writes.forgetGrant(service);
   }
@@ -61,6 +60,7 @@ function serve(draft: Draft, placed: Placed, fit: Fitness): void {
     if (typeof outcome === "object") {
       reason ??= outcome;
       if (isAnothersAddress(outcome)) lost.push(entry.address);
+      if (outcome.code === "addressInUse" && isGivenAnew(placed)) draft.writes.refuseGrant(service, entry.address);
     } else if (outcome === "up") up.push(entry.address);
   }
   if (romana) noteExternalIPs(draft, placed, { up, lost });

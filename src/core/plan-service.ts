@@ -71,6 +71,8 @@ export const LOAD_BALANCER_IPS = "kube-vip.io/loadbalancerIPs";
 export const METALLB_IPS = "metallb.io/loadBalancerIPs";
 /** The address that the allocator gave to a Service whose owner may be another node. */
 export const GRANTED = "vip.internal/granted";
+/** The last of these at which its owner found a stranger, until the allocator has given another one. */
+export const GRANTED_IN_USE = "vip.internal/granted-in-use";
 
 export interface ServicePlanConfig {
   /** Name of the load-balancer class that is served; may be empty. */

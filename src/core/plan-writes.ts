@@ -1,7 +1,7 @@
 import type { IpAddress } from "../lib/ip.js";
 import type { EventDraft, JsonPatchOperation, Service } from "../ports/kube.js";
 import { EXTERNAL_IPS, EXTERNAL_IPS_REFUSED, externalIPsStep } from "./external-ips.js";
-import { GRANTED } from "./plan-service.js";
+import { GRANTED, GRANTED_IN_USE } from "./plan-service.js";
 import { serviceKey, type ServiceKey } from "./model.js";
 import { clearStatus, type StatusDecision, type StatusPatch } from "./status.js";
 
@@ -51,7 +51,17 @@ export class Writes {
 
   /** The address that the allocator gave goes back to the pool. */
   forgetGrant(service: Service): void {
-    if (service.annotations[GRANTED] !== undefined) this.annotate(service, { [GRANTED]: null });
+    for (const name of [GRANTED, GRANTED_IN_USE]) if (service.annotations[name] !== undefined) this.annotate(service, { [name]: null });
+  }
+
+  /** The allocator's address for a Service whose owner may be another node. */
+  grant(service: Service, addresses: readonly IpAddress[]): void {
+    this.annotate(service, { [GRANTED]: addresses.join(","), ...(service.annotations[GRANTED_IN_USE] !== undefined && { [GRANTED_IN_USE]: null }) });
+  }
+
+  /** A stranger has it: the allocator, which may be another node, is to give another one. */
+  refuseGrant(service: Service, address: IpAddress): void {
+    this.annotate(service, { [GRANTED]: null, [GRANTED_IN_USE]: address });
   }
 
   /** Spares the next holder the try: until its answer came, packets would be refused, and UDP flows would stay so. */

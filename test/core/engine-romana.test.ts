@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { EXTERNAL_IPS } from "../../src/core/external-ips.js";
+import { parsePools } from "../../src/core/pools.js";
 import type { Leases, Service } from "../../src/ports/kube.js";
 import type { IpAddress } from "../../src/lib/ip.js";
 import { FakeClock } from "../fakes/clock.js";
@@ -8,6 +9,7 @@ import { FakeKube } from "../fakes/kube.js";
 import { fakeService } from "../fakes/service.js";
 import { Node } from "./engine-node.js";
 import { fakeSlice } from "./given.js";
+import { STRANGER, StrangersKernel } from "./strangers-kernel.js";
 
 const A = "192.0.2.10";
 const NODES = ["n1", "n2", "n3"] as const;
@@ -21,9 +23,13 @@ const HAND_OVER_MS = 1000;
 class Cluster implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly kube = new FakeKube();
-  readonly nodes = NODES.map((name) => new Node(name, this.clock, this.kube, new FakeKernel(this.clock), false));
+  readonly nodes: readonly Node[];
   /** Holders at one ms, one line each while they stay the same: `n1 n2 for 80 ms`. */
   readonly #seen: { holders: string; ms: number }[] = [];
+
+  constructor(Kernel: typeof FakeKernel = FakeKernel) {
+    this.nodes = NODES.map((name) => new Node(name, this.clock, this.kube, new Kernel(this.clock), false));
+  }
 
   /** Where the pods are: as in `fakeSlice`. */
   pods(...endpoints: readonly string[]): void {
@@ -212,4 +218,43 @@ test("a leftover of a Romana VIP is removed once it is known that another node o
   for (const go of late) go();
   await clock.advance(100);
   expect([one.kernel.shown(), one.ownership.states().get("romana/default/web")?.holder]).toEqual([[], "n2"]);
+});
+
+describe("a Romana VIP that is given its address", () => {
+  const auto = fakeService({ type: "ClusterIP", annotations: { romanavip: '{"auto":true}' } });
+  const events = (cluster: Cluster): readonly string[] => cluster.kube.events.map(({ reason, message }) => `${reason}: ${message}`);
+
+  async function given(range: string): Promise<Cluster> {
+    const cluster = new Cluster(StrangersKernel);
+    for (const { engine } of cluster.nodes) engine.learn({ pools: parsePools({ "range-global": range }, undefined).pools });
+    await cluster.pass(2000);
+    // Another node than the one that gives out addresses finds the stranger.
+    const allocator = cluster.nodes.findIndex(({ engine }) => engine.world.ownership.get("services")?.held === true);
+    cluster.pods(NODES[(allocator + 1) % NODES.length] ?? "");
+    cluster.kube.put(auto);
+    await cluster.pass(3000);
+    return cluster;
+  }
+
+  test("at which a stranger answers is given another one at once, and the first is nobody's for ten minutes", async () => {
+    await using cluster = await given("192.0.2.10-192.0.2.11");
+    expect(cluster.holders("192.0.2.11")).toHaveLength(1);
+    expect(cluster.service?.annotations).toMatchObject({ "vip.internal/granted": "192.0.2.11" });
+    expect(Object.keys(cluster.service?.annotations ?? {})).not.toContain("vip.internal/granted-in-use");
+    expect(events(cluster)).toContainEqual(`AddressInUse: 192.0.2.10 is in use on eth0 by ${STRANGER}, not taken; another one is given to it`);
+    cluster.kube.put({ ...auto, name: "second", uid: "uid-second" });
+    await cluster.pass(1000);
+    expect(events(cluster)).toContainEqual(expect.stringMatching(/^PoolExhausted: /));
+  });
+
+  test("has none where the pool has no other, and is given the same one once the ten minutes are over", async () => {
+    await using cluster = await given("192.0.2.10-192.0.2.10");
+    expect(events(cluster)).toContainEqual(expect.stringMatching(/^PoolExhausted: /));
+    for (const { kernel } of cluster.nodes) if (kernel instanceof StrangersKernel) kernel.there = false;
+    await cluster.clock.advance(590_000);
+    expect(cluster.holders()).toEqual([]);
+    await cluster.clock.advance(20_000);
+    expect(cluster.holders()).toHaveLength(1);
+    expect(Object.keys(cluster.service?.annotations ?? {})).not.toContain("vip.internal/granted-in-use");
+  });
 });

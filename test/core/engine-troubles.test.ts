@@ -1,10 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { Engine } from "../../src/core/engine.js";
-import type { MacAddress } from "../../src/lib/mac.js";
 import type { IpAddress } from "../../src/lib/ip.js";
-import type { AddressPut, FrameSocket, Link } from "../../src/ports/kernel.js";
+import type { AddressPut, Link } from "../../src/ports/kernel.js";
 import type { Events } from "../../src/ports/kube.js";
-import { ARP_REPLY, decodeArp, encodeArp } from "../../src/wire/arp.js";
+import { decodeArp } from "../../src/wire/arp.js";
 import { FakeClock } from "../fakes/clock.js";
 import { FakeKernel } from "../fakes/kernel.js";
 import { FakeKube } from "../fakes/kube.js";
@@ -12,30 +11,11 @@ import { FakeLog } from "../fakes/log.js";
 import { PLAN_CONFIG } from "./given.js";
 import { fakeService } from "../fakes/service.js";
 import { Node } from "./engine-node.js";
+import { STRANGER, StrangersKernel } from "./strangers-kernel.js";
 
 const HELD = ["192.0.2.10/32 dev eth0 scope host"];
 const ETH0 = 2;
-const STRANGER = "02:00:00:00:00:99" as MacAddress;
 const web = fakeService({ loadBalancerIP: "192.0.2.10" });
-
-/** On its link a stranger answers for 192.0.2.10 while `there`. */
-class StrangersKernel extends FakeKernel {
-  there = true;
-  asked = 0;
-
-  override openArp(linkIndex: number, onFrame?: (frame: Uint8Array) => void): FrameSocket {
-    const socket = super.openArp(linkIndex, onFrame);
-    const send = (frame: Uint8Array): void => {
-      socket.send(frame);
-      const { senderIp, senderMac, targetIp } = decodeArp(frame);
-      if (senderIp !== "0.0.0.0" || targetIp !== "192.0.2.10") return;
-      this.asked += 1;
-      const answer = { destination: senderMac, source: STRANGER, operation: ARP_REPLY, senderMac: STRANGER, senderIp: targetIp, targetMac: senderMac, targetIp: senderIp };
-      if (this.there) queueMicrotask(() => this.deliver(linkIndex, "arp", encodeArp(answer)));
-    };
-    return { send, [Symbol.asyncDispose]: async () => socket[Symbol.asyncDispose]() };
-  }
-}
 
 /** Knows every address that was ever put. */
 class PutsKernel extends FakeKernel {

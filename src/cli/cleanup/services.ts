@@ -1,11 +1,11 @@
 import { EXTERNAL_IPS, EXTERNAL_IPS_REFUSED, externalIPsStep } from "../../core/external-ips.js";
-import { GRANTED } from "../../core/plan-service.js";
+import { GRANTED, GRANTED_IN_USE } from "../../core/plan-service.js";
 import { ANNOUNCED, clearStatus, VIP_HOST } from "../../core/status.js";
 import type { Service, Services } from "../../ports/kube.js";
 import type { Leftover } from "./leftovers.js";
 
 /** Annotations that only we write. `vipHost` is kube-vip's, too: it goes where we recorded that the status is ours. */
-const OURS: readonly string[] = [ANNOUNCED, GRANTED, EXTERNAL_IPS, EXTERNAL_IPS_REFUSED];
+const OURS: readonly string[] = [ANNOUNCED, GRANTED, GRANTED_IN_USE, EXTERNAL_IPS, EXTERNAL_IPS_REFUSED];
 /** Entries of spec.externalIPs are removed one by one. */
 const MOST_STEPS = 100;
 
