@@ -63,11 +63,12 @@ export function callerOf(peer: BgpPeer, address: IpAddress | undefined): TcpCall
 
 /** What is wrong with a peer whatever the network does; undefined: nothing. */
 export function peerProblem(peer: BgpPeer): string | undefined {
+  if (peer.address === undefined) return `the address of the peer on ${peer.iface ?? "no link"} is not known, expected it in the configuration: unnumbered peers are not supported yet`;
   const octets = new TextEncoder().encode(peer.password ?? "").length;
   if (octets > MAX_PASSWORD) return `the password has ${octets} octets, expected at most ${MAX_PASSWORD} (TCP MD5)`;
-  if (peer.address !== undefined && isLinkLocal(peer.address) && peer.iface === undefined) return `${peer.address} is a link-local address, expected a link with it`;
+  if (isLinkLocal(peer.address) && peer.iface === undefined) return `${peer.address} is a link-local address, expected a link with it`;
   const { sourceAddress: source, address } = peer;
-  if (source !== undefined && address !== undefined && familyOf(source) !== familyOf(address)) return `the source address ${source} is not of the family of ${address}`;
+  if (source !== undefined && familyOf(source) !== familyOf(address)) return `the source address ${source} is not of the family of ${address}`;
   return undefined;
 }
 
