@@ -4,8 +4,11 @@ import { createClusterReader } from "../kube/lease-list.js";
 import { messageOf } from "../lib/errors.js";
 import { createClock } from "../linux/clock.js";
 import { createKernel } from "../linux/kernel.js";
+import { createNative } from "../linux/native.js";
+import { createTcpTable } from "../linux/tcp-table.js";
 import type { Link } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
+import { peerFacts } from "./bgp-node-facts.js";
 import type { KernelFact } from "./kernel-facts.js";
 import { connection, leaseIds } from "./plan-config.js";
 
@@ -13,11 +16,12 @@ type Found = Omit<KernelFact, "what">;
 
 const SILENT: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, with: () => SILENT };
 
-/** What these settings find on this node: the link that they name, and the API with the rights of its kubeconfig. Never rejects. */
+/** What these settings find on this node: the link that they name, peers that another process has taken, and the API with the rights of its kubeconfig. Never rejects. */
 export async function nodeFacts(settings: Settings): Promise<readonly KernelFact[]> {
   const names = [...new Set([settings.iface, settings.servicesIface].flatMap((name) => (name === undefined || name === "auto" ? [] : [name])))];
   const links = names.length === 0 ? [] : await linksHere();
-  return [...names.map((name) => ({ what: `link ${name}`, ...linkFact(name, links) })), { what: "API", ...(await apiFact(settings)) }];
+  const peers = settings.bgp ? await peerFacts(settings, createTcpTable({ native: createNative() })) : [];
+  return [...names.map((name) => ({ what: `link ${name}`, ...linkFact(name, links) })), ...peers, { what: "API", ...(await apiFact(settings)) }];
 }
 
 /** `links` is a text where they could not be read. */

@@ -33,7 +33,7 @@ export async function dump(native: Native, request: NetlinkRequest, signal: Abor
 /** Undefined where the table changed meanwhile. */
 async function dumpOnce(native: Native, request: NetlinkRequest, signal: AbortSignal): Promise<readonly NetlinkMessage[] | undefined> {
   signal.throwIfAborted();
-  const fd = openNetlink(native, { groups: 0, receiveBuffer: undefined, receiveTimeoutSeconds: TIMEOUT_SECONDS });
+  const fd = openNetlink(native, { groups: 0, receiveBuffer: undefined, receiveTimeoutSeconds: TIMEOUT_SECONDS, protocol: request.protocol });
   try {
     const { type, flags, payload } = request;
     const bytes = encodeMessage({ type, flags: flags | NLM_F_REQUEST | NLM_F_DUMP, seq: SEQ, portId: 0, payload: payload() });

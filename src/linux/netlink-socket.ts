@@ -35,6 +35,8 @@ export interface NetlinkRequest {
   readonly flags: number;
   /** Called just before the write. A throw rejects this request only. */
   readonly payload: () => Uint8Array;
+  /** NETLINK_*; rtnetlink where it is not given. Dumps only. */
+  readonly protocol?: number;
   /** For the message of an error: what is tried and on what. */
   readonly tried: string;
 }
@@ -44,13 +46,15 @@ export interface NetlinkSocketOptions {
   readonly groups: number;
   /** Octets that may wait in the kernel, or undefined for the default of the machine. */
   readonly receiveBuffer: number | undefined;
+  /** NETLINK_*; rtnetlink where it is not given. */
+  readonly protocol?: number | undefined;
   /** After this a blocking read ends with EAGAIN; undefined = never. */
   readonly receiveTimeoutSeconds: number | undefined;
 }
 
-/** Opens an rtnetlink socket with extended acknowledgements and strict checks. It is in blocking mode: a write must wait for the rtnl lock. */
+/** Opens a netlink socket with extended acknowledgements and strict checks. It is in blocking mode: a write must wait for the rtnl lock. */
 export function openNetlink(native: Native, options: NetlinkSocketOptions): number {
-  const fd = native.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  const fd = native.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, options.protocol ?? NETLINK_ROUTE);
   if (fd < 0) throw new KernelError("open a netlink socket", -fd);
   // Older kernels lack some of these; then errors have no text and dumps are not checked, which is no reason to stop.
   for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) native.setsockopt(fd, SOL_NETLINK, option, int32(1));
