@@ -1,0 +1,31 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "./command.js";
+import type { LabContext } from "./context.js";
+import { waitFor } from "./wait.js";
+
+/** BIRD 2 in a namespace of a lab. */
+export interface BirdDaemon {
+  /** What birdc answers to this command. */
+  ctl(command: string): Promise<string>;
+  /** Another configuration, without a restart; throws where BIRD does not take it. */
+  configure(config: string): Promise<void>;
+}
+
+/** Starts BIRD in a namespace (a node's name, `lab-rt`, `client`); it ends with the lab. `name` is that of its files. */
+export async function startBird(lab: LabContext, { ns, name = `bird-${ns}`, config }: { readonly ns: string; readonly name?: string; readonly config: string }): Promise<BirdDaemon> {
+  const file = join(lab.dir, name);
+  writeFileSync(`${file}.conf`, config);
+  await lab.spawn(ns, ["bird", "-f", "-c", `${file}.conf`, "-s", `${file}.ctl`, "-P", `${file}.pid`], { name });
+  // Its socket is a file: birdc needs no namespace.
+  const ctl = async (command: string): Promise<string> => (await run(["birdc", "-s", `${file}.ctl`, command])).stdout;
+  await waitFor(async () => (await ctl("show status")).includes("up and running"), 10_000, `BIRD in ${ns}`);
+  return {
+    ctl,
+    async configure(next) {
+      writeFileSync(`${file}.conf`, next);
+      const said = await ctl("configure");
+      if (!/Reconfigur|Reconfiguration in progress/.test(said)) throw new Error(`BIRD in ${ns} did not take ${next}: ${said}`);
+    },
+  };
+}
