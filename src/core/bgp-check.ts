@@ -24,7 +24,7 @@ function publisherWarnings({ address, localAs, peerAs, routerId }: BgpPeer): rea
     ...(internal
       ? [`it is a process of this node in the same AS ${localAs}, so it passes our routes on to external peers only: if its routers are in AS ${localAs}, too (iBGP everywhere), they get none; put this node, or the routers, into another AS`]
       : []),
-    ...(routerId === undefined ? [`router ID not set: a process of this node most likely has the same one, the node's address, and then refuses the session (Bad BGP Identifier); set router-id (bgp_routerid), for example to 127.0.0.1`] : []),
+    ...(routerId === undefined ? [`router ID not set: a process of this node most likely has the same one, the node's address, and may refuse the session then (Bad BGP Identifier); set router-id (bgp_routerid), for example to 127.0.0.1`] : []),
   ];
 }
 

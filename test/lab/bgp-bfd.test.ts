@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { startBird, type BirdDaemon } from "./bird.js";
 import { Cluster } from "./cluster.js";
 import { startFlows, type Flow } from "./flows.js";
+import { exampleOf, guide } from "./guide.js";
 import { loadBalancer } from "./kube-client.js";
 import { ROUTER_NS } from "./topology.js";
 import { monotonicMs } from "./wait.js";
@@ -15,18 +16,8 @@ const ENV = { vip_arp: "false", bgp_enable: "true", bgp_as: "64500", bgp_peers: 
 /** Without BFD, only the hold time of 30 s would tell. */
 const BOUND_MS = 5000;
 
-/** The router between the client and the nodes. */
-const ROUTER = `
-router id 10.77.0.1;
-protocol device {}
-protocol kernel { merge paths on; ipv4 { import none; export where source = RTS_BGP; }; }
-protocol bfd { interface "eth0" { interval 300 ms; multiplier 3; }; }
-protocol bgp nodes {
-  local 10.77.0.1 as 64501; neighbor range 10.77.0.0/24 as 64500; dynamic name "node";
-  passive; bfd on; hold time 30; error wait time 1,2;
-  ipv4 { import all; export none; };
-}
-`;
+/** The router between the client and the nodes, as the guide has it. */
+const ROUTER = exampleOf(guide("bgp.md"), "bird.conf of the router").replaceAll("192.0.2.", "10.77.0.");
 
 let cluster: Cluster;
 let bird: BirdDaemon;

@@ -16,10 +16,11 @@ export interface BirdDaemon {
 export async function startBird(lab: LabContext, { ns, name = `bird-${ns}`, config }: { readonly ns: string; readonly name?: string; readonly config: string }): Promise<BirdDaemon> {
   const file = join(lab.dir, name);
   writeFileSync(`${file}.conf`, config);
-  await lab.spawn(ns, ["bird", "-f", "-c", `${file}.conf`, "-s", `${file}.ctl`, "-P", `${file}.pid`], { name });
+  const daemon = await lab.spawn(ns, ["bird", "-f", "-c", `${file}.conf`, "-s", `${file}.ctl`, "-P", `${file}.pid`], { name });
   // Its socket is a file: birdc needs no namespace.
   const ctl = async (command: string): Promise<string> => (await run(["birdc", "-s", `${file}.ctl`, command])).stdout;
-  await waitFor(async () => (await ctl("show status")).includes("up and running"), 10_000, `BIRD in ${ns}`);
+  await waitFor(async () => daemon.ended !== undefined || (await ctl("show status")).includes("up and running"), 10_000, `BIRD in ${ns}`);
+  if (daemon.ended !== undefined) throw new Error(`BIRD in ${ns} does not start: ${daemon.tail()}`);
   return {
     ctl,
     async configure(next) {
