@@ -47,9 +47,9 @@ async function nextHops(): Promise<readonly string[]> {
 
 /** All three next hops, and BFD up on both sides of each session. */
 async function allThere(): Promise<void> {
-  await cluster.lab.waitFor(async () => ((await nextHops()).join() === NODES.join() ? true : { ok: false, hops: await nextHops() }), 20_000, "three next hops");
-  await cluster.lab.waitFor(async () => [...(await bird.ctl("show bfd sessions")).matchAll(/^10\.77\.0\.\d+ +eth0 +Up /gm)].length === NODES.length, 20_000, "three BFD sessions at the router");
-  for (const node of NODES) await cluster.lab.waitFor(async () => (await peer(node)).bfd?.state === "Up", 20_000, `BFD up as ${node} sees it`);
+  await cluster.lab.waitFor(async () => ((await nextHops()).join() === NODES.join() ? true : { ok: false, hops: await nextHops() }), 30_000, "three next hops");
+  await cluster.lab.waitFor(async () => [...(await bird.ctl("show bfd sessions")).matchAll(/^10\.77\.0\.\d+ +eth0 +Up /gm)].length === NODES.length, 30_000, "three BFD sessions at the router");
+  for (const node of NODES) await cluster.lab.waitFor(async () => (await peer(node)).bfd?.state === "Up", 30_000, `BFD up as ${node} sees it`);
 }
 
 interface Peer {
@@ -96,7 +96,7 @@ describe("three nodes behind one router, BGP with BFD 300 ms x 3", () => {
     expect(lastEnd?.reason).toBe("Cease/BFD Down");
     await cluster.lab.healLan(VICTIM);
     await allThere();
-  }, 90_000);
+  }, 120_000);
 
   test("a process that hangs is no next hop any more, by BFD, and comes back", async () => {
     await allThere();
@@ -106,10 +106,10 @@ describe("three nodes behind one router, BGP with BFD 300 ms x 3", () => {
       cluster.vip(VICTIM).kill("SIGCONT");
     }
     await allThere();
-  }, 90_000);
+  }, 120_000);
 
   test("a process that is killed is no next hop any more", async () => {
     await allThere();
     await harmed("process killed", async () => void (await cluster.vip(VICTIM).stop("SIGKILL")));
-  }, 90_000);
+  }, 120_000);
 });
