@@ -81,10 +81,10 @@ function writePeers(text: string): void {
 async function laidOut(as: AsNumbers, peers = example("peers.yaml", as)): Promise<void> {
   writePeers(peers);
   await router.configure(hasty(example("bird.conf of the router", as)));
-  for (const node of cluster.lab.nodes) await publisher(node.name).configure(hasty(example("bird.conf of the node", as, node)));
+  for (const node of cluster.lab.nodes) await publisherOn(node.name).configure(hasty(example("bird.conf of the node", as, node)));
 }
 
-function publisher(node: string): BirdDaemon {
+function publisherOn(node: string): BirdDaemon {
   const found = publishers.get(node);
   if (found === undefined) throw new Error(`no publisher on ${node}`);
   return found;
@@ -167,11 +167,11 @@ describe("a route publisher on each node, between vip and the router", () => {
       await allUp(vip);
       await outsideIs(layout);
       for (const node of cluster.lab.nodes) {
-        const protocols = await publisher(node.name).ctl("show protocols");
+        const protocols = await publisherOn(node.name).ctl("show protocols");
         expect(protocols).toMatch(/^metallb .*Established/m);
         expect(protocols).toMatch(/^outside .*Established/m);
         // What came over the session, as it came.
-        expect(await publisher(node.name).ctl("show route all protocol metallb")).toContain(`BGP.next_hop: ${node.ipv4}`);
+        expect(await publisherOn(node.name).ctl("show route all protocol metallb")).toContain(`BGP.next_hop: ${node.ipv4}`);
       }
       const { warnings } = await vipSays<{ readonly warnings: readonly string[] }>("n1", ["check"], { ...ENV, bgp_config_file: peersFile() });
       expect(warnings.some((one) => one.includes("iBGP everywhere"))).toBe(vip === pub);
@@ -187,9 +187,9 @@ describe("a route publisher on each node, between vip and the router", () => {
     const table = async (): Promise<string> => (await cluster.lab.exec(node.name, ["ip", "route", "show", "exact", `${VIP}/32`])).stdout;
     expect(await table()).toBe("");
     const config = hasty(example("bird.conf of the node", OUTER, node));
-    await publisher(node.name).configure(config.replace('export where proto = "outside"', "export all"));
+    await publisherOn(node.name).configure(config.replace('export where proto = "outside"', "export all"));
     await cluster.lab.waitFor(async () => (await table()).includes(`unreachable ${VIP}`), LONG_MS, "what the guide warns of");
-    await publisher(node.name).configure(config);
+    await publisherOn(node.name).configure(config);
     await cluster.lab.waitFor(async () => (await table()) === "", LONG_MS, "the route to be gone");
   });
 
@@ -206,7 +206,7 @@ describe("a route publisher on each node, between vip and the router", () => {
 
   test("who has the session already is said where vip is to peer with the router itself", async () => {
     await laidOut(OUTER);
-    await cluster.lab.waitFor(async () => (await publisher("n1").ctl("show protocols outside")).includes("Established"), LONG_MS, "the publisher's session");
+    await cluster.lab.waitFor(async () => (await publisherOn("n1").ctl("show protocols outside")).includes("Established"), LONG_MS, "the publisher's session");
     const { node } = await vipSays<{ readonly node: readonly { readonly what: string; readonly state: string; readonly detail: string }[] }>("n1", ["check"], { ...ENV, bgp_peers: "10.77.0.1:64512" });
     const fact = node.find(({ what }) => what === "BGP peer 10.77.0.1");
     expect(fact?.state).toBe("missing");
