@@ -40,6 +40,7 @@ const ROWS: readonly GaugeRow[] = [
   { name: "vip_links", help: "Links other than loopback, by state.", labels: ["state"], samples: links },
   { name: "vip_conflicts", help: "VIPs held here that another host announced, too.", labels: [], samples: (sources) => one(sources.newest()?.world.conflicts.size) },
   { name: "vip_names", help: "DNS names that are followed, by state.", labels: ["state"], samples: names },
+  { name: "vip_dhcp_leases", help: "Addresses that this node asks of DHCP servers, by the state of RFC 2131 4.4.", labels: ["state"], samples: dhcpLeases },
   { name: "vip_dataplane_ports", help: "Health ports of the data plane that are asked, by state.", labels: ["state"], samples: dataplane },
   { name: "vip_api_silent_seconds", help: "Since the API was last heard.", labels: [], samples: (sources) => one(inSeconds(sources.apiSilentMs())) },
   { name: "vip_netlink_wait_seconds", help: "How long the request that has waited longest for the kernel has waited.", labels: [], samples: (sources) => one(inSeconds(sources.netlinkWaitMs())) },
@@ -119,6 +120,12 @@ function names(sources: GaugeSources): readonly Sample[] {
     return result.addresses.length > 0 ? "resolved" : "gone";
   });
   return counted("state", ["resolved", "pending", "failed", "gone"], states);
+}
+
+function dhcpLeases(sources: GaugeSources): readonly Sample[] {
+  const newest = sources.newest();
+  const states = [...(newest?.plan.wants.dhcp.keys() ?? [])].map((key) => newest?.world.leases.get(key)?.phase ?? "init");
+  return counted("state", ["init", "selecting", "requesting", "rebooting", "probing", "bound", "renewing", "rebinding"], states);
 }
 
 function dataplane(sources: GaugeSources): readonly Sample[] {

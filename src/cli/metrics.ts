@@ -30,6 +30,7 @@ export class Metrics {
   readonly #requestSeconds = this.#histogram("vip_api_request_seconds", "Time of a request to the API server; of a watch to its beginning.", { labels: ["verb", "resource"], buckets: API_SECONDS });
   readonly #renewSeconds = this.#histogram("vip_lease_renew_seconds", "Time of a write to a Lease that took effect.", { labels: [], buckets: API_SECONDS });
   readonly #upnpRefused = this.#counter("vip_upnp_refused_total", "What gateways and other devices sent by UPnP and was not used.", ["reason"]);
+  readonly #dhcpDropped = this.#counter("vip_dhcp_dropped_total", "Messages of DHCP servers that were for us and not used.", ["reason"]);
   // kube-vip's name for the same.
   readonly #transitions = this.#counter("kube_vip_leader_election_transitions_total", "As in kube-vip: ownerships that came to this node, by Lease.", ["lease_name"]);
 
@@ -58,6 +59,10 @@ export class Metrics {
 
   upnpRefused(reason: string): void {
     this.#upnpRefused.inc({ reason });
+  }
+
+  dhcpDropped(reason: string): void {
+    this.#dhcpDropped.inc({ reason });
   }
 
   sent(protocol: NeighbourProtocol, kind: "announcement" | "probe"): void {

@@ -95,6 +95,11 @@ export class Monitor {
     this.#metrics.upnpRefused(reason);
   }
 
+  /** A message of a DHCP server was not used. */
+  dhcpDropped(reason: string): void {
+    this.#metrics.dhcpDropped(reason);
+  }
+
   /** A pass took so long. */
   passed(ms: number): void {
     this.#heartbeat?.beat();

@@ -101,7 +101,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
           return createArpMode({ announce, marks: MARKS, serves, duplicateCheck: settings.duplicateCheck }, { kernel, fence, clock, log, links, report });
         },
         link: () => createLinkMode({ serves }, { kernel, log }),
-        dhcp: (report) => createDhcpMode({ timing: DHCP_TIMING, vendorClass: "vip", duplicateCheck: settings.duplicateCheck }, { kernel, clock, random, log, report }),
+        dhcp: (report) => createDhcpMode({ timing: DHCP_TIMING, vendorClass: "vip", duplicateCheck: settings.duplicateCheck }, { kernel, clock, random, log, report, dropped: (reason) => monitor.dhcpDropped(reason) }),
         dnat: () => createDnatMode({ nft }),
         bgp: bgp?.mode,
         ...(settings.upnp && {

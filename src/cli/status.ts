@@ -1,4 +1,5 @@
 import type { RouteReport } from "../core/explain-routes.js";
+import type { LeaseReport } from "../core/explain-leases.js";
 import type { PortReport } from "../core/explain-ports.js";
 import type { NodeReport, OwnershipReport, VipReport } from "../core/explain.js";
 import { peerLines } from "./bgp.js";
@@ -30,7 +31,7 @@ export async function runStatus(options: StatusOptions, io: CommandIo): Promise<
 /** What `vip status` prints of one process. */
 export function statusText(report: StatusReport): string {
   const api = report.controlPlaneHealth === null ? "" : `   api server here: ${report.controlPlaneHealth}`;
-  const blocks = [[`node ${report.node}   vip ${report.version}   started ${age(report.started.seconds)} ago${api}`], ownershipLines(report.ownership), ...held(report), portLines(report.ports), troubleLines(report)];
+  const blocks = [[`node ${report.node}   vip ${report.version}   started ${age(report.started.seconds)} ago${api}`], ownershipLines(report.ownership), ...held(report), leaseLines(report.leases), portLines(report.ports), troubleLines(report)];
   return [...blocks.filter((lines) => lines.length > 0).map((lines) => lines.join("\n")), servicesLines(report.services).join("\n")].join("\n\n");
 }
 
@@ -57,6 +58,20 @@ function vipLines(vips: readonly VipReport[]): readonly string[] {
   if (vips.length === 0) return ["no address is wanted on this node"];
   const rows = vips.map((vip) => [vip.address, vip.link, vip.state, vip.since === null ? "" : age(vip.since.seconds), kernelText(vip), servicesText(vip)]);
   return [...table(["ADDRESS", "LINK", "STATE", "FOR", "KERNEL", "SERVICES"], rows), ...vips.flatMap(vipTrouble)];
+}
+
+function leaseLines(leases: readonly LeaseReport[]): readonly string[] {
+  if (leases.length === 0) return [];
+  const left = (seconds: LeaseReport["endsIn"]): string => (seconds === null ? "" : seconds === "never" ? "never" : age(seconds));
+  const rows = leases.map(({ address, server, state, since, renewsIn, rebindsIn, endsIn, services }) => [address ?? "(none)", server ?? "", state, since === null ? "" : age(since.seconds), left(renewsIn), left(rebindsIn), left(endsIn), namesText(services, false)]);
+  return [...table(["LEASE", "FROM", "STATE", "FOR", "RENEW", "REBIND", "END", "SERVICES"], rows), ...leases.flatMap(leaseTrouble)];
+}
+
+function leaseTrouble({ address, mac, link, askingFor, lastFailure }: LeaseReport): readonly string[] {
+  const what = address ?? `${mac} on ${link}`;
+  const asking = askingFor === null ? [] : wrap(`! ${what}: no DHCP server has given ${address === null ? "an address" : "more time"} for ${age(askingFor)}`, 2);
+  if (lastFailure === null) return asking;
+  return [...asking, ...wrap(`${lastFailure.cleared === null ? "!" : " "} ${what}: failed ${age(lastFailure.last.seconds)} ago: ${lastFailure.text}`, 2)];
 }
 
 function portLines(ports: readonly PortReport[]): readonly string[] {

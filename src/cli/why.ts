@@ -1,5 +1,5 @@
 import type { EventReport, KnownReport, ServiceReport, StepReport } from "../core/explain-service.js";
-import type { FailureReport } from "../core/explain.js";
+import type { FailureReport } from "../core/explain-failure.js";
 import { askDaemons, bodyOf, saidError, type ControlPlace } from "./control-client.js";
 import { EXIT, type CommandIo, type OutputFormat } from "./io.js";
 import { age, shortTime, wrap } from "./table.js";

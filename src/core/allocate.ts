@@ -18,7 +18,7 @@ export interface Granted {
 }
 
 export interface Refusal {
-  /** `noPool`: the configuration has no such addresses; `exhausted`: all are taken; `dhcp`: the pool says that a DHCP server gives them. */
+  /** `noPool`: the configuration has no such addresses; `exhausted`: all are taken; `dhcp`: a DHCP server is to give one. */
   readonly code: "noPool" | "exhausted" | "dhcp";
   /** Names the pool and its size; without the Service's name. */
   readonly message: string;
@@ -224,7 +224,8 @@ function shapeOf({ families, policy }: AddressRequest): Shape {
 }
 
 function refusal(pool: Pool, { families, least }: Shape, found: readonly Family[]): Refusal {
-  if (pool.dhcp) return { code: "dhcp", message: `${pool.name} is 0.0.0.0/32: the address is to come from a DHCP server` };
+  if (pool.dhcp && families.includes(4) && least === 1) return { code: "dhcp", message: `${pool.name} is 0.0.0.0/32: the address is to come from a DHCP server` };
+  if (pool.dhcp) return { code: "noPool", message: `${pool.name} is 0.0.0.0/32 (DHCP), which gives one IPv4 address only` };
   const absent = families.filter((family) => pool.size[family] === 0n);
   const code = families.length - absent.length >= least ? "exhausted" : "noPool";
   // Where the configuration is what is wrong, the message is of that alone: it does not change with what others take.

@@ -1,4 +1,4 @@
-import type { LeaseSeen } from "./model.js";
+import type { LeaseSeen, LeaseTrouble } from "./model.js";
 import type { SkipReason } from "./plan-service.js";
 
 /** So many requests without an answer, by default, and a person is told. */
@@ -7,8 +7,7 @@ export const DHCP_ATTEMPTS = 3;
 /** Why there is no address yet. */
 export function leasePending(seen: LeaseSeen | undefined, attempts = DHCP_ATTEMPTS): SkipReason {
   if (seen === undefined) return { code: "dhcpPending", message: "an address is asked for from a DHCP server once this node holds the Service and its link is there" };
-  const trouble = troubleText(seen);
-  if (trouble !== undefined) return { code: "dhcpFailed", message: `${trouble}; asked again for ever` };
+  if (seen.trouble !== undefined) return { code: "dhcpFailed", message: `${troubleText(seen.trouble)}; asked again for ever` };
   // The last one may still be answered.
   const silent = attempts > 0 && seen.phase === "selecting" && seen.sends > attempts;
   if (silent) return { code: "dhcpFailed", message: `no DHCP server has answered ${seen.mac}: expected one on the network of its link; asked again for ever` };
@@ -16,10 +15,8 @@ export function leasePending(seen: LeaseSeen | undefined, attempts = DHCP_ATTEMP
 }
 
 /** What went wrong last; the same text for as long as it is the same, for it makes an Event. */
-function troubleText({ trouble }: LeaseSeen): string | undefined {
-  switch (trouble?.type) {
-    case undefined:
-      return undefined;
+export function troubleText(trouble: LeaseTrouble): string {
+  switch (trouble.type) {
     case "refused":
       return `DHCP server ${trouble.server} refuses the address${trouble.text === undefined ? "" : ` ("${trouble.text}")`}`;
     case "declined":

@@ -1,12 +1,13 @@
 import { messageOf } from "../lib/errors.js";
-import { ownershipSubject, routeSubject, serviceSubject, vipSubject, type History, type Moment, type Subject } from "./history.js";
+import { troubleText } from "./dhcp-pending.js";
+import { leaseSubject, ownershipSubject, routeSubject, serviceSubject, vipSubject, type History, type Moment, type Subject } from "./history.js";
 import type { Plan } from "./plan.js";
 import type { Observation } from "./sync.js";
 import type { OwnershipState, World } from "./world.js";
 
 /** What one pass of the loop knew and decided. */
 export interface Pass {
-  readonly world: Pick<World, "ownership" | "observed" | "observedRoutes" | "services">;
+  readonly world: Pick<World, "ownership" | "observed" | "observedRoutes" | "services" | "leases">;
   readonly plan: Pick<Plan, "skipped">;
 }
 
@@ -24,6 +25,7 @@ export function recordPass(history: History, passes: Passes, at: Moment): void {
   }
   recordHeld(history, { was: before?.world.observed, is: after.world.observed, subject: vipSubject }, at);
   recordHeld(history, { was: before?.world.observedRoutes, is: after.world.observedRoutes, subject: routeSubject }, at);
+  if (before?.world.leases !== after.world.leases) recordLeases(history, passes, at);
   recordReasons(history, passes, at);
   if (before?.world.services !== after.world.services) recordServices(history, passes, at);
 }
@@ -55,6 +57,21 @@ function recordHeld<K>(history: History, { was, is, subject: subjectOf }: Observ
   for (const key of was?.keys() ?? []) {
     if (!is.has(key)) history.record(subjectOf(key), { state: "gone", detail: "", at });
   }
+}
+
+/** Leases that came, moved, were lost or refused; a renewal is nothing new. */
+function recordLeases(history: History, { before, after }: Passes, at: Moment): void {
+  const [was, is] = [before?.world.leases, after.world.leases];
+  for (const [key, seen] of is) {
+    const old = was?.get(key);
+    if (old === seen) continue;
+    const { lease, trouble } = seen;
+    const subject = leaseSubject(key);
+    history.record(subject, lease === undefined ? { state: "asking", detail: "", at } : { state: `leased ${lease.address}`, detail: `from ${lease.server}`, at });
+    if (trouble !== undefined && trouble !== old?.trouble) history.failed(subject, troubleText(trouble), at);
+    if (trouble === undefined && lease !== undefined) history.cleared(subject, at);
+  }
+  for (const key of was?.keys() ?? []) if (!is.has(key)) history.record(leaseSubject(key), { state: "gone", detail: "", at });
 }
 
 /** Services that are skipped for another reason than before, or not any more. */

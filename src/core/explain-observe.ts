@@ -4,6 +4,7 @@ import { KUBE_PROXY_HEALTH_PORT } from "./dataplane.js";
 import { observeBgp } from "./explain-bgp.js";
 import type { ExplainInput } from "./explain-input.js";
 import type { OwnershipReport, VipReport } from "./explain.js";
+import { leaseSeen } from "./explain-leases.js";
 import { gatewaySeen } from "./explain-upnp.js";
 import type { RuleName } from "./explain-rules.js";
 import type { Seen, ServiceView } from "./explain-view.js";
@@ -28,6 +29,8 @@ export function observe(rule: RuleName, view: ServiceView): Seen {
       return passed(service.loadBalancerClass ?? "none");
     case "address":
       return passed(addressText(view));
+    case "lease":
+      return leaseSeen(view);
     case "endpoints":
       return passed(endpointsText(view));
     case "data plane":

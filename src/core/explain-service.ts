@@ -3,12 +3,14 @@ import { since, type ExplainInput, type SinceReport } from "./explain-input.js";
 import { observe } from "./explain-observe.js";
 import { routeReport, type RouteReport } from "./explain-routes.js";
 import type { ServiceView } from "./explain-view.js";
-import { apiReport, failureReport, kernelIndex, ownershipReport, vipReport, type ApiReport, type FailureReport, type VipReport } from "./explain.js";
+import { apiReport, kernelIndex, ownershipReport, vipReport, type ApiReport, type VipReport } from "./explain.js";
+import { failureReport, type FailureReport } from "./explain-failure.js";
+import { leaseReports } from "./explain-leases.js";
 import { nearNames } from "./explain-near.js";
 import { NO_LISTS, REASONS, RULES, type Asker, type RuleName } from "./explain-rules.js";
-import { routeSubject, serviceSubject, vipSubject } from "./history.js";
-import { romanaKey, type OwnershipKey, type ServiceKey } from "./model.js";
-import type { SkipReason } from "./plan-service.js";
+import { leaseSubject, routeSubject, serviceSubject, vipSubject } from "./history.js";
+import { romanaKey, serviceKey, type OwnershipKey, type ServiceKey } from "./model.js";
+import { askedOf, type SkipReason } from "./plan-service.js";
 import { asksUpnp } from "./plan-upnp.js";
 
 /** `here`: up on this node. `elsewhere`: another node holds it and the API says so. `pending`: on its way. `no`: not served. */
@@ -86,7 +88,8 @@ function viewOf(input: ExplainInput, key: ServiceKey, service: Service): Service
   const there = kernelIndex(input);
   const vips = [...input.plan.wants.arp.values()].filter(({ owners }) => owners.includes(key)).map((vip) => vipReport(input, vip, there));
   const routes = [...input.plan.wants.bgp.values()].filter(({ owners }) => owners.includes(key)).map((route) => routeReport(input, route));
-  return { input, key, service, vips, routes, skip: input.plan.skipped.get(key), ownership: ownershipReport(input, ownershipKeyOf(input, { key, service, held: [...vips, ...routes] })), api: apiReport(service) };
+  const leases = leaseReports(input).filter(({ services }) => services.includes(key));
+  return { input, key, service, vips, routes, leases, skip: input.plan.skipped.get(key), ownership: ownershipReport(input, ownershipKeyOf(input, { key, service, held: [...vips, ...routes] })), api: apiReport(service) };
 }
 
 function ownershipKeyOf({ world, config }: ExplainInput, of: { readonly key: ServiceKey; readonly service: Service; readonly held: readonly { readonly ownership: OwnershipKey | null }[] }): OwnershipKey {
@@ -105,12 +108,18 @@ function chain(view: ServiceView, step: (rule: RuleName) => StepReport): readonl
   for (const rule of RULES) {
     // Ports of a gateway are of interest to who asked for them.
     if (rule === "gateway" && !asksUpnp(view.service)) continue;
+    if (rule === "lease" && !asksDhcp(view)) continue;
     const next = step(rule);
     steps.push(next);
     // A Service with several addresses may be up by one and refused for another, or up without its traffic being led: then the rest is of interest too.
     if (next.outcome === "refused" && (view.vips.length === 0 || (rule !== refusing && rule !== "data plane"))) break;
   }
   return steps;
+}
+
+function asksDhcp({ service, input }: ServiceView): boolean {
+  const asked = askedOf(service, input.config);
+  return input.plan.skipped.get(serviceKey(service))?.code === "dhcpPending" || (asked.type === "entries" && asked.entries.some((entry) => "dhcp" in entry));
 }
 
 function stepOf(view: ServiceView): (rule: RuleName) => StepReport {
@@ -164,14 +173,19 @@ function butText(missing: number, all: number, refusal: StepReport | undefined):
   return refusal === undefined ? "" : `${refusal.rule}: ${refusal.observed}`;
 }
 
-function lastFailure({ input, key, vips }: ServiceView): FailureReport | null {
+function lastFailure({ input, key, vips, leases }: ServiceView): FailureReport | null {
   const own = failureReport(input.history.past(serviceSubject(key)).failure, input.at);
-  const all = [own, ...vips.map((vip) => vip.lastFailure)].filter((failure) => failure !== null);
+  const all = [own, ...vips.map((vip) => vip.lastFailure), ...leases.map((lease) => lease.lastFailure)].filter((failure) => failure !== null);
   return all.toSorted((a, b) => a.last.seconds - b.last.seconds)[0] ?? null;
 }
 
-function eventsOf({ input, key, vips, routes }: ServiceView): readonly EventReport[] {
-  const subjects = [{ what: "service", subject: serviceSubject(key) }, ...vips.map((vip) => ({ what: String(vip.key), subject: vipSubject(vip.key) })), ...routes.map((route) => ({ what: String(route.key), subject: routeSubject(route.key) }))];
+function eventsOf({ input, key, vips, routes, leases }: ServiceView): readonly EventReport[] {
+  const subjects = [
+    { what: "service", subject: serviceSubject(key) },
+    ...leases.map((lease) => ({ what: "lease", subject: leaseSubject(lease.key) })),
+    ...vips.map((vip) => ({ what: String(vip.key), subject: vipSubject(vip.key) })),
+    ...routes.map((route) => ({ what: String(route.key), subject: routeSubject(route.key) })),
+  ];
   const events = subjects.flatMap(({ what, subject }) => input.history.past(subject).transitions.map(({ at, state, detail }) => ({ moment: at, what, state, detail })));
   const sorted = events.toSorted((a, b) => b.moment.now - a.moment.now);
   return sorted.slice(0, 20).map(({ moment, ...rest }) => ({ at: since(moment, input.at), ...rest }));

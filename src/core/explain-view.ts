@@ -1,5 +1,6 @@
 import type { Service } from "../ports/kube.js";
 import type { ExplainInput } from "./explain-input.js";
+import type { LeaseReport } from "./explain-leases.js";
 import type { RouteReport } from "./explain-routes.js";
 import type { ApiReport, OwnershipReport, VipReport } from "./explain.js";
 import type { ServiceKey } from "./model.js";
@@ -14,6 +15,8 @@ export interface ServiceView {
   readonly vips: readonly VipReport[];
   /** Routes to its addresses that this node wants to announce. */
   readonly routes: readonly RouteReport[];
+  /** What this node asks of DHCP servers for it. */
+  readonly leases: readonly LeaseReport[];
   readonly skip: SkipReason | undefined;
   readonly ownership: OwnershipReport;
   readonly api: ApiReport;

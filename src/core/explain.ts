@@ -1,21 +1,14 @@
 import type { LinkAddress } from "../ports/kernel.js";
 import type { Service } from "../ports/kube.js";
+import { failureReport, type FailureReport } from "./explain-failure.js";
 import { ownershipWords } from "./explain-history.js";
+import { leaseReports, type LeaseReport } from "./explain-leases.js";
 import { since, sinceOf, type ExplainInput, type SinceReport } from "./explain-input.js";
 import { routeReport, type RouteReport } from "./explain-routes.js";
 import { portReports, type PortReport } from "./explain-ports.js";
-import { ownershipSubject, vipSubject, type Failure, type Moment } from "./history.js";
+import { ownershipSubject, vipSubject } from "./history.js";
 import { messageOf } from "../lib/errors.js";
 import type { OwnershipKey, ServiceKey, Vip, VipKey } from "./model.js";
-
-export interface FailureReport {
-  readonly text: string;
-  readonly times: number;
-  readonly first: SinceReport;
-  readonly last: SinceReport;
-  /** When it went right again; null while it is wrong. */
-  readonly cleared: SinceReport | null;
-}
 
 export interface OwnershipReport {
   readonly key: OwnershipKey;
@@ -64,6 +57,8 @@ export interface NodeReport {
     readonly served: number;
     readonly skipped: Readonly<Record<string, number>>;
   };
+  /** Addresses that are asked of DHCP servers. */
+  readonly leases: readonly LeaseReport[];
   /** Ports that are asked of gateways. */
   readonly ports: readonly PortReport[];
   readonly badLinks: readonly string[];
@@ -90,6 +85,7 @@ export function nodeReport(input: ExplainInput): NodeReport {
     vips,
     routes,
     services: { known: world.services?.size ?? null, served: served.size, skipped },
+    leases: leaseReports(input),
     ports: portReports(input),
     badLinks: [...world.badLinks].sort(),
     controlPlaneHealth: world.controlPlaneHealth ?? null,
@@ -133,12 +129,6 @@ export function vipReport({ world, history, at }: ExplainInput, vip: Vip, there:
     conflict: world.conflicts.get(key) ?? null,
     lastFailure: failureReport(history.past(vipSubject(key)).failure, at),
   };
-}
-
-export function failureReport(failure: Failure | undefined, at: Moment): FailureReport | null {
-  if (failure === undefined) return null;
-  const { text, times, first, last, cleared } = failure;
-  return { text, times, first: since(first, at), last: since(last, at), cleared: cleared === undefined ? null : since(cleared, at) };
 }
 
 /** What the API says of a Service now. */

@@ -1,7 +1,7 @@
-import type { OwnershipKey, RouteKey, ServiceKey, VipKey } from "./model.js";
+import type { LeaseKey, OwnershipKey, RouteKey, ServiceKey, VipKey } from "./model.js";
 
-/** What is remembered of: a Service, an ownership key, an address on a link, or a route. */
-export type Subject = `service ${string}` | `ownership ${string}` | `vip ${string}` | `route ${string}`;
+/** What is remembered of: a Service, an ownership key, an address on a link, a route, or a lease. */
+export type Subject = `service ${string}` | `ownership ${string}` | `vip ${string}` | `route ${string}` | `lease ${string}`;
 
 /** The same moment on two clocks: monotonic ms for durations, ms since 1970 for people. */
 export interface Moment {
@@ -128,4 +128,8 @@ export function vipSubject(key: VipKey): Subject {
 
 export function routeSubject(key: RouteKey): Subject {
   return `route ${key}`;
+}
+
+export function leaseSubject(key: LeaseKey): Subject {
+  return `lease ${key}`;
 }

@@ -173,8 +173,9 @@ function grant(asked: readonly Resolved[], world: LayoutWorld): Pick<Layout, "gr
   const reasons = unnamed.flatMap(({ service: { uid }, facts }): [string, SkipReason][] => {
     const lack = refused.get(uid);
     if (lack === undefined) return [];
-    const why = facts.asked.type === "any" && facts.asked.romana ? AUTO : UNASKED;
-    return [[uid, { code: REFUSALS[lack.code], message: `${why}, and ${lack.message}` }]];
+    const romana = facts.asked.type === "any" && facts.asked.romana;
+    const code = lack.code === "dhcp" && romana ? "dhcpNotSupported" : REFUSALS[lack.code];
+    return [[uid, { code, message: `${romana ? AUTO : UNASKED}, and ${lack.message}` }]];
   });
   return { grants: same ? world.grants : grants, refused: new Map(reasons) };
 }
@@ -182,7 +183,7 @@ function grant(asked: readonly Resolved[], world: LayoutWorld): Pick<Layout, "gr
 const NO_GRANTS: Layout["grants"] = new Map();
 const UNASKED = "neither kube-vip.io/loadbalancerIPs nor spec.loadBalancerIP names an address";
 const AUTO = "the Romana annotation leaves the address to the pools (auto)";
-const REFUSALS = { noPool: "noAddress", exhausted: "poolExhausted", dhcp: "dhcpNotSupported" } as const;
+const REFUSALS = { noPool: "noAddress", exhausted: "poolExhausted", dhcp: "dhcpPending" } as const;
 
 function wantingOf({ uid, namespace, ipFamilies, ipFamilyPolicy }: Service): Wanting {
   const families = ipFamilies.map((family) => (family === "IPv4" ? 4 : 6));

@@ -16,9 +16,10 @@ import { holds, owns } from "./plan-owners.js";
 import { inUse, isGivenAnew, unfitHolder } from "./plan-reasons.js";
 import { reservedFor } from "./plan-reserved.js";
 import { dnatOf, trafficOf, type RomanaTraffic } from "./plan-romana.js";
-import type { SkipReason } from "./plan-service.js";
+import { GRANTED, type SkipReason } from "./plan-service.js";
 import { mappingsOf } from "./plan-upnp.js";
 import type { AskedVip } from "./plan-vip.js";
+import { ifaceOf } from "./pools.js";
 
 /** Whether an address is up, on its way, or why it is not served here. */
 export type AddressOutcome = "up" | "pending" | SkipReason;
@@ -82,8 +83,10 @@ function linkOf(draft: Draft, placed: Placed, address: IpAddress): LinkChoice {
 }
 
 /** On a link that is chosen before there is an address. */
-function macvlanOf({ world, config }: Draft, { service }: Placed, asked: DhcpAsked): LinkChoice {
-  return macvlanLink(world, serviceLink(world, config, { service }), asked);
+function macvlanOf({ world, config }: Draft, { service, facts }: Placed, asked: DhcpAsked): LinkChoice {
+  const byPool = facts.asked.type === "entries" && facts.asked.from === GRANTED && world.pools !== undefined;
+  const pool = byPool ? ifaceOf(world.pools, service.namespace) : undefined;
+  return macvlanLink(world, serviceLink(world, config, { service, pool }), asked);
 }
 
 function linkPending({ world }: Draft, links: readonly LinkAsked[]): SkipReason {

@@ -13,7 +13,7 @@ import { holds, noAddressYet, notOwner, owns } from "./plan-owners.js";
 import { isAnothersAddress, isGivenAnew, tells } from "./plan-reasons.js";
 import { externalIPsOf, trafficOf } from "./plan-romana.js";
 import { foreignStatus, foughtFor, saidOf, writesStatus } from "./plan-said.js";
-import { GRANTED } from "./plan-service.js";
+import { BY_DHCP, GRANTED } from "./plan-service.js";
 import { publish } from "./plan-upnp.js";
 import type { StatusDecision } from "./status.js";
 import type { World } from "./world.js";
@@ -34,12 +34,12 @@ export function serviceOutcome(placed: Placed, world: World, config: PlanConfig)
 
 /** What has to be known or said before it can be decided who serves it. */
 function prepare({ world, config, names, checks, writes }: Draft, placed: Placed): void {
-  const { service, addresses, romana, owner } = placed;
+  const { service, romana, owner } = placed;
   const { asked } = placed.facts;
   if (owns(world, owner)) names.push(...placed.names);
   if (owns(world, "services")) {
-    // Its owner may be another node.
-    if (asked.type === "any" && addresses.length > 0 && (romana || electsItself(service, config))) writes.grant(service, addresses.map(({ address }) => address));
+    const granted = grantOf(placed, config);
+    if (granted.length > 0) writes.grant(service, granted);
     if (!romana) writes.clearRomana(service);
     if (asked.type === "entries" && asked.from !== GRANTED && asked.from !== "status") writes.forgetGrant(service);
   }
@@ -47,6 +47,13 @@ function prepare({ world, config, names, checks, writes }: Draft, placed: Placed
   const port = readinessPort(placed);
   checks.push(KUBE_PROXY_HEALTH_PORT);
   if (port !== undefined && world.endpoints?.get(placed.facts.key)?.local === "ready") checks.push(port);
+}
+
+/** What the pools say of it and has to be written down, for its owner may be another node, and a lease outlives the pool. */
+function grantOf({ service, facts, romana, addresses, reason }: Placed, config: PlanConfig): readonly IpAddress[] {
+  if (facts.asked.type !== "any") return [];
+  if (reason?.code === "dhcpPending") return [BY_DHCP];
+  return romana || electsItself(service, config) ? addresses.map(({ address }) => address) : [];
 }
 
 function serve(draft: Draft, placed: Placed, fit: Fitness): void {

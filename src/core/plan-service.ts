@@ -69,10 +69,12 @@ export const IGNORE = "kube-vip.io/ignore";
 export const LOAD_BALANCER_IPS = "kube-vip.io/loadbalancerIPs";
 /** MetalLB's spelling of the same wish. */
 export const METALLB_IPS = "metallb.io/loadBalancerIPs";
-/** The address that the allocator gave to a Service whose owner may be another node. */
+/** The address that the allocator gave to a Service whose owner may be another node, or BY_DHCP. */
 export const GRANTED = "vip.internal/granted";
 /** The last of these at which its owner found a stranger, until the allocator has given another one. */
 export const GRANTED_IN_USE = "vip.internal/granted-in-use";
+/** As an address that is asked for: a DHCP server gives one. */
+export const BY_DHCP = "0.0.0.0" as IpAddress;
 
 export interface ServicePlanConfig {
   /** Name of the load-balancer class that is served; may be empty. */
@@ -120,12 +122,13 @@ function askedOfLoadBalancer(service: Service): Asked {
     const text = service.annotations[name];
     if (text !== undefined && text.trim() !== "") return parseEntries(name, text, service);
   }
-  const spec = service.loadBalancerIP?.trim() ?? "";
+  const named = service.loadBalancerIP?.trim() ?? "";
+  const [from, spec] = named === "" && service.annotations[GRANTED] === BY_DHCP ? [GRANTED, BY_DHCP] : ["spec.loadBalancerIP", named];
   const announced = announcedAddresses(service);
   if (announced.length === 0 && spec === "") return granted(service, false) ?? othersStatus(service) ?? { type: "any", romana: false };
-  if (announced.length === 0) return parseEntries("spec.loadBalancerIP", spec, service);
+  if (announced.length === 0) return parseEntries(from, spec, service);
   if (spec === "") return entries("status", announced);
-  const asked = parseEntries("spec.loadBalancerIP", spec, service);
+  const asked = parseEntries(from, spec, service);
   if (asked.type !== "entries") return asked;
   // A name may stand for addresses of either family: what it stood for once is not asked for beside it.
   const families = new Set(asked.entries.flatMap((entry) => ("address" in entry ? [familyOf(entry.address)] : "dhcp" in entry ? [4] : [4, 6])));
@@ -150,7 +153,7 @@ function othersStatus({ ingress, statusManager }: Service): Asked | undefined {
 }
 
 function granted(service: Service, romana: boolean): Asked | undefined {
-  const addresses = (service.annotations[GRANTED] ?? "").split(",").flatMap((text) => parseIp(text.trim()) ?? []);
+  const addresses = (service.annotations[GRANTED] ?? "").split(",").flatMap((text) => parseIp(text.trim()) ?? []).filter((address) => address !== BY_DHCP);
   return addresses.length === 0 ? undefined : { ...entries(GRANTED, addresses), romana };
 }
 
@@ -175,7 +178,7 @@ function parseEntries(name: string, text: string, service: Service): Asked {
       continue;
     }
     if (address === "::") return skip("dhcpNotSupported", `${name} has ${address}, an address by DHCPv6: not served by this version`);
-    if (address === "0.0.0.0") {
+    if (address === BY_DHCP) {
       const dhcp = dhcpAsked(service);
       if ("problem" in dhcp) return skip("invalidDhcp", dhcp.problem);
       found.set(address, { dhcp });

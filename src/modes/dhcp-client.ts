@@ -125,7 +125,7 @@ export class DhcpLeaseClient implements AsyncDisposable {
       this.#send({ type: "received", message, from: source });
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
-      this.#drop(`malformed: ${error.code}`, messageOf(error));
+      this.#drop("malformed", messageOf(error));
     }
   }
 

@@ -22,7 +22,7 @@ export interface DhcpDeps {
   readonly log: Log;
   /** How far a lease is; undefined: it is asked for no more. */
   report(key: LeaseKey, seen: LeaseSeen | undefined): void;
-  /** A message of a server that counts for nothing: why. */
+  /** A message of a server that counts for nothing: why, `malformed` or a DhcpDropReason that is out of the ordinary. */
   dropped?(reason: string): void;
 }
 

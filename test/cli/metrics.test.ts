@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { Metrics } from "../../src/cli/metrics.js";
 import { registerGauges } from "../../src/cli/metrics-gauges.js";
 import { registerProcess } from "../../src/cli/metrics-process.js";
-import type { OwnershipKey, ServiceKey, VipKey } from "../../src/core/model.js";
+import type { LeaseKey, LeaseSeen, OwnershipKey, ServiceKey, VipKey } from "../../src/core/model.js";
 import { AddressInUse } from "../../src/core/mode.js";
 import type { Observation } from "../../src/core/sync.js";
 import type { IpAddress } from "../../src/lib/ip.js";
@@ -36,9 +36,10 @@ describe("gauges", () => {
     vips: [web, six, late],
     world: {
       ownership: new Map<OwnershipKey, ReturnType<typeof givenOwner>>([["services", givenOwner(true)], ["control-plane", givenOwner(false)], ["romana/default/a", givenOwner(true)], ["romana/default/b", givenOwner(false)]]),
+      leases: new Map([["dhcp4/a" as LeaseKey, { phase: "bound" } as LeaseSeen]]),
       observed: new Map<VipKey, Observation<void>>([[web.key, UP], [six.key, UP], [late.key, PENDING]]),
     },
-    plan: { skipped: new Map([["a/x", { code: "notOwner", message: "" }], ["a/y", { code: "notOwner", message: "" }], ["a/z", { code: "noAddress", message: "" }]] as [ServiceKey, never][]) },
+    plan: { wants: { ...givenPass({ vips: [web, six, late] }).plan.wants, dhcp: new Map(["dhcp4/a", "dhcp4/b"].map((key) => [key as LeaseKey, {} as never])) }, skipped: new Map([["a/x", { code: "notOwner", message: "" }], ["a/y", { code: "notOwner", message: "" }], ["a/z", { code: "noAddress", message: "" }]] as [ServiceKey, never][]) },
   });
 
   test.each<readonly [string, readonly string[]]>([
@@ -47,6 +48,7 @@ describe("gauges", () => {
     ["vip_is_owner", ['vip_is_owner{key="services"} 1', 'vip_is_owner{key="control-plane"} 0', 'vip_is_owner{key="romana/default/a"} 1']],
     ["vip_owner_info", ['vip_owner_info{key="services",holder="n1"} 1', 'vip_owner_info{key="control-plane",holder="n2"} 1']],
     ["vip_services_skipped", ['vip_services_skipped{reason="notOwner"} 2', 'vip_services_skipped{reason="noAddress"} 1']],
+    ["vip_dhcp_leases", ["init 1", "selecting 0", "requesting 0", "rebooting 0", "probing 0", "bound 1", "renewing 0", "rebinding 0"].map((line) => `vip_dhcp_leases{state="${line.replace(" ", '"} ')}`)],
     ["vip_services_served", ["vip_services_served 1"]],
     ["kube_vip_active_services", ['kube_vip_active_services{namespace="default"} 1']],
     ["kube_vip_is_leader", ['kube_vip_is_leader{node="n1",lease_name="plndr-svcs-lock"} 1', 'kube_vip_is_leader{node="n1",lease_name="plndr-cp-lock"} 0']],
@@ -112,6 +114,12 @@ describe("counters", () => {
     metrics.planned({ ...one, world: { ...one.world, observed: new Map([[vip.key, { state: "failed", error: inUse, attempts: 2 } as const]]) } }, one, 2);
     metrics.planned(failing(Object.assign(new Error("x"), { code: 'a "label" of 40,000 kinds' })), undefined, 3);
     expect(await lines(metrics.registry, "vip_reconcile_errors_total")).toEqual(['vip_reconcile_errors_total{what="vip",reason="addressInUse"} 2', 'vip_reconcile_errors_total{what="vip",reason="other"} 1']);
+  });
+
+  test("a message of a DHCP server that was not used counts by its reason", async () => {
+    const metrics = new Metrics(leaseOf);
+    for (const reason of ["malformed", "noServer", "malformed"]) metrics.dhcpDropped(reason);
+    expect(await lines(metrics.registry, "vip_dhcp_dropped_total")).toEqual(['vip_dhcp_dropped_total{reason="malformed"} 2', 'vip_dhcp_dropped_total{reason="noServer"} 1']);
   });
 
   test("a request of the API counts by verb, resource and code; a renew counts only where it took effect", async () => {

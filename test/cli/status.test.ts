@@ -9,14 +9,15 @@ import { age, table, wrap } from "../../src/cli/table.js";
 import type { ExplainInput } from "../../src/core/explain-input.js";
 import { nodeReport } from "../../src/core/explain.js";
 import { History } from "../../src/core/history.js";
-import { vipKey, type OwnershipKey, type VipKey } from "../../src/core/model.js";
+import { macOf } from "../../src/core/dhcp.js";
+import { vipKey, type LeaseKey, type LeaseSeen, type OwnershipKey, type VipKey } from "../../src/core/model.js";
 import { plan } from "../../src/core/plan.js";
 import type { Observation } from "../../src/core/sync.js";
 import type { OwnershipState } from "../../src/core/world.js";
 import type { MacAddress } from "../../src/lib/mac.js";
 import { CONFIG, inKernel, inputOf, ip, MINE, THEIRS, worldOf } from "../core/explain-input.js";
 import { FakeClock } from "../fakes/clock.js";
-import { FakeKernel } from "../fakes/kernel.js";
+import { FakeKernel, fakeLink } from "../fakes/kernel.js";
 import { FakeLog } from "../fakes/log.js";
 import { fakeService } from "../fakes/service.js";
 import { FakeIo } from "./fake-io.js";
@@ -63,6 +64,30 @@ test("a node is told on one screen: who owns what, each address with what the ke
   `);
 });
 
+test("a lease by DHCP is told with its server and its times; one that is not to be had with what went wrong", () => {
+  const mac = macOf("web");
+  const asking = [fakeService({ name: "web", uid: "web", loadBalancerIP: "0.0.0.0" }), fakeService({ name: "shop", uid: "shop", loadBalancerIP: "0.0.0.0" })];
+  const links = asking.map(({ uid }, i) => ({ ...fakeLink(9 + i, `vip-${uid}`), kind: "macvlan", parentIndex: 2, mac: macOf(uid) }));
+  const lease = { address: ip("192.0.2.150"), prefix: 24, routers: [], routes: [], dnsServers: [], domainName: undefined, hostname: undefined, server: ip("192.0.2.1"), nextHop: undefined, renewAt: 161_000, rebindAt: 206_000, expiresAt: Infinity };
+  const trouble = { type: "refused", server: ip("192.0.2.1"), text: "no free leases" } as const;
+  const given = worldOf(asking, {
+    links: new Map([...worldOf([]).links, ...links.map((link) => [link.name, link] as const)]),
+    leases: new Map<LeaseKey, LeaseSeen>([
+      ["dhcp4/web" as LeaseKey, { phase: "bound", mac, lease, sends: 0, seekingSince: undefined, trouble: undefined }],
+      ["dhcp4/shop" as LeaseKey, { phase: "selecting", mac: macOf("shop"), lease: undefined, sends: 2, seekingSince: 71_000, trouble }],
+    ]),
+  });
+  const text = statusText(reportOf(inputOf(given, { kernel: [] })));
+  expect(text.split("\n").filter((line) => /LEASE|192.0.2.1 |none|selecting|! |leases/.test(line)).join("\n")).toMatchInlineSnapshot(`
+    "LEASE        FROM       STATE      FOR    RENEW  REBIND  END    SERVICES
+    (none)                  selecting  1m30s                        default/shop
+    192.0.2.150  192.0.2.1  bound      1m30s  1m00s  1m45s   never  default/web
+    ! 02:65:a8:47:e0:a9 on vip-shop: no DHCP server has given an address for 30s
+    ! 02:65:a8:47:e0:a9 on vip-shop: failed 1m30s ago: DHCP server 192.0.2.1 refuses the address ("no
+      free leases")"
+  `);
+});
+
 test("a node that has nothing says so", () => {
   expect(`\n${statusText(reportOf(inputOf(worldOf([], { ownership: new Map(), services: undefined }))))}\n`).toMatchInlineSnapshot(`
     "
@@ -93,7 +118,7 @@ test("the command asks the daemon: text, JSON with every field, and code 1 where
   expect(text.stdout).toContain("node n1   vip 1.2.3");
   expect(await runStatus({ output: "json", cluster: false, directory: root, env: {} }, json)).toBe(0);
   const { processes } = JSON.parse(json.stdout) as { processes: readonly Record<string, unknown>[] };
-  expect(processes.map((report) => Object.keys(report))).toEqual([["node", "version", "started", "ownership", "vips", "routes", "services", "ports", "badLinks", "controlPlaneHealth", "problems", "bgp"]]);
+  expect(processes.map((report) => Object.keys(report))).toEqual([["node", "version", "started", "ownership", "vips", "routes", "services", "leases", "ports", "badLinks", "controlPlaneHealth", "problems", "bgp"]]);
   await control[Symbol.asyncDispose]();
   expect(clock.pending).toBe(0);
 

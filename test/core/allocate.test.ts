@@ -64,6 +64,9 @@ describe("one request", () => {
     ["that prefers both is refused where none is left", { "range-default": "192.0.2.1,2001:db8::1" }, request([4, 6], "PreferDualStack"), ["192.0.2.1", "2001:db8::1"], { code: "exhausted", message: "all 1 IPv4 addresses of range-default are taken; all 1 IPv6 addresses of range-default are taken" }],
     ["that prefers both is refused where the one family there is is taken", { "range-default": "192.0.2.1" }, request([4, 6], "PreferDualStack"), ["192.0.2.1"], { code: "exhausted", message: "all 1 IPv4 addresses of range-default are taken; range-default has no IPv6 addresses, only IPv4" }],
     ["is sent to DHCP", { "cidr-default": "0.0.0.0/32" }, request([4]), [], { code: "dhcp", message: "cidr-default is 0.0.0.0/32: the address is to come from a DHCP server" }],
+    ["that prefers both is sent to DHCP", { "cidr-default": "0.0.0.0/32" }, request([4, 6], "PreferDualStack"), [], { code: "dhcp", message: "cidr-default is 0.0.0.0/32: the address is to come from a DHCP server" }],
+    ["for IPv6 is not sent to DHCP", { "cidr-default": "0.0.0.0/32" }, request([6]), [], { code: "noPool", message: "cidr-default is 0.0.0.0/32 (DHCP), which gives one IPv4 address only" }],
+    ["for both is not sent to DHCP", { "cidr-default": "0.0.0.0/32" }, request([4, 6], "RequireDualStack"), [], { code: "noPool", message: "cidr-default is 0.0.0.0/32 (DHCP), which gives one IPv4 address only" }],
     ["is told that the pool is damaged", { "cidr-default": "10.0.0.0/33" }, request([4]), [], { code: "noPool", message: "cidr-default has no IPv4 addresses, and a part of it does not parse" }],
   ];
   test.each(rows)("%s", (_name, data, asked, taken, outcome) => {

@@ -11,6 +11,7 @@ import { vipKey, type LeaseKey, type LeaseSeen, type OwnershipKey, type ServiceK
 import type { OwnershipState, World } from "../../src/core/world.js";
 import type { MacAddress } from "../../src/lib/mac.js";
 import { fakeLink } from "../fakes/kernel.js";
+import type { Service } from "../../src/ports/kube.js";
 import { fakeIngress, fakeService } from "../fakes/service.js";
 import { FREE, inKernel, inputOf, ip, MINE, THEIRS, worldOf } from "./explain-input.js";
 
@@ -139,6 +140,30 @@ describe("a Service that is not served here", () => {
   });
 });
 
+describe("the lease of a Service on 0.0.0.0", () => {
+  const asking = { ...web, loadBalancerIP: "0.0.0.0" };
+  const mac = macOf(web.uid);
+  const macvlan = `vip-${web.uid.replaceAll("-", "").slice(0, 11)}`;
+  const server = ip("192.0.2.1");
+  const lease = { address: ip("192.0.2.150"), prefix: 24, routers: [], routes: [], dnsServers: [], domainName: undefined, hostname: undefined, server, nextHop: undefined, renewAt: 161_000, rebindAt: 206_000, expiresAt: 221_000 };
+  const stepOf = (part: Partial<LeaseSeen>, service: Service = asking, world: Partial<World> = {}): unknown => {
+    const links = new Map([...worldOf([]).links, [macvlan, { ...fakeLink(9, macvlan), kind: "macvlan", mac, parentIndex: 2 }]]);
+    const leases = new Map([[`dhcp4/${web.uid}` as LeaseKey, { phase: "bound", mac, lease, sends: 0, seekingSince: undefined, trouble: undefined, ...part } as LeaseSeen]]);
+    const step = why(inputOf(worldOf([service], { links, leases, ...world }))).steps.find(({ rule }) => rule === "lease");
+    return step && [step.outcome, step.observed];
+  };
+
+  test.each<readonly [string, unknown, unknown]>([
+    ["is told with its server and times", stepOf({}), ["passed", `192.0.2.150 from 192.0.2.1 (bound), MAC ${mac} on ${macvlan}; asked for again in 60 s, of any server in 105 s, ends in 120 s`]],
+    ["that nobody renews is told with for how long", stepOf({ phase: "rebinding", seekingSince: 81_000 }), ["passed", `192.0.2.150 from 192.0.2.1 (rebinding), MAC ${mac} on ${macvlan}; asked for again in 60 s, of any server in 105 s, ends in 120 s; no answer for 20 s`]],
+    ["that is not there yet says no, and why", stepOf({ phase: "selecting", lease: undefined }), ["refused", `an address is asked for by DHCP (selecting, MAC ${mac})`]],
+    ["is the business of the holder", stepOf({}, asking, { leases: new Map(), ownership: new Map([["services", THEIRS]]) }), ["passed", "asked for by the node that holds the Service"]],
+    ["is nothing to a Service with an address", stepOf({}, web), undefined],
+  ])("%s", (_name, step, expected) => {
+    expect(step).toEqual(expected);
+  });
+});
+
 describe("the reason", () => {
   const inUse = new AddressInUse(ip("192.0.2.10"), "eth0", "02:00:00:00:00:99" as MacAddress, false);
   const older = fakeService({ name: "older", uid: "older", createdAt: -1, loadBalancerIP: "192.0.2.10" });
@@ -238,7 +263,8 @@ describe("the node", () => {
       ],
       routes: [],
       services: { known: 3, served: 1, skipped: { notLoadBalancer: 2 } },
-      ports: [],
+      leases: [],
+    ports: [],
       badLinks: ["eth1"],
       controlPlaneHealth: null,
       problems: [],

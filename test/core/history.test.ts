@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { recordPass, type Pass } from "../../src/core/explain-history.js";
-import { History, ownershipSubject, serviceSubject, vipSubject, type Moment } from "../../src/core/history.js";
-import type { OwnershipKey, ServiceKey, VipKey } from "../../src/core/model.js";
+import { History, leaseSubject, ownershipSubject, serviceSubject, vipSubject, type Moment } from "../../src/core/history.js";
+import type { LeaseKey, LeaseSeen, OwnershipKey, ServiceKey, VipKey } from "../../src/core/model.js";
 import type { SkipReason } from "../../src/core/plan-service.js";
 import type { Observation } from "../../src/core/sync.js";
 import type { OwnershipState } from "../../src/core/world.js";
+import type { IpAddress } from "../../src/lib/ip.js";
+import type { MacAddress } from "../../src/lib/mac.js";
 import { fakeService } from "../fakes/service.js";
 
 const at = (seconds: number): Moment => ({ now: seconds * 1000, wallMs: Date.UTC(2026, 0, 2) + seconds * 1000 });
@@ -63,14 +65,16 @@ interface Given {
   readonly observed?: Observation<void>;
   readonly skipped?: SkipReason;
   readonly deleted?: boolean;
+  readonly lease?: LeaseSeen;
 }
 
-function pass({ ownership = MINE, observed, skipped, deleted = false }: Given): Pass {
+function pass({ ownership = MINE, observed, skipped, deleted = false, lease }: Given): Pass {
   return {
     world: {
       ownership: new Map<OwnershipKey, OwnershipState>([["services", ownership]]),
       observed: new Map(observed === undefined ? [] : [[vip, observed]]),
       observedRoutes: new Map(),
+      leases: new Map(lease === undefined ? [] : [["dhcp4/web" as LeaseKey, lease]]),
       services: new Map(deleted ? [] : [[key, web]]),
     },
     plan: { skipped: new Map(skipped === undefined ? [] : [[key, skipped]]) },
@@ -96,9 +100,31 @@ describe("passes", () => {
     expect(history.past(vipSubject(vip)).failure).toMatchObject({ text: "add: EPERM", times: 1, cleared: at(3) });
   });
 
+  test("of a lease tell when it came, was lost and went, and not that it was renewed", () => {
+    const history = new History();
+    const given = (address: string, part: Partial<LeaseSeen> = {}): LeaseSeen => {
+      const lease = { address: address as IpAddress, prefix: 32, routers: [], routes: [], dnsServers: [], domainName: undefined, hostname: undefined, server: "192.0.2.1" as IpAddress, nextHop: undefined, renewAt: 1, rebindAt: 2, expiresAt: 3 };
+      return { phase: "bound", mac: "02:00:00:00:00:01" as MacAddress, lease, sends: 0, seekingSince: undefined, trouble: undefined, ...part };
+    };
+    const lost = { type: "lost", address: "192.0.2.150" as IpAddress, reason: "expired" } as const;
+    const passes = [
+      pass({ lease: given("192.0.2.150", { phase: "selecting", lease: undefined }) }),
+      pass({ lease: given("192.0.2.150") }),
+      pass({ lease: given("192.0.2.150", { phase: "renewing", sends: 1 }) }),
+      pass({ lease: given("192.0.2.150") }),
+      pass({ lease: given("192.0.2.150", { phase: "selecting", lease: undefined, trouble: lost }) }),
+      pass({ lease: given("192.0.2.151") }),
+      pass({}),
+    ];
+    for (const [i, after] of passes.entries()) recordPass(history, { before: passes[i - 1], after }, at(i));
+    const { transitions, failure } = history.past(leaseSubject("dhcp4/web" as LeaseKey));
+    expect(transitions.map(({ state, at: moment }) => `${moment.now / 1000} ${state}`)).toEqual(["0 asking", "1 leased 192.0.2.150", "4 asking", "5 leased 192.0.2.151", "6 gone"]);
+    expect(failure).toMatchObject({ text: "the lease of 192.0.2.150 has ended and no DHCP server has renewed it", times: 1, last: at(4), cleared: at(5) });
+  });
+
   test("that change nothing record nothing, also when there are more Services than subjects", () => {
     const many = new Map(Array.from({ length: 50 }, (_, i): [ServiceKey, SkipReason] => [`default/s${i}` as ServiceKey, { code: "noAddress", message: "x" }]));
-    const world = { ownership: new Map(), observed: new Map(), observedRoutes: new Map(), services: new Map([...many.keys()].map((name) => [name, web])) };
+    const world = { ownership: new Map(), observed: new Map(), observedRoutes: new Map(), leases: new Map(), services: new Map([...many.keys()].map((name) => [name, web])) };
     const history = new History({ subjects: 10 });
     const before: Pass = { world, plan: { skipped: many } };
     recordPass(history, { before: undefined, after: before }, at(1));

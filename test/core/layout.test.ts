@@ -125,7 +125,8 @@ describe("an address from the pool", () => {
     ["none where there are no pools", [a], world(), ["a noAddress"]],
     ["none before the pools are known", [a], world({ pools: undefined }), ["a waiting"]],
     ["none from a node that does not own the Services", [a], pooled({ allocates: false }), ["a"]],
-    ["none where a DHCP server is to give it", [a], world({ pools: parsePools({ "cidr-global": "0.0.0.0/32" }, undefined).pools }), ["a dhcpNotSupported"]],
+    ["none where a DHCP server is to give it", [a], world({ pools: parsePools({ "cidr-global": "0.0.0.0/32" }, undefined).pools }), ["a dhcpPending"]],
+    ["none to a Romana VIP where a DHCP server is to give it", [bare("r", 1, { type: "ClusterIP", annotations: { romanaip: '{"auto":true}' } })], world({ pools: parsePools({ "cidr-global": "0.0.0.0/32" }, undefined).pools }), ["r dhcpNotSupported"]],
   ])("%s", (_name, services, given, expected) => {
     expect(shown(layout(services, given))).toEqual(expected);
   });

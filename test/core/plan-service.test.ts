@@ -95,6 +95,8 @@ describe("where the addresses come from", () => {
     ["the pool where nothing names one", {}, "any"],
     ["the pool, although kube-vip names a host, where the status is empty", { annotations: { "kube-vip.io/vipHost": "n2" } }, "any"],
     ["what we announced only as far as it can be a VIP", announced("0.0.0.0", "nonsense", "192.0.2.10"), "192.0.2.10 from status"],
+    ["DHCP where the pools said so, also once there was an address", { annotations: { "vip.internal/granted": "0.0.0.0", ...announced("192.0.2.10").annotations } }, "dhcp4/uid-web on vip-uidweb from vip.internal/granted"],
+    ["the spec, although the pools once said DHCP", { loadBalancerIP: "192.0.2.1", annotations: { "vip.internal/granted": "0.0.0.0" } }, "192.0.2.1 from spec.loadBalancerIP"],
     ["nobody's: the status is another's", { ingress: [fakeIngress("203.0.113.1")], statusManager: "metallb" }, "foreignController: the status holds 203.0.113.1, written by metallb, and no address is asked for: left alone"],
     ["nobody's: the status is somebody's, a name", { ingress: [{ ip: undefined, hostname: "lb.example.org", raw: {} }] }, "foreignController: the status holds lb.example.org, written by another controller, and no address is asked for: left alone"],
     ["the spec, although the status is another's", { loadBalancerIP: "192.0.2.1", ingress: [fakeIngress("203.0.113.1")] }, "192.0.2.1 from spec.loadBalancerIP"],

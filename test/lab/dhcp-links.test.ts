@@ -68,6 +68,20 @@ test("Services that name one link share it and one address, which is given back 
   await gone();
 });
 
+test("a pool that is 0.0.0.0/32, as kube-vip-cloud-provider has it: a Service that names no address gets its own by DHCP, and keeps it when the pool changes", async () => {
+  await cluster.api.client.putConfigMap("kubevip", { "cidr-global": "0.0.0.0/32" });
+  await expose(cluster, "pooled");
+  const address = await given("pooled");
+  expect(server.leases().has(address)).toBe(true);
+  await answers(cluster, address);
+  await cluster.api.client.putConfigMap("kubevip", { "range-global": "10.77.0.120-10.77.0.121" });
+  await expose(cluster, "ranged");
+  await shows(cluster, "ranged", ["10.77.0.120"], 20_000);
+  expect(await given("pooled")).toBe(address);
+  await gone();
+  await cluster.api.client.deleteConfigMap("kubevip");
+});
+
 test("an address that somebody has already is declined, and another one is taken", async () => {
   const annotations = { "kube-vip.io/hwaddr": "02:00:00:00:0a:02" };
   // The server chooses by the MAC: what this one gets, it gets again.
