@@ -1,6 +1,5 @@
 import type { DhcpPhase } from "../machine/dhcp-client-state.js";
 import { sinceOf, type ExplainInput, type SinceReport } from "./explain-input.js";
-import type { Seen, ServiceView } from "./explain-view.js";
 import { failureReport, type FailureReport } from "./explain-failure.js";
 import { leaseSubject } from "./history.js";
 import type { LeaseKey, LeaseSeen, LeaseWant, ServiceKey } from "./model.js";
@@ -51,18 +50,4 @@ function leaseReport({ history, at }: ExplainInput, want: LeaseWant, seen: Lease
     askingFor: seen?.seekingSince === undefined ? null : Math.max(0, Math.floor((at.now - seen.seekingSince) / 1000)),
     lastFailure: failureReport(history.past(subject).failure, at),
   };
-}
-
-/** How far the lease of one Service is. */
-export function leaseSeen({ leases, ownership }: ServiceView): Seen {
-  const [lease] = leases;
-  if (lease === undefined) return { outcome: "passed", text: ownership.mine ? "not asked for yet" : "asked for by the node that holds the Service" };
-  const { address, server, mac, link, state, askingFor } = lease;
-  if (address === null) return { outcome: "pending", text: `${state}, MAC ${mac} on ${link}${askingFor === null ? "" : `, for ${askingFor} s`}` };
-  const text = `${address} from ${server} (${state}), MAC ${mac} on ${link}; ${timesText(lease)}`;
-  return { outcome: "passed", text: askingFor === null ? text : `${text}; no answer for ${askingFor} s` };
-}
-
-function timesText({ renewsIn, rebindsIn, endsIn }: LeaseReport): string {
-  return endsIn === "never" ? "without end" : `asked for again in ${renewsIn} s, of any server in ${rebindsIn} s, ends in ${endsIn} s`;
 }

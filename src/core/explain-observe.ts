@@ -4,7 +4,7 @@ import { KUBE_PROXY_HEALTH_PORT } from "./dataplane.js";
 import { observeBgp } from "./explain-bgp.js";
 import type { ExplainInput } from "./explain-input.js";
 import type { OwnershipReport, VipReport } from "./explain.js";
-import { leaseSeen } from "./explain-leases.js";
+import type { LeaseReport } from "./explain-leases.js";
 import { gatewaySeen } from "./explain-upnp.js";
 import type { RuleName } from "./explain-rules.js";
 import type { Seen, ServiceView } from "./explain-view.js";
@@ -134,6 +134,20 @@ function announcedSeen(vips: readonly VipReport[]): Seen {
   const up = vips.filter(({ state }) => state === "up");
   if (up.length === 0) return { outcome: "pending", text: "only once it is up" };
   return passed(up.map(({ address, since }) => `${address} (${address.includes(":") ? "NDP" : "ARP"})${since === null ? "" : ` since ${since.at}`}`).join(", "));
+}
+
+/** How far the lease of one Service is. */
+function leaseSeen({ leases, ownership }: ServiceView): Seen {
+  const [lease] = leases;
+  if (lease === undefined) return { outcome: "passed", text: ownership.mine ? "not asked for yet" : "asked for by the node that holds the Service" };
+  const { address, server, mac, link, state, askingFor } = lease;
+  if (address === null) return { outcome: "pending", text: `${state}, MAC ${mac} on ${link}${askingFor === null ? "" : `, for ${askingFor} s`}` };
+  const text = `${address} from ${server} (${state}), MAC ${mac} on ${link}; ${timesText(lease)}`;
+  return { outcome: "passed", text: askingFor === null ? text : `${text}; no answer for ${askingFor} s` };
+}
+
+function timesText({ renewsIn, rebindsIn, endsIn }: LeaseReport): string {
+  return endsIn === "never" ? "without end" : `asked for again in ${renewsIn} s, of any server in ${rebindsIn} s, ends in ${endsIn} s`;
 }
 
 /** As we wish it, against as the API has it. */
