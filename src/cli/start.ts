@@ -10,16 +10,14 @@ import { createKube } from "../kube/kube.js";
 import { Cleanup } from "../lib/cleanup.js";
 import { createClock } from "../linux/clock.js";
 import { createDns } from "../linux/dns.js";
-import { createHttp } from "../linux/http.js";
 import { createHttpProbe } from "../linux/http-probe.js";
 import { createKernel } from "../linux/kernel.js";
 import { createNft } from "../linux/nft.js";
 import { createRandom } from "../linux/random.js";
-import { createSsdp } from "../linux/ssdp.js";
 import { DHCP_TIMING } from "../machine/dhcp-client-state.js";
 import { NAME_DEFAULTS } from "../machine/name.js";
 import { READINESS_DEFAULTS } from "../machine/readiness.js";
-import { createAddressMode, createArpMode, createDhcpMode, createDnatMode, createLinkMode, createUpnpMode } from "../modes/index.js";
+import { createAddressMode, createArpMode, createDhcpMode, createDnatMode, createLinkMode } from "../modes/index.js";
 import type { Clock } from "../ports/clock.js";
 import { createBgp } from "./bgp-setup.js";
 import { createBootstrap } from "./bootstrap.js";
@@ -30,6 +28,7 @@ import { debugBySignal, type SwitchableLog } from "./log.js";
 import { Monitor } from "./monitor.js";
 import { createKubeVipLeases, createOwners, followed } from "./owners.js";
 import { connection, engineConfig, HAND_OVER_MS, leaseIds, MARKS, partsOf, vipLink } from "./plan-config.js";
+import { createUpnp } from "./upnp-setup.js";
 import { watchApi } from "./watch-api.js";
 import { watchPeerSources } from "./watch-bgp.js";
 import { watchHealth } from "./watch-health.js";
@@ -105,7 +104,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
         dnat: () => createDnatMode({ nft }),
         bgp: bgp?.mode,
         ...(settings.upnp && {
-          upnp: (report) => createUpnpMode({ ssdp: createSsdp(), http: createHttp({ clock }), clock, random, log, nextHops: () => engine.world.gateways, refused: (trouble) => monitor.upnpRefused(trouble), report }),
+          upnp: (report) => createUpnp({ kernel, clock, random, log, report, nextHops: () => engine.world.gateways, refused: (trouble) => monitor.upnpRefused(trouble) }),
         }),
       },
       passed: (ms) => monitor.passed(ms),

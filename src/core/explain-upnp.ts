@@ -13,7 +13,7 @@ export function gatewaySeen({ input, key, vips }: ServiceView): Seen {
 }
 
 function nextOf({ state }: PortReport): string {
-  if (state === "noGateway") return "switch UPnP on in the router; it is looked for again by itself";
+  if (state === "noGateway") return "switch UPnP, PCP or NAT-PMP on in the router; it is looked for again by itself";
   if (state === "refused") return "look at the list of port mappings in the router: it is asked again every five minutes";
   return "it is tried again by itself; the log of vip has every attempt";
 }

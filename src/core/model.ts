@@ -191,6 +191,8 @@ export interface Mapping {
   readonly key: MappingKey;
   /** The Service that asked for it. */
   readonly owners: readonly ServiceKey[];
+  /** Of that Service. */
+  readonly uid: string;
   readonly iface: string;
   readonly address: IpAddress;
   readonly protocol: "TCP" | "UDP";

@@ -35,7 +35,7 @@ export function mappingsOf({ service, facts }: Pick<Placed, "service" | "facts">
   // Nobody has taken over, and the address is about to go: then the ports are closed as long as it is there.
   if (world.stage !== "running" && !owns(world, ownership) && isNobodyElses(world, ownership)) return [];
   const leaseSeconds = leaseOf(service);
-  return service.ports.filter(isMappable).map(({ protocol, port }) => ({ key: mappingKey(vipKey(iface, address), { protocol, port }), owners: [facts.key], iface, address, protocol, port, leaseSeconds }));
+  return service.ports.filter(isMappable).map(({ protocol, port }) => ({ key: mappingKey(vipKey(iface, address), { protocol, port }), owners: [facts.key], uid: service.uid, iface, address, protocol, port, leaseSeconds }));
 }
 
 /** Facts about the ports of one Service. */
@@ -55,7 +55,7 @@ export function publish(service: Service, { mappings, pending, world, config }: 
     if (event !== undefined) writes.event(service, event.type, event);
   }
   for (const { port } of mappings.length > 0 ? service.ports.filter((one) => !isMappable(one)) : []) {
-    writes.event(service, "Warning", { reason: "PortNotOpened", message: `port ${port}/SCTP is not opened at the gateway: UPnP knows TCP and UDP only` });
+    writes.event(service, "Warning", { reason: "PortNotOpened", message: `port ${port}/SCTP is not opened at the gateway: TCP and UDP only` });
   }
   const said = service.annotations[EXTERNAL] ?? null;
   const waiting = (config.upnp && asksUpnp(service) && pending) || views.some(([, view]) => view === undefined || view.status.kind === "asking");

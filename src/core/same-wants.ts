@@ -5,9 +5,9 @@ export function sameVip(a: Vip, b: Vip): boolean {
   return a.key === b.key && a.prefix === b.prefix && a.scope === b.scope && a.ownership === b.ownership && a.anycast === b.anycast && a.until === b.until;
 }
 
-/** Who asked for it does not matter. */
+/** Of the same Service: what another one of its name asked for, only that one could take away. */
 export function sameMapping(a: Mapping, b: Mapping): boolean {
-  return a.key === b.key && a.leaseSeconds === b.leaseSeconds;
+  return a.key === b.key && a.uid === b.uid && a.leaseSeconds === b.leaseSeconds;
 }
 
 export function sameLink(a: LinkWant, b: LinkWant): boolean {

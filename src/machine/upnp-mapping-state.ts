@@ -114,7 +114,8 @@ export type UpnpMappingEvent = { readonly random: number } & (
   /** `leaseSeconds` is what it gave, 0 for ever; undefined where it does not say, as in IGD: then what was asked for. */
   | { readonly type: "mapped"; readonly id: number; readonly externalPort: number; readonly leaseSeconds: number | undefined }
   | { readonly type: "unmapped"; readonly id: number }
-  | { readonly type: "refused"; readonly id: number; readonly refusal: UpnpRefusal; readonly code: number; readonly text: string }
+  /** `againSeconds`: the router's own word on when it may be asked again; undefined where it has none. */
+  | { readonly type: "refused"; readonly id: number; readonly refusal: UpnpRefusal; readonly code: number; readonly text: string; readonly againSeconds: number | undefined }
   | { readonly type: "failed"; readonly id: number; readonly reason: string }
   /** Not wanted any more. */
   | { readonly type: "down" }

@@ -130,7 +130,8 @@ function refused(state: UpnpMappingState, request: MapRequest, moment: Moment & 
   if (conflict && canChoose) return { ...state, elsewhere: true, held: undefined, nextAt: now };
   // What is refused is not there, even if an earlier answer gave it: the router has lost it, and somebody else has it.
   const status = same(state.status, { kind: "refused", conflict, code: event.code, text: event.text });
-  return { ...state, status, held: undefined, elsewhere: false, failures: 0, nextAt: now + config.timing.refusedMs * (1 - random / 10) };
+  const waitMs = event.againSeconds === undefined ? config.timing.refusedMs * (1 - random / 10) : event.againSeconds * 1000;
+  return { ...state, status, held: undefined, elsewhere: false, failures: 0, nextAt: now + waitMs };
 }
 
 function withoutExpired(state: UpnpMappingState, now: number): UpnpMappingState {

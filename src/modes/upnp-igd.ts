@@ -1,36 +1,12 @@
 import type { IpAddress } from "../lib/ip.js";
 import type { Gateway, GatewayCheck } from "../machine/upnp-gateway-state.js";
 import type { UpnpRefusal } from "../machine/upnp-mapping-state.js";
-import type { Http, HttpAnswer, HttpErrorCode, HttpErrorShape } from "../ports/http.js";
+import type { Http, HttpAnswer, HttpErrorShape } from "../ports/http.js";
 import { decodeDescription, gatewayServices, sameHost, WAN_IP_CONNECTION_2, type UpnpService } from "../wire/ssdp-description.js";
 import { decodeSoap, encodeSoap, type SoapCall, type SoapReply } from "../wire/soap.js";
 import * as igd from "../wire/soap-igd.js";
 import { MAX_XML_LENGTH } from "../wire/xml.js";
-
-/** Why an answer of a router was not used; also a label of metrics. */
-export type IgdErrorCode =
-  | HttpErrorCode
-  /** It points to another host. */
-  | "redirect"
-  /** No XML, or not what was asked for. */
-  | "malformed"
-  /** It describes a device that maps no ports. */
-  | "noService"
-  /** An HTTP status without a SOAP answer. */
-  | "status";
-
-/** Thrown by everything here but for what a router refuses in SOAP. */
-export class IgdError extends Error {
-  override readonly name = "IgdError";
-
-  constructor(
-    readonly code: IgdErrorCode,
-    message: string,
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
-  }
-}
+import { RouterError, type MapAnswer } from "./upnp-router.js";
 
 /** How a request is sent. */
 export interface IgdDeps {
@@ -39,21 +15,18 @@ export interface IgdDeps {
   readonly from: IpAddress | undefined;
 }
 
-/** What became of a request for a mapping. */
-export type MapAnswer = { readonly type: "mapped"; readonly externalPort: number } | { readonly type: "refused"; readonly refusal: UpnpRefusal; readonly code: number; readonly text: string };
-
 const TIMEOUT_MS = 4000;
 /** Ways out of one router that are looked at. */
 const MAX_SERVICES = 4;
 const CONFLICTS: ReadonlySet<number> = new Set([igd.IGD_ERROR.conflictInMappingEntry, igd.IGD_ERROR.conflictWithOtherMechanisms]);
 
-/** Reads the description at `location`, and chooses of the router's ways out the first that has an address, or else the first. Throws IgdError. */
+/** Reads the description at `location`, and chooses of the router's ways out the first that has an address, or else the first. Throws RouterError. */
 export async function describe(deps: IgdDeps, { location, host }: { readonly location: string; readonly host: IpAddress }, signal: AbortSignal): Promise<Gateway> {
   const found = await page(deps, location, signal);
   const description = parsed(`description at ${location}`, () => decodeDescription(found.body, found.url));
   const services = gatewayServices(description).mapping.slice(0, MAX_SERVICES);
   const [first] = services;
-  if (first === undefined) throw new IgdError("noService", `${location} describes ${description.deviceType}, which maps no ports`);
+  if (first === undefined) throw new RouterError("noService", `${location} describes ${description.deviceType}, which maps no ports`);
   let service = first;
   let seen = await lookAt(deps, first, signal);
   for (const other of services.slice(1)) {
@@ -70,21 +43,21 @@ export function choosesPort({ serviceType }: UpnpService): boolean {
   return serviceType === WAN_IP_CONNECTION_2;
 }
 
-/** Asks a gateway that is known how it is; `sample` is a mapping that it should have. Throws IgdError. */
+/** Asks a gateway that is known how it is; `sample` is a mapping that it should have. Throws RouterError. */
 export async function check(deps: IgdDeps, { service }: Gateway, sample: igd.PortMapping | undefined, signal: AbortSignal): Promise<GatewayCheck> {
   const seen = await lookAt(deps, service, signal);
   return { ...seen, missing: sample !== undefined && !(await has(deps, service, sample, signal)) };
 }
 
-/** Asks for a mapping; `anyPort`: another external port will do. Throws IgdError. */
+/** Asks for a mapping; `anyPort`: another external port will do. Throws RouterError. */
 export async function map(deps: IgdDeps, { service }: Gateway, mapping: igd.PortMapping & { readonly anyPort: boolean }, signal: AbortSignal): Promise<MapAnswer> {
   const ask = mapping.anyPort ? igd.addAnyPortMapping : igd.addPortMapping;
   const reply = await call(deps, service, ask(service.serviceType, mapping), signal);
-  if (reply.type === "fault") return { type: "refused", refusal: refusalOf(reply.code), code: reply.code, text: reply.text };
-  return { type: "mapped", externalPort: (mapping.anyPort ? igd.reservedPortOf(reply.values) : undefined) ?? mapping.externalPort };
+  if (reply.type === "fault") return { type: "refused", refusal: refusalOf(reply.code), code: reply.code, text: reply.text, againSeconds: undefined };
+  return { type: "mapped", externalPort: (mapping.anyPort ? igd.reservedPortOf(reply.values) : undefined) ?? mapping.externalPort, leaseSeconds: undefined };
 }
 
-/** Takes a mapping away, unless it leads elsewhere; `sure`: it is known to be ours. That it is not there is success. Throws IgdError. */
+/** Takes a mapping away, unless it leads elsewhere; `sure`: it is known to be ours. That it is not there is success. Throws RouterError. */
 export async function unmap(deps: IgdDeps, { service }: Gateway, mapping: igd.PortMapping & { readonly sure: boolean }, signal: AbortSignal): Promise<void> {
   if (!mapping.sure && !(await has(deps, service, mapping, signal))) return;
   await call(deps, service, igd.deletePortMapping(service.serviceType, mapping), signal);
@@ -116,9 +89,9 @@ async function has(deps: IgdDeps, service: UpnpService, mapping: igd.PortMapping
 async function call({ http, from }: IgdDeps, service: UpnpService, action: SoapCall, signal: AbortSignal): Promise<SoapReply> {
   const { headers, body } = encodeSoap(action);
   const answer = await answered(async () => http.request({ url: service.controlUrl, method: "POST", headers, body, from, limit: MAX_XML_LENGTH, timeoutMs: TIMEOUT_MS }, signal), signal);
-  if (isRedirect(answer)) throw new IgdError("redirect", `${action.action} at ${service.controlUrl}: redirected to ${answer.location ?? "nowhere"}`);
+  if (isRedirect(answer)) throw new RouterError("redirect", `${action.action} at ${service.controlUrl}: redirected to ${answer.location ?? "nowhere"}`);
   // A fault comes with 500 (UPnP Device Architecture 2.0, 3.2.2).
-  if (answer.status !== 200 && answer.status !== 500) throw new IgdError("status", `${action.action} at ${service.controlUrl}: HTTP status ${answer.status}`);
+  if (answer.status !== 200 && answer.status !== 500) throw new RouterError("status", `${action.action} at ${service.controlUrl}: HTTP status ${answer.status}`);
   return parsed(`${action.action} at ${service.controlUrl}`, () => decodeSoap(answer.body, action.action));
 }
 
@@ -130,11 +103,11 @@ async function page({ http, from }: IgdDeps, location: string, signal: AbortSign
   let answer = await get(url);
   if (isRedirect(answer)) {
     const next = answer.location === undefined || !URL.canParse(answer.location, url) ? "nowhere" : new URL(answer.location, url).href;
-    if (!sameHost(next, location)) throw new IgdError("redirect", `GET ${location}: redirected to another host, ${next}`);
+    if (!sameHost(next, location)) throw new RouterError("redirect", `GET ${location}: redirected to another host, ${next}`);
     url = next;
     answer = await get(url);
   }
-  if (answer.status !== 200) throw new IgdError("status", `GET ${url}: HTTP status ${answer.status}`);
+  if (answer.status !== 200) throw new RouterError("status", `GET ${url}: HTTP status ${answer.status}`);
   return { url, body: answer.body };
 }
 
@@ -147,7 +120,7 @@ async function answered(ask: () => Promise<HttpAnswer>, signal: AbortSignal): Pr
     return await ask();
   } catch (error) {
     signal.throwIfAborted();
-    throw new IgdError((error as Partial<HttpErrorShape>).code ?? "network", (error as Error).message, { cause: error });
+    throw new RouterError((error as Partial<HttpErrorShape>).code ?? "network", (error as Error).message, { cause: error });
   }
 }
 
@@ -155,6 +128,6 @@ function parsed<T>(what: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw new IgdError("malformed", `${what}: ${(error as Error).message}`, { cause: error });
+    throw new RouterError("malformed", `${what}: ${(error as Error).message}`, { cause: error });
   }
 }

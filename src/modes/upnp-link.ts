@@ -2,51 +2,29 @@ import { messageOf } from "../lib/errors.js";
 import type { IpAddress } from "../lib/ip.js";
 import { Drive } from "../machine/drive.js";
 import { gatewayStep } from "../machine/upnp-gateway.js";
-import { GATEWAY_TIMING, gatewayStart, type Candidate, type GatewayAction, type GatewayEvent, type GatewayState } from "../machine/upnp-gateway-state.js";
-import type { Clock } from "../ports/clock.js";
+import { GATEWAY_TIMING, gatewayStart, type Candidate, type Gateway, type GatewayAction, type GatewayEvent, type GatewayState } from "../machine/upnp-gateway-state.js";
 import type { Http } from "../ports/http.js";
 import type { Log } from "../ports/log.js";
-import type { Random } from "../ports/random.js";
 import type { Ssdp, SsdpSearcher } from "../ports/ssdp.js";
 import { DecodeError } from "../wire/reader.js";
 import { decodeSsdp, encodeSearch, IGD_SEARCH_TARGETS, SSDP_GROUP, type SsdpMessage } from "../wire/ssdp.js";
 import { sameHost } from "../wire/ssdp-description.js";
 import type { PortMapping } from "../wire/soap-igd.js";
-import { check, describe, IgdError, type IgdErrorCode } from "./upnp-igd.js";
+import { check, describe } from "./upnp-igd.js";
+import { igdRouter } from "./upnp-igd-router.js";
+import { RouterError, type Router, type RouterClient, type RouterDeps } from "./upnp-router.js";
 
-/** Why something that a device sent was not used; also a label of metrics. */
-export type UpnpTrouble =
-  | IgdErrorCode
-  /** Datagrams beyond what is looked at in a second. */
-  | "flood"
-  /** A datagram that is no SSDP. */
-  | "datagram"
-  /** The description would be on another host than its sender. */
-  | "foreignLocation";
-
-/** What a mode needs to speak to routers. */
-export interface UpnpDeps {
+/** What is needed to find gateways by UPnP. */
+export interface IgdLinkDeps extends RouterDeps {
   readonly ssdp: Ssdp;
   readonly http: Http;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
   /** Next hops of this node: of several gateways one of them is taken. */
   nextHops(): ReadonlySet<IpAddress>;
-  /** Something that a device sent was not used. */
-  refused(trouble: UpnpTrouble): void;
 }
 
-/** Whom a LinkGateway works for. */
-export interface LinkClient {
-  /** An address of this node on the link; undefined where there is none any more. */
-  source(): IpAddress | undefined;
+export interface IgdClient extends RouterClient {
   /** A mapping that the gateway should have. */
   sample(): PortMapping | undefined;
-  /** The gateway may be another one now, or have another address. */
-  changed(): void;
-  /** The gateway may have forgotten all mappings. */
-  restarted(): void;
 }
 
 /** Datagrams that are looked at in a second: a search has some ten answers, for a device answers for each target. */
@@ -66,11 +44,13 @@ export class LinkGateway implements AsyncDisposable {
   #second = 0;
   #datagrams = 0;
   #searching = false;
+  #gateway: Gateway | undefined;
+  #router: Router | undefined;
 
   constructor(
     readonly link: string,
-    private readonly client: LinkClient,
-    private readonly deps: UpnpDeps,
+    private readonly client: IgdClient,
+    private readonly deps: IgdLinkDeps,
   ) {
     const { clock, random } = deps;
     this.#log = deps.log.with({ link });
@@ -86,8 +66,19 @@ export class LinkGateway implements AsyncDisposable {
     );
   }
 
-  get state(): GatewayState {
-    return this.#drive.state;
+  /** Undefined where none answers. */
+  get router(): Router | undefined {
+    return this.#router;
+  }
+
+  /** Whether a search has ended, so that `router` says something also where it is undefined. */
+  get searched(): boolean {
+    return this.#drive.state.searched;
+  }
+
+  /** Why the newest router that answered was not taken. */
+  get reason(): string | undefined {
+    return this.#drive.state.reason;
   }
 
   /** Begins the first search. */
@@ -121,13 +112,13 @@ export class LinkGateway implements AsyncDisposable {
         return;
       case "check":
         void this.#answer(action.id, async (signal) => {
-          const { gateway } = this.state;
+          const { gateway } = this.#drive.state;
           if (gateway === undefined) throw new Error("no gateway");
           return { type: "checked", check: await check(this.#igd(), gateway, this.client.sample(), signal) };
         });
         return;
       case "restarted":
-        this.#log.info("gateway restarted, or has forgotten: mappings are asked for again", { gateway: this.state.gateway?.name });
+        this.#log.info("gateway restarted, or has forgotten: mappings are asked for again", { gateway: this.#gateway?.name });
         this.client.restarted();
     }
   }
@@ -149,13 +140,15 @@ export class LinkGateway implements AsyncDisposable {
       this.#drive.send({ ...answer, id, random } as GatewayEvent);
     } catch (error) {
       if (this.#closing.signal.aborted) return;
-      if (error instanceof IgdError) this.deps.refused(error.code);
+      if (error instanceof RouterError) this.deps.refused(error.code);
       this.#log.warn("gateway not understood", { error: messageOf(error) });
       this.#drive.send({ type: "failed", id, reason: error instanceof Error ? error.message : String(error), random });
     }
   }
 
-  #moved({ search }: GatewayState): void {
+  #moved({ search, gateway }: GatewayState): void {
+    if (gateway !== this.#gateway) this.#router = gateway && igdRouter(gateway, this.deps.http);
+    this.#gateway = gateway;
     const searching = search !== undefined;
     if (this.#searching && !searching) void this.#inTurn(async () => this.#endSearch());
     this.#searching = searching;

@@ -1,7 +1,7 @@
 import type { DownReason, Held, VipMode } from "../core/mode.js";
 import type { Mapping, MappingKey, MappingView } from "../core/model.js";
 import { messageOf } from "../lib/errors.js";
-import type { IpAddress } from "../lib/ip.js";
+import { familyOf } from "../lib/ip.js";
 import { Drive } from "../machine/drive.js";
 import { upnpMappingStep } from "../machine/upnp-mapping.js";
 import {
@@ -13,26 +13,20 @@ import {
   type UpnpRequest,
   type UpnpStatus,
 } from "../machine/upnp-mapping-state.js";
-import type { PortMapping } from "../wire/soap-igd.js";
-import { choosesPort, IgdError, map, unmap } from "./upnp-igd.js";
-import { LinkGateway, type UpnpDeps } from "./upnp-link.js";
-import { Turns } from "./upnp-turns.js";
+import { RouterError } from "./upnp-router.js";
+import { Site, siteKey, type SiteDeps } from "./upnp-site.js";
 
-export type { UpnpDeps, UpnpTrouble } from "./upnp-link.js";
-
-export interface UpnpModeDeps extends UpnpDeps {
+export interface UpnpModeDeps extends SiteDeps {
   /** What became of a mapping; undefined: it is gone. */
   report(key: MappingKey, view: MappingView | undefined): void;
 }
 
-/** Requests to the router of a link at once: theirs are small servers. */
-const AT_ONCE = 3;
 /** How long `down` waits for a router. Then the end of the lease is left to do it. */
 const REMOVE_MS = 1500;
 const ASKING: UpnpStatus = { kind: "asking" };
 
 /**
- * UPnP mode: ports of VIPs opened at the gateway of their link (UPnP IGD 1 and 2), asked for from the VIP itself. What an earlier life left ends with its
+ * UPnP mode: ports of VIPs opened at the gateway of their link (UPnP IGD 1 and 2, PCP, NAT-PMP), asked for from the VIP itself. What an earlier life left ends with its
  * lease, or is refreshed by whoever holds the VIP now: a mapping leads to the VIP, not to a node.
  */
 export function createUpnpMode(deps: UpnpModeDeps): VipMode<"upnp"> {
@@ -41,7 +35,7 @@ export function createUpnpMode(deps: UpnpModeDeps): VipMode<"upnp"> {
 
 interface Entry {
   want: Mapping;
-  readonly site: Site;
+  readonly site: Site<Entry>;
   readonly drive: Drive<UpnpMappingState, UpnpMappingEvent, UpnpMappingAction>;
   readonly requests: Map<number, AbortController>;
   view: MappingView | undefined;
@@ -49,19 +43,10 @@ interface Entry {
   removed: () => void;
 }
 
-/** One link with its gateway. */
-interface Site {
-  readonly gateway: LinkGateway;
-  readonly entries: Set<Entry>;
-  readonly turns: Turns;
-  /** The mapping that the next check looks at. */
-  nextSample: number;
-}
-
 class UpnpMode implements VipMode<"upnp"> {
   readonly name = "upnp";
   readonly #entries = new Map<MappingKey, Entry>();
-  readonly #sites = new Map<string, Site>();
+  readonly #sites = new Map<string, Site<Entry>>();
 
   constructor(private readonly deps: UpnpModeDeps) {}
 
@@ -70,6 +55,8 @@ class UpnpMode implements VipMode<"upnp"> {
     // A caller that aborts in the same turn is heard.
     await Promise.resolve();
     signal.throwIfAborted();
+    // Another Service of its name could not take away what this one has asked for.
+    if (this.#entries.get(want.key)?.want.uid !== want.uid) await this.down(want.key, "unwanted", signal);
     const entry = this.#entries.get(want.key);
     if (entry === undefined || !entry.drive.state.wanted) {
       if (entry !== undefined) await this.#forget(want.key, entry);
@@ -99,12 +86,12 @@ class UpnpMode implements VipMode<"upnp"> {
   }
 
   #add(want: Mapping): void {
-    const site = this.#site(want.iface);
+    const site = this.#site(want);
     const entry: Entry = { want, site, requests: new Map(), view: undefined, removed: () => undefined, drive: this.#driveOf(() => entry) };
     this.#entries.set(want.key, entry);
     site.entries.add(entry);
     this.#tellGateway(entry);
-    if (site.entries.size === 1) site.gateway.start();
+    if (site.entries.size === 1) site.start();
   }
 
   #driveOf(entry: () => Entry): Entry["drive"] {
@@ -117,39 +104,20 @@ class UpnpMode implements VipMode<"upnp"> {
     return new Drive({ start: upnpMappingStart(), step, tick, act: (action: UpnpMappingAction) => this.#act(entry(), action), moved: () => this.#moved(entry()) }, clock);
   }
 
-  #site(link: string): Site {
-    const known = this.#sites.get(link);
+  #site(want: Mapping): Site<Entry> {
+    const key = siteKey(want);
+    const known = this.#sites.get(key);
     if (known !== undefined) return known;
-    const entries = new Set<Entry>();
-    const client = {
-      source: (): IpAddress | undefined => entries.values().next().value?.want.address,
-      sample: () => this.#sample(link),
-      changed: () => {
-        for (const entry of entries) this.#tellGateway(entry);
-      },
-      restarted: () => {
-        for (const entry of entries) this.#send(entry, { type: "restarted" });
-      },
-    };
-    const site: Site = { gateway: new LinkGateway(link, client, this.deps), entries, turns: new Turns(AT_ONCE), nextSample: 0 };
-    this.#sites.set(link, site);
+    const client = { tell: (entry: Entry) => this.#tellGateway(entry), restarted: (entry: Entry) => this.#send(entry, { type: "restarted" }) };
+    const site = new Site<Entry>(key, { link: want.iface, family: familyOf(want.address) }, client, this.deps);
+    this.#sites.set(key, site);
     return site;
   }
 
-  /** A different one for each check. */
-  #sample(link: string): PortMapping | undefined {
-    const site = this.#sites.get(link);
-    const mapped = [...(site?.entries ?? [])].filter(({ drive }) => drive.state.held?.sure === true);
-    if (site === undefined || mapped.length === 0) return undefined;
-    site.nextSample = (site.nextSample + 1) % mapped.length;
-    const entry = mapped[site.nextSample];
-    return entry === undefined ? undefined : portMapping(entry.want, entry.drive.state.held?.externalPort ?? entry.want.port, 0);
-  }
-
   #tellGateway(entry: Entry): void {
-    const { gateway } = entry.site.gateway.state;
+    const { router } = entry.site;
     const known = entry.drive.state.gateway;
-    if (gateway?.id !== known?.id) this.#send(entry, { type: "gateway", gateway: gateway === undefined ? undefined : { id: gateway.id, choosesPort: choosesPort(gateway.service) } });
+    if (router?.id !== known?.id) this.#send(entry, { type: "gateway", gateway: router && { id: router.id, choosesPort: router.choosesPort } });
     else this.#moved(entry);
   }
 
@@ -173,33 +141,20 @@ class UpnpMode implements VipMode<"upnp"> {
       this.#send(entry, event);
     } catch (error) {
       if (abort.signal.aborted) return;
-      if (error instanceof IgdError) this.deps.refused(error.code);
+      if (error instanceof RouterError) this.deps.refused(error.code);
       this.deps.log.warn("gateway did not answer as it should", { mapping: entry.want.key, request: request.type, error: messageOf(error) });
       this.#send(entry, { type: "failed", id: request.id, reason: error instanceof Error ? error.message : String(error) });
-      entry.site.gateway.doubt();
+      entry.site.doubt();
     } finally {
       entry.requests.delete(request.id);
     }
   }
 
-  async #answer({ want, site }: Entry, request: UpnpRequest, signal: AbortSignal): Promise<EventBody> {
-    const { gateway } = site.gateway.state;
-    const { id, externalPort } = request;
-    if (gateway === undefined) return { type: "failed", id, reason: "no gateway" };
-    const deps = { http: this.deps.http, from: want.address };
-    if (request.type === "map") {
-      const answer = await map(deps, gateway, { ...portMapping(want, externalPort, request.leaseSeconds), anyPort: request.anyPort }, signal);
-      return answer.type === "mapped" ? { ...answer, id, leaseSeconds: undefined } : { ...answer, id };
-    }
-    const mapping = { ...portMapping(want, externalPort, 0), sure: request.sure };
-    try {
-      await unmap(deps, gateway, mapping, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof IgdError) || error.code !== "network") throw error;
-      // The address may be gone; a router that is not in secure mode listens to any other.
-      await unmap({ ...deps, from: undefined }, gateway, mapping, signal);
-    }
+  async #answer({ want, site: { router } }: Entry, request: UpnpRequest, signal: AbortSignal): Promise<EventBody> {
+    const { id } = request;
+    if (router === undefined) return { type: "failed", id, reason: "no gateway" };
+    if (request.type === "map") return { ...(await router.map(want, request, signal)), id };
+    await router.unmap(want, request, signal);
     return { type: "unmapped", id };
   }
 
@@ -209,10 +164,10 @@ class UpnpMode implements VipMode<"upnp"> {
       entry.removed();
       return;
     }
-    const { gateway, searched, reason } = entry.site.gateway.state;
+    const { router, searched, reason } = entry.site;
     const view: MappingView = {
       status: status.kind === "noGateway" && !searched ? ASKING : status,
-      gateway: gateway === undefined ? undefined : { name: gateway.name, host: gateway.host, externalAddress: gateway.externalAddress },
+      gateway: router && { name: router.name, host: router.host, externalAddress: router.externalAddress },
       reason,
     };
     if (sameView(view, entry.view) || this.#entries.get(entry.want.key) !== entry) return;
@@ -251,19 +206,15 @@ class UpnpMode implements VipMode<"upnp"> {
     for (const abort of entry.requests.values()) abort.abort(new DOMException("closing", "AbortError"));
     if (this.#entries.get(key) === entry) this.#entries.delete(key);
     this.deps.report(key, undefined);
-    const { site, want } = entry;
+    const { site } = entry;
     site.entries.delete(entry);
-    if (site.entries.size > 0 || this.#sites.get(want.iface) !== site) return;
-    this.#sites.delete(want.iface);
-    await site.gateway[Symbol.asyncDispose]();
+    if (site.entries.size > 0 || this.#sites.get(site.key) !== site) return;
+    this.#sites.delete(site.key);
+    await site[Symbol.asyncDispose]();
   }
 }
 
 type EventBody = UpnpMappingEvent extends infer E ? (E extends UpnpMappingEvent ? Omit<E, "random"> : never) : never;
-
-function portMapping({ protocol, port, address, owners }: Mapping, externalPort: number, leaseSeconds: number): PortMapping {
-  return { externalPort, protocol, internalPort: port, internalClient: address, description: `vip ${owners[0] ?? ""}`.slice(0, 60), leaseSeconds };
-}
 
 /** When it ends is of interest to the machine only: it moves with every refresh. */
 function sameView(a: MappingView, b: MappingView | undefined): boolean {

@@ -29,8 +29,8 @@ describe("which ports are asked for", () => {
   test("every TCP and UDP port of a Service that asks for it, once its address is up", () => {
     const ports = [{ name: "a", protocol: "TCP", port: 80 }, { name: "b", protocol: "UDP", port: 53 }, { name: "c", protocol: "SCTP", port: 9 }] as const;
     expect(wants(web({}, { ports }))).toEqual([
-      { key: KEY, owners: ["default/web"], iface: "eth0", address: VIP, protocol: "TCP", port: 80, leaseSeconds: 3600 },
-      { key: "eth0/192.0.2.10 UDP/53", owners: ["default/web"], iface: "eth0", address: VIP, protocol: "UDP", port: 53, leaseSeconds: 3600 },
+      { key: KEY, owners: ["default/web"], uid: "uid-web", iface: "eth0", address: VIP, protocol: "TCP", port: 80, leaseSeconds: 3600 },
+      { key: "eth0/192.0.2.10 UDP/53", owners: ["default/web"], uid: "uid-web", iface: "eth0", address: VIP, protocol: "UDP", port: 53, leaseSeconds: 3600 },
     ]);
     expect(wants(web(), { observed: new Map() })).toEqual([]);
   });

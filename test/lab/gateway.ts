@@ -23,6 +23,8 @@ export interface GatewayOptions {
   readonly igd1?: boolean;
   /** Default 192.0.3.1. */
   readonly told?: string;
+  /** What it speaks: UPnP by default, or PCP with NAT-PMP, or NAT-PMP alone. */
+  readonly speaks?: "upnp" | "pcp" | "nat-pmp";
 }
 
 /** A mapping as the router's own list has it. */
@@ -58,6 +60,9 @@ table inet igd {
 }
 `;
 
+/** As a router that passes over what is newer than NAT-PMP: the first octet of a datagram is its version. */
+const NO_PCP = "add chain inet igd input { type filter hook input priority 0; }\nadd rule inet igd input udp dport 5351 @th,64,8 2 drop\n";
+
 /** The lab's router as a gateway to an Internet of one host, with miniupnpd. */
 export class LabGateway {
   #daemon: LabProcess | undefined;
@@ -87,10 +92,10 @@ export class LabGateway {
     mkdirSync(dir, { recursive: true });
     writeFileSync(join(dir, "leases"), "");
     writeFileSync(join(dir, "igd.conf"), config(dir, options));
-    await this.lab.exec(ROUTER_NS, ["nft", "-f", "-"], { input: RULES });
+    await this.lab.exec(ROUTER_NS, ["nft", "-f", "-"], { input: `${RULES}${options.speaks === "nat-pmp" ? NO_PCP : ""}` });
     const daemon = await this.lab.spawn(ROUTER_NS, ["miniupnpd", "-d", "-f", join(dir, "igd.conf"), "-P", join(dir, "pid")], { name: "miniupnpd" });
     this.#daemon = daemon;
-    await daemon.waitFor(/HTTP listening on port/);
+    await daemon.waitFor(options.speaks === undefined || options.speaks === "upnp" ? /HTTP listening on port/ : /[Ll]istening for NAT-PMP\/PCP/);
   }
 
   /** What the router has, by its own file of leases. */
@@ -116,15 +121,15 @@ export class LabGateway {
   }
 }
 
-function config(dir: string, { secure = true, igd1 = false, told = TOLD }: GatewayOptions): string {
+function config(dir: string, { secure = true, igd1 = false, told = TOLD, speaks = "upnp" }: GatewayOptions): string {
   const lines = {
     ext_ifname: "wan0",
     listening_ip: "eth0",
     http_port: 5000,
     ext_ip: told,
     secure_mode: secure ? "yes" : "no",
-    enable_upnp: "yes",
-    enable_natpmp: "no",
+    enable_upnp: speaks === "upnp" ? "yes" : "no",
+    enable_natpmp: speaks === "upnp" ? "no" : "yes",
     force_igd_desc_v1: igd1 ? "yes" : "no",
     upnp_table_name: "igd",
     upnp_nat_table_name: "igd",

@@ -51,7 +51,7 @@ class Bench {
   }
 
   refused(refusal: UpnpRefusal, code = 718, text = "ConflictInMappingEntry"): this {
-    return this.send({ type: "refused", id: this.asked(), refusal, code, text });
+    return this.send({ type: "refused", id: this.asked(), refusal, code, text, againSeconds: undefined });
   }
 
   failed(reason = "timeout"): this {
@@ -156,7 +156,7 @@ describe("a mapping", () => {
   test("the answer to another request says nothing", () => {
     const bench = Bench.asking().send({ type: "mapped", id: 99, externalPort: 1, leaseSeconds: 5 });
     expect(bench.state.status).toEqual({ kind: "asking" });
-    bench.send({ type: "refused", id: 0, refusal: "other", code: 1, text: "" });
+    bench.send({ type: "refused", id: 0, refusal: "other", code: 1, text: "", againSeconds: undefined });
     expect(bench.state.request).toMatchObject({ id: 1 });
   });
 });

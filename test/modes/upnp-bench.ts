@@ -4,6 +4,7 @@ import { parseIp, type IpAddress } from "../../src/lib/ip.js";
 import { createUpnpMode } from "../../src/modes/upnp.js";
 import { FakeClock } from "../fakes/clock.js";
 import { FakeLog } from "../fakes/log.js";
+import { FakePcpServer } from "../fakes/pcp-server.js";
 import { FakeRouter } from "../fakes/router.js";
 import type { Bench } from "./conformance.js";
 
@@ -13,18 +14,22 @@ export class UpnpBench implements Bench<"upnp"> {
   readonly clock = new FakeClock();
   readonly log = new FakeLog();
   readonly router = new FakeRouter();
+  /** At the same host; knows nothing unless it is told to. */
+  readonly pcp = new FakePcpServer(this.router.host, () => this.clock.now());
   readonly views = new Map<MappingKey, MappingView>();
   readonly troubles = new Map<string, number>();
   readonly mode = this.reborn();
 
   reborn(): VipMode<"upnp"> {
-    const { clock, log, router } = this;
+    const { clock, log, router, pcp } = this;
     return createUpnpMode({
       ssdp: router.ssdp,
       http: router.http,
       clock,
       log,
       random: { float: () => 0 },
+      pcp: pcp.sockets,
+      defaultGateway: async () => pcp.host,
       nextHops: () => new Set([router.host]),
       refused: (trouble) => void this.troubles.set(trouble, (this.troubles.get(trouble) ?? 0) + 1),
       report: (key, view) => void (view === undefined ? this.views.delete(key) : this.views.set(key, view)),
@@ -35,7 +40,7 @@ export class UpnpBench implements Bench<"upnp"> {
     const address = parseIp(`10.77.0.${200 + n}`) as IpAddress;
     const port = part.port ?? 8000 + n;
     const protocol = part.protocol ?? "TCP";
-    return { key: mappingKey(vipKey("eth0", address), { protocol, port }), owners: [`default/web-${n}` as ServiceKey], iface: "eth0", address, protocol, port, leaseSeconds: 3600, ...part };
+    return { key: mappingKey(vipKey("eth0", address), { protocol, port }), owners: [`default/web-${n}` as ServiceKey], uid: `uid-${n}`, iface: "eth0", address, protocol, port, leaseSeconds: 3600, ...part };
   }
 
   /** Lets everything that is under way come to its end. */
@@ -53,7 +58,7 @@ export class UpnpBench implements Bench<"upnp"> {
   }
 
   open(): number {
-    return this.router.open + this.clock.pending;
+    return this.router.open + this.pcp.open + this.clock.pending;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
