@@ -1,6 +1,7 @@
 import { KeyedSync } from "../core/sync.js";
 import { messageOf } from "../lib/errors.js";
 import type { BgpPeerReport } from "../modes/bgp-report.js";
+import { rivalText } from "../modes/bgp-rival.js";
 import type { Clock } from "../ports/clock.js";
 import type { EventDraft, Events } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
@@ -18,9 +19,13 @@ const BACKOFF = { firstRetryMs: 1000, lastRetryMs: 30_000, concurrency: 2 };
 /** A session that comes and goes all the time must not fill the memory: so many are waiting, or were written last. */
 const MOST = 32;
 
-/** Events about the Node: a session with a BGP peer that was up and is lost. The same reason again raises the count of the first Event. */
+/**
+ * Events about the Node: a session with a BGP peer that was up and is lost, and one that cannot come up, for another process of the node has it. The same reason
+ * again raises the count of the first Event.
+ */
 export class SessionEvents {
   readonly #lost = new Map<string, number>();
+  readonly #rivals = new Map<string, string | undefined>();
   readonly #writing: KeyedSync<string, EventDraft, void>;
   #drafts: ReadonlyMap<string, EventDraft> = new Map();
 
@@ -38,12 +43,13 @@ export class SessionEvents {
   look(reports: readonly BgpPeerReport[]): void {
     const before = this.#drafts;
     for (const report of reports) {
+      this.#lookAtRival(report);
       const { name } = report.peer;
       const { flaps } = report.counters;
       const known = this.#lost.get(name) ?? 0;
       this.#lost.set(name, flaps);
       // A peer that was configured anew counts from 0.
-      if (flaps > known) this.#drafts = new Map([...this.#drafts, [`${name} ${flaps} ${report.lastEnd?.at ?? 0}`, this.#draft(report)] as const].slice(-MOST));
+      if (flaps > known) this.#add(`${name} ${flaps} ${report.lastEnd?.at ?? 0}`, this.#draft("BgpSessionLost", `the BGP session with ${whoOf(report)} was lost: ${report.lastEnd?.reason ?? "no reason is known"}`));
     }
     if (this.#drafts !== before) this.#writing.set(this.#drafts);
   }
@@ -53,11 +59,23 @@ export class SessionEvents {
     this.#writing.stop();
   }
 
-  #draft({ peer, lastEnd }: BgpPeerReport): EventDraft {
-    const { node } = this.deps;
-    const who = peer.address === undefined || peer.name === peer.address ? peer.name : `${peer.name} (${peer.address})`;
-    const message = `the BGP session with ${who} was lost: ${lastEnd?.reason ?? "no reason is known"}`;
-    // The kubelet calls a node by its name where objects have a uid.
-    return { service: { kind: "Node", namespace: "default", name: node, uid: node }, type: "Warning", reason: "BgpSessionLost", message };
+  #lookAtRival(report: BgpPeerReport): void {
+    const { rival, peer: { name } } = report;
+    if (rival !== undefined && this.#rivals.get(name) !== rival) this.#add(`${name} ${rival}`, this.#draft("BgpPeerTaken", `there is no BGP session with ${whoOf(report)}: ${rivalText(rival)}`));
+    this.#rivals.set(name, rival);
   }
+
+  #add(key: string, draft: EventDraft): void {
+    this.#drafts = new Map([...this.#drafts, [key, draft] as const].slice(-MOST));
+  }
+
+  #draft(reason: string, message: string): EventDraft {
+    const { node } = this.deps;
+    // The kubelet calls a node by its name where objects have a uid.
+    return { service: { kind: "Node", namespace: "default", name: node, uid: node }, type: "Warning", reason, message };
+  }
+}
+
+function whoOf({ peer: { name, address } }: BgpPeerReport): string {
+  return address === undefined || name === address ? name : `${name} (${address})`;
 }

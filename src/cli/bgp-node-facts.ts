@@ -1,6 +1,7 @@
 import type { Settings } from "../config/settings.js";
 import type { BgpPeer } from "../lib/bgp-peer.js";
 import { messageOf } from "../lib/errors.js";
+import { rivalText } from "../modes/bgp-rival.js";
 import type { TcpTable } from "../ports/tcp-table.js";
 import { peersOfSettings } from "./bgp-check.js";
 import type { KernelFact } from "./kernel-facts.js";
@@ -24,7 +25,7 @@ async function peerFact({ name, address, port }: BgpPeer, table: TcpTable): Prom
     if (other === undefined) return [];
     const ours = others.find(({ process }) => process !== undefined && OURS.test(process));
     if (ours !== undefined) return [{ what, state: "ok", detail: `${ours.process} has a session with it` }];
-    return [{ what, state: "missing", detail: `${other.process ?? "a process that cannot be seen from here"} on this node already has a session with it, and a router takes one from each node: peer with that process instead (docs/bird-publisher.md)` }];
+    return [{ what, state: "missing", detail: rivalText(other.process) }];
   } catch (error) {
     return [{ what, state: "unknown", detail: messageOf(error) }];
   }

@@ -31,7 +31,13 @@ export interface PeerReport {
   readonly received: number;
   readonly counters: BgpPeerCounters;
   readonly password: boolean;
-  readonly bfd: { readonly state: BgpBfdReport["state"]; readonly since: SinceReport; readonly diagnostic: string } | null;
+  readonly bfd: BfdSessionReport | null;
+}
+
+/** `detectMs`: after so much silence the peer is down; null where nothing was heard yet. `counters`: packets. */
+export interface BfdSessionReport extends Pick<BgpBfdReport, "state" | "diagnostic" | "counters"> {
+  readonly since: SinceReport;
+  readonly detectMs: number | null;
 }
 
 export interface SessionReport {
@@ -81,7 +87,7 @@ export function peerReport(report: BgpPeerReport, at: Moment): PeerReport {
     received: report.received,
     counters: report.counters,
     password: peer.hasPassword,
-    bfd: bfd === undefined ? null : { state: bfd.state, since: moment(bfd.since), diagnostic: bfd.diagnostic },
+    bfd: bfd === undefined ? null : { state: bfd.state, since: moment(bfd.since), diagnostic: bfd.diagnostic, detectMs: bfd.detectMs ?? null, counters: bfd.counters },
   };
 }
 

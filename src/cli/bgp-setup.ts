@@ -5,6 +5,7 @@ import type { Fence } from "../core/mode.js";
 import type { World } from "../core/world.js";
 import { Cleanup } from "../lib/cleanup.js";
 import { createNative } from "../linux/native.js";
+import { createTcpTable } from "../linux/tcp-table.js";
 import { createNet } from "../linux/tcp.js";
 import { createUdp } from "../linux/udp.js";
 import type { NodeAddress } from "../modes/bgp-report.js";
@@ -59,7 +60,7 @@ export class BgpSetup implements AsyncDisposable {
     const { bgpListenPort: listenPort, bgpListen: listen, bgpGracefulShutdownMs: gracefulShutdownMs } = settings;
     this.mode = createBgpMode(
       { listenPort, listen, gracefulShutdownMs },
-      { net, bfd, clock, log, random, fence: deps.fence, nodeAddresses: () => nodeAddresses(deps.world()), changed: () => this.#events.look(this.mode.reports()) },
+      { net, bfd, tcpTable: createTcpTable({ native }), clock, log, random, fence: deps.fence, nodeAddresses: () => nodeAddresses(deps.world()), changed: () => this.#events.look(this.mode.reports()) },
     );
   }
 

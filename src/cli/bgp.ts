@@ -1,4 +1,4 @@
-import type { PeerReport, SentRouteReport } from "./bgp-report.js";
+import type { BfdSessionReport, PeerReport, SentRouteReport } from "./bgp-report.js";
 import { askDaemons, bodyOf, saidError, type ControlPlace } from "./control-client.js";
 import type { BgpPeersReport, BgpRoutesReport } from "./control-reports.js";
 import { EXIT, type CommandIo, type OutputFormat } from "./io.js";
@@ -66,10 +66,16 @@ function detailLines({ name, address, port, link, localAs, session, sent, receiv
     ...(session === null ? [] : [`session ${session.local ?? "?"} to ${session.remote ?? "?"}, router ID ${session.peerRouterId}, hold ${session.holdSeconds} s, keepalive ${session.keepaliveSeconds} s, ${session.families.join(" and ")}`]),
     ...(session === null ? [] : [`the peer offers: ${session.capabilities.join(", ")}`]),
     `routes sent: ${sent.ipv4} IPv4, ${sent.ipv6} IPv6; received and left alone: ${received}; UPDATEs sent ${counters.updatesSent}, received ${counters.updatesReceived}; sessions ${counters.established}, lost ${counters.flaps}`,
-    ...(bfd === null ? [] : [`BFD ${bfd.state} for ${age(bfd.since.seconds)}${bfd.diagnostic === "" ? "" : `: ${bfd.diagnostic}`}`]),
+    ...(bfd === null ? [] : [bfdText(bfd)]),
     ...(lastEnd === null ? [] : [`last end ${age(lastEnd.at.seconds)} ago, by ${BY[lastEnd.by]}: ${lastEnd.reason}`]),
   ];
   return about.flatMap((text, i) => wrap(text, i === 0 ? 2 : 4, i === 0 ? "" : "  "));
+}
+
+function bfdText({ state, since, diagnostic, detectMs, counters: { sent, received, discarded, notSent } }: BfdSessionReport): string {
+  const why = diagnostic === "" ? "" : `: ${diagnostic}`;
+  const after = detectMs === null ? "" : `, down after ${detectMs} ms of silence`;
+  return `BFD ${state} for ${age(since.seconds)}${why}${after}; packets sent ${sent}, received ${received}, discarded ${discarded}, not sent ${notSent}`;
 }
 
 const BY = { local: "this side", peer: "the peer", transport: "TCP" } as const;

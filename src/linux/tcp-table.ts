@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdir, readFile, readlink } from "node:fs/promises";
 import { familyOf } from "../lib/ip.js";
 import type { TcpEnd } from "../ports/net.js";
-import type { TcpTable } from "../ports/tcp-table.js";
+import type { OtherConnection, TcpTable } from "../ports/tcp-table.js";
 import { decodeTcpSocket, encodeEstablishedDump, NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, type TcpSocket } from "../wire/netlink/sock-diag.js";
 import type { Native } from "./native.js";
 import { dump } from "./netlink-dump.js";
@@ -18,7 +18,9 @@ export function createTcpTable({ native }: { readonly native: Native }): TcpTabl
         const messages = await dump(native, request, signal);
         all.push(...messages.map(({ payload }) => decodeTcpSocket(payload)));
       }
-      return othersOf(all, peer, inodesOf("self")).map(({ local, remote, inode }) => ({ local, remote, process: ownerOf(inode) }));
+      const found: OtherConnection[] = [];
+      for (const { local, remote, inode } of othersOf(all, peer, await inodesOf("self"))) found.push({ local, remote, process: await ownerOf(inode, signal) });
+      return found;
     },
   };
 }
@@ -35,11 +37,11 @@ function textOf({ address, port }: TcpEnd): string {
 }
 
 /** Sockets that a process has open; empty where that cannot be seen. */
-function inodesOf(pid: string): ReadonlySet<number> {
+async function inodesOf(pid: string): Promise<ReadonlySet<number>> {
   const inodes = new Set<number>();
-  for (const fd of entries(`/proc/${pid}/fd`)) {
+  for (const fd of await entries(`/proc/${pid}/fd`)) {
     try {
-      const [, inode] = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? [];
+      const [, inode] = /^socket:\[(\d+)\]$/.exec(await readlink(`/proc/${pid}/fd/${fd}`)) ?? [];
       if (inode !== undefined) inodes.add(Number(inode));
     } catch {
       // Closed meanwhile.
@@ -48,21 +50,27 @@ function inodesOf(pid: string): ReadonlySet<number> {
   return inodes;
 }
 
-/** The process that has the socket, of those that can be seen. */
-function ownerOf(inode: number): string | undefined {
-  const pid = entries("/proc").find((name) => /^\d+$/.test(name) && inodesOf(name).has(inode));
-  if (pid === undefined) return undefined;
+/** The process that has the socket, of those that can be seen. There may be thousands: one after the other, and off the loop. */
+async function ownerOf(inode: number, signal: AbortSignal): Promise<string | undefined> {
+  for (const pid of (await entries("/proc")).filter((name) => /^\d+$/.test(name))) {
+    signal.throwIfAborted();
+    if ((await inodesOf(pid)).has(inode)) return nameOf(pid);
+  }
+  return undefined;
+}
+
+async function nameOf(pid: string): Promise<string | undefined> {
   try {
-    return `${readFileSync(`/proc/${pid}/comm`, "utf8").trim()} (${pid})`;
+    return `${(await readFile(`/proc/${pid}/comm`, "utf8")).trim()} (${pid})`;
   } catch {
     // Ended meanwhile.
     return undefined;
   }
 }
 
-function entries(path: string): readonly string[] {
+async function entries(path: string): Promise<readonly string[]> {
   try {
-    return readdirSync(path);
+    return await readdir(path);
   } catch {
     // Of another user, or gone.
     return [];

@@ -145,7 +145,7 @@ export class Peering {
     this.#drive.stop();
   }
 
-  report(): Omit<BgpPeerReport, "bfd"> {
+  report(): Omit<BgpPeerReport, "bfd" | "rival"> {
     const { state } = this.#drive;
     const up = establishedOf(state);
     const connection = up === undefined ? undefined : this.#connections.get(up.id);

@@ -21,7 +21,7 @@ export interface BgpPeerCounters {
 }
 
 /** What BFD says of a peer. */
-export type BgpBfdReport = Pick<BfdReport, "state" | "since" | "diagnostic">;
+export type BgpBfdReport = Pick<BfdReport, "state" | "since" | "diagnostic" | "detectMs" | "counters">;
 
 /** How things stand with one peer. */
 export interface BgpPeerReport {
@@ -41,6 +41,8 @@ export interface BgpPeerReport {
   readonly counters: BgpPeerCounters;
   /** Undefined: not watched. */
   readonly bfd: BgpBfdReport | undefined;
+  /** Without a session: another process of this node that has one with this peer, `bird (812)`. */
+  readonly rival: string | undefined;
   /** Why no session can work, or why not all routes are announced: `no IPv6 next hop: this node has no usable IPv6 address`. */
   readonly problem: string | undefined;
 }

@@ -25,7 +25,7 @@ export class Watch implements Disposable {
   }
 
   get report(): BfdReport | undefined {
-    return this.#session === undefined ? undefined : this.#report;
+    return this.#session?.report();
   }
 
   get problem(): string | undefined {

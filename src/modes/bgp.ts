@@ -6,11 +6,13 @@ import type { Clock, Timer } from "../ports/clock.js";
 import type { Log } from "../ports/log.js";
 import type { Accepted, Net } from "../ports/net.js";
 import type { Random } from "../ports/random.js";
+import type { TcpTable } from "../ports/tcp-table.js";
 import { CEASE_ADMIN_SHUTDOWN, CEASE_CONFIG_CHANGE, CEASE_DECONFIGURED } from "../wire/bgp/codes.js";
 import { Listening } from "./bgp-listening.js";
 import { Peering, type PeeringDeps } from "./bgp-peering.js";
 import type { BgpPeerReport, BgpSentRoute, NodeAddress } from "./bgp-report.js";
 import { Rib } from "./bgp-rib.js";
+import { Rival, rivalText } from "./bgp-rival.js";
 import { sameSession } from "./bgp-session-options.js";
 import { Watch } from "./bgp-watch.js";
 
@@ -27,6 +29,8 @@ export interface BgpModeDeps {
   readonly net: Net;
   /** Undefined: peers are not watched. */
   readonly bfd: Bfd | undefined;
+  /** Undefined: nobody looks who else has a session with a peer. */
+  readonly tcpTable: TcpTable | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly random: Random;
@@ -73,6 +77,7 @@ export function createBgpMode(config: BgpModeConfig, deps: BgpModeDeps): BgpMode
 interface Neighbour {
   readonly peering: Peering;
   readonly watch: Watch;
+  readonly rival: Rival;
 }
 
 class BgpSpeaker implements BgpMode {
@@ -140,10 +145,10 @@ class BgpSpeaker implements BgpMode {
   }
 
   reports(): readonly BgpPeerReport[] {
-    return [...this.#neighbours.values()].map(({ peering, watch }) => {
+    return [...this.#neighbours.values()].map(({ peering, watch, rival: { process: rival } }) => {
       const report = peering.report();
-      const problems = [report.problem, peering.peer.passive ? this.#listening.problem(peering.peer) : undefined, watch.problem].filter((one) => one !== undefined);
-      return { ...report, bfd: watch.report, problem: problems.length === 0 ? undefined : problems.join("; ") };
+      const problems = [report.problem, rival === undefined ? undefined : rivalText(rival), peering.peer.passive ? this.#listening.problem(peering.peer) : undefined, watch.problem].filter((one) => one !== undefined);
+      return { ...report, bfd: watch.report, rival, problem: problems.length === 0 ? undefined : problems.join("; ") };
     });
   }
 
@@ -184,16 +189,22 @@ class BgpSpeaker implements BgpMode {
 
   #make(peer: BgpPeer): Neighbour {
     const { bfd } = this.#deps;
+    const changed = (): void => this.#deps.changed();
+    const rival = new Rival(peer, { ...this.#deps, changed });
     const deps: PeeringDeps = {
       ...this.#deps,
       nodeAddresses: () => this.#deps.nodeAddresses(),
       rib: ({ gracefulRestartSeconds }) => (gracefulRestartSeconds === undefined || this.#complete ? this.#rib : undefined),
       leaving: () => this.#leaving === "shown",
-      changed: () => this.#deps.changed(),
+      changed: () => {
+        if (peering.established) rival.clear();
+        else if (peering.report().lastEnd !== undefined) rival.look();
+        changed();
+      },
     };
     const peering = new Peering(peer, deps);
-    const watch = new Watch({ bfd, nodeAddresses: () => this.#deps.nodeAddresses(), lost: () => peering.bfdDown(), changed: () => this.#deps.changed() });
-    return { peering, watch };
+    const watch = new Watch({ bfd, nodeAddresses: () => this.#deps.nodeAddresses(), lost: () => peering.bfdDown(), changed });
+    return { peering, watch, rival };
   }
 
   #accepted(connection: Accepted): void {
@@ -261,7 +272,8 @@ class BgpSpeaker implements BgpMode {
   }
 }
 
-function end({ peering, watch }: Neighbour, cease: Parameters<Peering["stop"]>[0]): void {
+function end({ peering, watch, rival }: Neighbour, cease: Parameters<Peering["stop"]>[0]): void {
+  rival[Symbol.dispose]();
   watch[Symbol.dispose]();
   peering.stop(cease);
 }

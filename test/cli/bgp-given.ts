@@ -1,27 +1,9 @@
 import type { BgpPeerReport } from "../../src/modes/bgp-report.js";
+import { bgpPeer } from "../core/bgp-given.js";
 import { ip } from "../core/explain-input.js";
 
-const PEER: BgpPeerReport["peer"] = {
-  name: "tor1",
-  address: ip("192.0.2.1"),
-  iface: undefined,
-  port: 179,
-  localAs: 64_500,
-  peerAs: "external",
-  routerId: undefined,
-  families: [4],
-  holdSeconds: 90,
-  keepaliveSeconds: undefined,
-  hasPassword: true,
-  multihopTtl: undefined,
-  ttlSecurityHops: undefined,
-  sourceAddress: undefined,
-  passive: false,
-  gracefulRestartSeconds: undefined,
-  bfd: undefined,
-  policy: {},
-  nextHop: {},
-};
+const { password: _none, ...SHOWN } = bgpPeer({ name: "tor1", localAs: 64_500, peerAs: "external", holdSeconds: 90 });
+const PEER: BgpPeerReport["peer"] = { ...SHOWN, hasPassword: true };
 
 /** A session that is up, after one that the peer reset. */
 export const UP: BgpPeerReport = {
@@ -49,7 +31,8 @@ export const UP: BgpPeerReport = {
   sent: { 4: 1, 6: 0 },
   received: 2,
   counters: { updatesSent: 3, updatesReceived: 4, established: 2, flaps: 1 },
-  bfd: { state: "Up", since: 900, diagnostic: "" },
+  bfd: { state: "Up", since: 900, diagnostic: "", detectMs: 900, counters: { sent: 40, received: 39, discarded: 0, notSent: 0 } },
+  rival: undefined,
   problem: undefined,
 };
 
@@ -64,5 +47,6 @@ export const DOWN: BgpPeerReport = {
   remote: undefined,
   sent: { 4: 0, 6: 0 },
   bfd: undefined,
+  rival: undefined,
   problem: "no router ID: this node has no IPv4 address",
 };

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { BgpPeerDraft } from "../../src/config/bgp-peer-draft.js";
 import { bgpPeers, type BgpPeerFacts, type BgpPeers } from "../../src/core/bgp-peers.js";
 import type { IpAddress } from "../../src/lib/ip.js";
-import { bgpSettings, NO_FACTS } from "./bgp-given.js";
+import { bgpPeer, bgpSettings, NO_FACTS } from "./bgp-given.js";
 
 const ip = (text: string): IpAddress => text as IpAddress;
 const SUBNETS: BgpPeerFacts["subnets"] = new Map([
@@ -19,32 +19,7 @@ const DRAFT: BgpPeerDraft = { from: "file, peer 1", address: ip("192.0.2.2"), pe
 
 describe("peers of settings", () => {
   test("have the defaults of the settings", () => {
-    expect(peers({ bgp_peers: "192.0.2.1:65001" })).toEqual({
-      problems: [],
-      peers: [
-        {
-          name: "192.0.2.1",
-          address: "192.0.2.1",
-          iface: undefined,
-          port: 179,
-          localAs: 65_000,
-          peerAs: 65_001,
-          routerId: undefined,
-          families: [4],
-          holdSeconds: 30,
-          keepaliveSeconds: undefined,
-          password: undefined,
-          multihopTtl: undefined,
-          ttlSecurityHops: undefined,
-          sourceAddress: undefined,
-          passive: false,
-          gracefulRestartSeconds: undefined,
-          bfd: undefined,
-          policy: {},
-          nextHop: {},
-        },
-      ],
-    });
+    expect(peers({ bgp_peers: "192.0.2.1:65001" })).toEqual({ problems: [], peers: [bgpPeer()] });
   });
 
   test("are those of the list, then bgp_peeraddress with what is its own", () => {

@@ -11,6 +11,7 @@ import { createNet } from "../../src/linux/tcp.js";
 import { createBgpMode, type BgpMode } from "../../src/modes/bgp.js";
 import type { BgpPeerReport, NodeAddress } from "../../src/modes/bgp-report.js";
 import type { Net } from "../../src/ports/net.js";
+import { bgpPeer } from "../core/bgp-given.js";
 import { FakeFence } from "../fakes/fence.js";
 import { FakeLog } from "../fakes/log.js";
 import { inNamespace, run } from "./command.js";
@@ -73,7 +74,7 @@ export class BgpLab implements AsyncDisposable {
   /** A speaker on this node. `addresses`: of the node, where they are to be others than those of its links. */
   speaker(addresses: readonly NodeAddress[] = nodeAddresses()): BgpMode {
     const { clock, log, net } = this;
-    const deps = { clock, log, net, random: createRandom(), bfd: undefined, fence: new FakeFence(clock), nodeAddresses: () => addresses, changed: () => {} };
+    const deps = { clock, log, net, random: createRandom(), bfd: undefined, tcpTable: undefined, fence: new FakeFence(clock), nodeAddresses: () => addresses, changed: () => {} };
     return createBgpMode({ listenPort: 179, listen: false, gracefulShutdownMs: 300 }, deps);
   }
 
@@ -106,28 +107,7 @@ export function ip(text: string): IpAddress {
 
 /** An external peer over IPv4, AS 64500 here and 64501 there, with routes of both families. */
 export function peerOf(name: PeerName, given: Partial<BgpPeer> = {}): BgpPeer {
-  return {
-    name,
-    address: ip(`10.95.${PEERS[name]}.2`),
-    iface: undefined,
-    port: 179,
-    localAs: 64_500,
-    peerAs: 64_501,
-    routerId: undefined,
-    families: [4, 6],
-    holdSeconds: 9,
-    keepaliveSeconds: undefined,
-    password: undefined,
-    multihopTtl: undefined,
-    ttlSecurityHops: undefined,
-    sourceAddress: undefined,
-    passive: false,
-    gracefulRestartSeconds: undefined,
-    bfd: undefined,
-    policy: {},
-    nextHop: {},
-    ...given,
-  };
+  return bgpPeer({ name, address: ip(`10.95.${PEERS[name]}.2`), localAs: 64_500, peerAs: 64_501, families: [4, 6], holdSeconds: 9, ...given });
 }
 
 export function route(address: string, given: Partial<Route> = {}): Route {

@@ -15,6 +15,8 @@ const EXAMPLE = { publisher: 1234, vip: 2345, router: 64_512 } as const;
 /** Longer than BIRD waits before it dials again. */
 const LONG_MS = 20_000;
 
+const TAKEN = /^bird \(\d+\) on this node already has a session with it, .*docs\/bird-publisher\.md/;
+
 type AsNumbers = Readonly<Record<keyof typeof EXAMPLE, number>>;
 
 /** One layout of AS numbers, as the guide has it. */
@@ -94,6 +96,7 @@ interface Peer {
   readonly state: string;
   readonly localAs: number;
   readonly lastEnd: { readonly reason: string } | null;
+  readonly problem: string | null;
 }
 
 /** What `vip` prints on a node, as JSON. */
@@ -210,6 +213,10 @@ describe("a route publisher on each node, between vip and the router", () => {
     const { node } = await vipSays<{ readonly node: readonly { readonly what: string; readonly state: string; readonly detail: string }[] }>("n1", ["check"], { ...ENV, bgp_peers: "10.77.0.1:64512" });
     const fact = node.find(({ what }) => what === "BGP peer 10.77.0.1");
     expect(fact?.state).toBe("missing");
-    expect(fact?.detail).toMatch(/^bird \(\d+\) on this node already has a session with it, .*docs\/bird-publisher\.md/);
+    expect(fact?.detail).toMatch(TAKEN);
+    writePeers(`peers:\n- {peer-asn: ${OUTER.router}, my-asn: ${OUTER.publisher}, peer-address: 10.77.0.1}\n`);
+    await cluster.lab.waitFor(async () => ({ ok: TAKEN.test((await peer("n1")).problem ?? ""), peer: await peer("n1") }), LONG_MS, "the daemon to say it, too");
+    const events = async (): Promise<readonly string[]> => (await cluster.api.client.events()).flatMap(({ reason, message }) => (reason === "BgpPeerTaken" ? [String(message)] : []));
+    await cluster.lab.waitFor(async () => (await events()).some((message) => /^there is no BGP session with 10\.77\.0\.1: bird \(\d+\) on this node/.test(message)), LONG_MS, "an Event of the Node");
   });
 });

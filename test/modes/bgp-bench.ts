@@ -5,12 +5,14 @@ import { familyOf, type Family, type IpAddress } from "../../src/lib/ip.js";
 import { createBgpMode, type BgpMode, type BgpModeConfig } from "../../src/modes/bgp.js";
 import type { NodeAddress } from "../../src/modes/bgp-report.js";
 import type { Bfd, BfdReport, BfdTarget } from "../../src/ports/bfd.js";
+import type { TcpTable } from "../../src/ports/tcp-table.js";
 import type { PathAttributes } from "../../src/wire/bgp/attribute.js";
 import type { Capability } from "../../src/wire/bgp/capability.js";
 import { decodeMessage, encodeMessage, type BgpMessage } from "../../src/wire/bgp/message.js";
 import { prefixText } from "../../src/wire/bgp/prefix.js";
 import { splitStream } from "../../src/wire/bgp/stream.js";
 import { endOfRib } from "../../src/wire/bgp/update.js";
+import { bgpPeer } from "../core/bgp-given.js";
 import { FakeClock } from "../fakes/clock.js";
 import { FakeFence } from "../fakes/fence.js";
 import { FakeLog } from "../fakes/log.js";
@@ -31,28 +33,7 @@ const NODE_ADDRESSES: readonly NodeAddress[] = [
 
 /** An external peer on the link of this node. */
 export function peer(given: Partial<BgpPeer> = {}): BgpPeer {
-  return {
-    name: "router",
-    address: ROUTER4,
-    iface: undefined,
-    port: 179,
-    localAs: LOCAL_AS,
-    peerAs: 64_501,
-    routerId: undefined,
-    families: [4, 6],
-    holdSeconds: 90,
-    keepaliveSeconds: undefined,
-    password: undefined,
-    multihopTtl: undefined,
-    ttlSecurityHops: undefined,
-    sourceAddress: undefined,
-    passive: false,
-    gracefulRestartSeconds: undefined,
-    bfd: undefined,
-    policy: {},
-    nextHop: {},
-    ...given,
-  };
+  return bgpPeer({ name: "router", address: ROUTER4, localAs: LOCAL_AS, peerAs: 64_501, families: [4, 6], holdSeconds: 90, ...given });
 }
 
 /** `192.0.2.N/32`, or `2001:db8::N/128`. */
@@ -163,6 +144,9 @@ export class BgpBench implements Bench<"bgp"> {
   readonly log = new FakeLog();
   readonly fence = new FakeFence(this.clock);
   readonly bfd = new FakeBfd();
+  /** Processes of this node that have a session with a router, by its address; and how often was asked. */
+  readonly rivals = new Map<string, string | undefined>();
+  asked = 0;
   readonly routers = new Map<string, Router>();
   readonly silent = new Set<string>();
   /** How routers behave, by their address. */
@@ -178,7 +162,14 @@ export class BgpBench implements Bench<"bgp"> {
 
   make(config: Partial<BgpModeConfig> = {}): BgpMode {
     const { clock, net, log, fence, bfd } = this;
-    const deps = { clock, net, log, fence, bfd, random: { float: () => 0.5 }, nodeAddresses: () => this.addresses, changed: () => void (this.changes += 1) };
+    const tcpTable: TcpTable = {
+      others: async ({ address, port }) => {
+        this.asked += 1;
+        const end = { address, port };
+        return this.rivals.has(address) ? [{ local: end, remote: end, process: this.rivals.get(address) }] : [];
+      },
+    };
+    const deps = { clock, net, log, fence, bfd, tcpTable, random: { float: () => 0.5 }, nodeAddresses: () => this.addresses, changed: () => void (this.changes += 1) };
     return createBgpMode({ listenPort: 179, listen: false, gracefulShutdownMs: 500, ...config }, deps);
   }
 
