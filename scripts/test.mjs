@@ -1,4 +1,5 @@
-// npm test: packages, types, build, unit tests, lab tests. `--full` runs only what is beyond that: test/lab/*.full.test.ts.
+// npm test: packages, types, build, unit tests, lab tests. `--full` runs what is beyond that: test/lab/*.full.test.ts, and the unit
+// tests with all runs of their models (test/runs.ts).
 // Other arguments go to vitest: file filters, -t NAME and so on.
 import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -106,17 +107,13 @@ async function lab() {
 }
 
 async function main() {
-  if (full && labFiles((isFull) => isFull).length === 0) {
-    say("There is no test/lab/*.full.test.ts: nothing beyond `npm test`.");
-    return;
-  }
   await preparePackages();
   const canLab = process.getuid?.() === 0 || inCi();
   if (canLab) await prepareSystem();
   mkdirSync(results, { recursive: true });
   if (!full) await command("types", ["node_modules/typescript/bin/tsc", "-p", "tsconfig.json"]);
   const built = await command("build", ["build.mjs"]);
-  if (!full) await vitest("unit", (argv) => argv, {});
+  await vitest("unit", (argv) => argv, full ? { VIP_FULL: "1" } : {});
   if (built) await lab();
   else shout("The lab tests were NOT run: there is no build to test.");
   const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : "";

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { manifestOf, runManifest, type ManifestKind, type ManifestOptions } from "../../src/cli/manifest/manifest.js";
 import { loadSettings, type SettingsInput } from "../../src/config/load.js";
 import type { Settings } from "../../src/config/settings.js";
+import { runsOf } from "../runs.js";
 import { FakeIo } from "./fake-io.js";
 import { environments } from "./manifest-values.js";
 
@@ -72,7 +73,7 @@ describe("a manifest, read back, gives the settings that were given", () => {
         // What kubectl reads: YAML 1.1, where `off` and `12:30:45` are no texts.
         expect(environmentOf(text, { schema: YAML11_SCHEMA })).toEqual(environmentOf(text));
       }),
-      { numRuns: 120 },
+      { numRuns: runsOf(120) },
     );
   });
 
@@ -82,7 +83,7 @@ describe("a manifest, read back, gives the settings that were given", () => {
         const text = manifestOf("systemd", loadSettings({ env }), { input: { env }, version: "1" });
         expect(settingsOf(environmentOfUnit(text))).toEqual(settingsOf({ kubernetes_addr: text.includes("kubernetes_addr") ? `127.0.0.1:${env["port"] ?? "6443"}` : "", ...env }));
       }),
-      { numRuns: 120 },
+      { numRuns: runsOf(120) },
     );
   });
 

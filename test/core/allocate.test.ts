@@ -4,6 +4,7 @@ import { allocate, allocateFrom, assign, FreeAddresses, type AddressRequest, typ
 import { parsePools, poolOf, type Pools } from "../../src/core/pools.js";
 import { familyOf, parseIp, type Family, type IpAddress } from "../../src/lib/ip.js";
 import { inRanges, ipToNumber } from "../../src/lib/ip-range.js";
+import { runsOf } from "../runs.js";
 
 type Data = Readonly<Record<string, string>>;
 
@@ -168,7 +169,7 @@ function inPool(pools: Pools, namespace: string, address: IpAddress): boolean {
 
 describe("whatever is wanted", () => {
   const holds = (property: (given: AssignInput, result: Assigned) => void) => (): void => {
-    fc.assert(fc.property(input, (given) => property(given, assign(given))), { seed: 1, numRuns: 2000 });
+    fc.assert(fc.property(input, (given) => property(given, assign(given))), { seed: 1, numRuns: runsOf(2000) });
   };
 
   test("no address is given twice, none of the taken, and of the excluded only those that were had", holds((given, result) => {
@@ -232,7 +233,7 @@ describe("whatever is wanted", () => {
         const after = assign({ ...given, wanting: [...holders.slice(0, place), { uid: "new", ...more }, ...holders.slice(place)], previous: previousOf(before) });
         for (const [uid, { addresses }] of before.grants) expect(after.grants.get(uid)?.addresses).toEqual(expect.arrayContaining([...addresses]));
       }),
-      { seed: 1, numRuns: 2000 },
+      { seed: 1, numRuns: runsOf(2000) },
     );
   });
 
@@ -242,7 +243,7 @@ describe("whatever is wanted", () => {
         const [before, after] = [assign(given), assign({ ...given, wanting: [...given.wanting, { uid: "new", ...more }] })];
         for (const { uid } of given.wanting) expect(after.grants.get(uid)).toEqual(before.grants.get(uid));
       }),
-      { seed: 1, numRuns: 2000 },
+      { seed: 1, numRuns: runsOf(2000) },
     );
   });
 

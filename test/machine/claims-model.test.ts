@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { runsOf } from "../runs.js";
 import { campaign } from "./claims-campaign.js";
 import { FAULTS, STORM, type SimOptions } from "./claims-sim-options.js";
 import { ClaimsSim } from "./claims-sim.js";
@@ -16,66 +17,75 @@ const SOUND = { overlap: "", broken: [], needless: [], restless: [], unheld: [] 
 
 describe("four nodes, twenty keys, random faults", { timeout: 60_000 }, () => {
   test("of all kinds: one holder each outside a hand-over, all held again after the last fault, and no writes when nothing changes", () => {
-    const worst = campaign(ALL, 10);
-    expect(worst).toMatchObject({ ...SOUND, runs: 10 });
-    expect(worst.moves).toBeGreaterThan(10 * 25);
-    expect(worst.handOvers).toBeGreaterThan(10 * 5);
+    const runs = runsOf(10);
+    const worst = campaign(ALL, runs);
+    expect(worst).toMatchObject({ ...SOUND, runs });
+    expect(worst.moves).toBeGreaterThan(runs * 25);
+    expect(worst.handOvers).toBeGreaterThan(runs * 4);
     // A request that hangs for its time-out, and a retry, on top of a lease time.
     expect(worst.gapMs).toBeLessThan(LEASE_MS + 3000 + 2000);
   });
 
   test("hand-overs of all kinds while requests hang and watches are dead: still one holder each", () => {
-    const worst = campaign({ ...ALL, ...STORM }, 8);
-    expect(worst).toMatchObject({ ...SOUND, runs: 8 });
-    expect(worst.handOvers).toBeGreaterThan(8 * 10);
+    const runs = runsOf(8);
+    const worst = campaign({ ...ALL, ...STORM }, runs);
+    expect(worst).toMatchObject({ ...SOUND, runs });
+    expect(worst.handOvers).toBeGreaterThan(runs * 10);
     // The bound of a hand-over: the owner's patience, the heir's time, and a kernel lifetime of a frozen or killed owner.
     expect(worst.handOverMs).toBeLessThan(1000 + 80 + 999 + 1550);
   });
 
   test("processes that die: every key is held again within the lease time and 1 s", () => {
-    const worst = campaign({ ...STRICT, faults: ["kill"] }, 8);
-    expect(worst).toMatchObject({ ...SOUND, runs: 8, handOvers: 0 });
-    expect(worst.moves).toBeGreaterThan(8 * 30);
+    const runs = runsOf(8);
+    const worst = campaign({ ...STRICT, faults: ["kill"] }, runs);
+    expect(worst).toMatchObject({ ...SOUND, runs, handOvers: 0 });
+    expect(worst.moves).toBeGreaterThan(runs * 30);
     expect(worst.gapMs).toBeLessThan(LEASE_MS + 1000);
   });
 
   test("frozen and cut off: as if dead", () => {
-    const worst = campaign({ ...STRICT, faults: ["freeze", "cut"] }, 8);
-    expect(worst).toMatchObject({ ...SOUND, runs: 8, handOvers: 0 });
+    const runs = runsOf(8);
+    const worst = campaign({ ...STRICT, faults: ["freeze", "cut"] }, runs);
+    expect(worst).toMatchObject({ ...SOUND, runs, handOvers: 0 });
     expect(worst.gapMs).toBeLessThan(LEASE_MS + 1000);
   });
 
   test("watches that are slow, or dead without a word, move nothing at all", () => {
-    const worst = campaign({ ...STRICT, faults: ["watchSlow", "watchDead"] }, 8);
-    expect(worst).toMatchObject({ ...SOUND, runs: 8, moves: 8 * 20, fencedAlive: 0 });
+    const runs = runsOf(8);
+    const worst = campaign({ ...STRICT, faults: ["watchSlow", "watchDead"] }, runs);
+    expect(worst).toMatchObject({ ...SOUND, runs, moves: runs * 20, fencedAlive: 0 });
     expect(worst.gapMs).toBeLessThan(1500);
   });
 
   test("outages of the API move nothing at all", () => {
-    const worst = campaign({ ...STRICT, strict: false, faults: ["outage"] }, 8);
-    expect(worst).toMatchObject({ ...SOUND, runs: 8, moves: 8 * 20 });
+    const runs = runsOf(8);
+    const worst = campaign({ ...STRICT, strict: false, faults: ["outage"] }, runs);
+    expect(worst).toMatchObject({ ...SOUND, runs, moves: runs * 20 });
   });
 
   test("leaving and draining hand over without a break", () => {
-    const worst = campaign({ ...STRICT, faults: ["leave", "drain"] }, 8);
-    expect(worst).toMatchObject({ ...SOUND, runs: 8 });
-    expect(worst.handOvers).toBeGreaterThan(8 * 40);
+    const runs = runsOf(8);
+    const worst = campaign({ ...STRICT, faults: ["leave", "drain"] }, runs);
+    expect(worst).toMatchObject({ ...SOUND, runs });
+    expect(worst.handOvers).toBeGreaterThan(runs * 35);
     expect(worst.handOverMs).toBeLessThan(200);
     // The start, when nobody has been there before.
     expect(worst.gapMs).toBeLessThan(500);
   });
 
   test("without faults nothing moves but what makes the load even, and then nothing at all", () => {
-    const worst = campaign({ ...STRICT, faults: [], seconds: 90, calmSeconds: 45, startMs: 20_000, config: { rebalanceRate: 5 } }, 6);
-    expect(worst).toMatchObject({ ...SOUND, runs: 6, worstSpread: [5, 5] });
-    expect(worst.moves).toBe(6 * 20 + worst.handOvers);
+    const runs = runsOf(6);
+    const worst = campaign({ ...STRICT, faults: [], seconds: 90, calmSeconds: 45, startMs: 20_000, config: { rebalanceRate: 5 } }, runs);
+    expect(worst).toMatchObject({ ...SOUND, runs, worstSpread: [5, 5] });
+    expect(worst.moves).toBe(runs * 20 + worst.handOvers);
     // A key moves once from the first node to the second, and perhaps on to the third or fourth.
-    expect(worst.handOvers).toBeLessThan(6 * 25);
+    expect(worst.handOvers).toBeLessThan(runs * 25);
   });
 
   test("a slow rebalancing among all faults comes to its end", () => {
-    const worst = campaign({ ...ALL, seconds: 150, calmSeconds: 75, preferred: true, config: { rebalanceRate: 5 } }, 6);
-    expect(worst).toMatchObject({ ...SOUND, runs: 6 });
+    const runs = runsOf(6);
+    const worst = campaign({ ...ALL, seconds: 150, calmSeconds: 75, preferred: true, config: { rebalanceRate: 5 } }, runs);
+    expect(worst).toMatchObject({ ...SOUND, runs });
     expect(worst.worstSpread[1] - worst.worstSpread[0]).toBeLessThanOrEqual(2);
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { runsOf } from "../runs.js";
 import { ElectionSim, type SimOptions } from "./election-sim.js";
 
-const RUNS = 150;
+const RUNS = runsOf(150, 3);
 
 function campaign(options: Omit<SimOptions, "seed">): { overlap: number; overlapSeed: number; gap: number; gapSeed: number; takeovers: number; runs: number } {
   const worst = { overlap: 0, overlapSeed: 0, gap: 0, gapSeed: 0, takeovers: 0, runs: 0 };

@@ -1,4 +1,4 @@
-import { familyOf, ipFromBytes, ipToBytes, type Family, type IpAddress } from "../../lib/ip.js";
+import { ipFromBytes, ipToBytes, type Family, type IpAddress } from "../../lib/ip.js";
 import { DecodeError, type Reader } from "../reader.js";
 import type { Writer } from "../writer.js";
 
@@ -40,11 +40,6 @@ export function readPrefixes(reader: Reader, family: Family, addPath: boolean): 
   const prefixes: Prefix[] = [];
   while (reader.remaining > 0) prefixes.push(readPrefix(reader, family, addPath));
   return prefixes;
-}
-
-/** True where the prefix has the family's kind of address and a length that fits. */
-export function isPrefixOf({ address, length }: Prefix, family: Family): boolean {
-  return familyOf(address) === family && Number.isInteger(length) && length >= 0 && length <= bitsOf(family);
 }
 
 function readPrefix(reader: Reader, family: Family, addPath: boolean): Prefix {

@@ -110,6 +110,3 @@ export function ruleset(plans: readonly PortPlan[], node: ProxyNode): string {
     "",
   ].join("\n");
 }
-
-/** Takes the table away. */
-export const NO_RULES = "table inet kube-proxy {}\ndelete table inet kube-proxy\n";
