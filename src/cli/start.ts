@@ -99,7 +99,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
           if (bgp !== undefined) return createAddressMode({ marks: MARKS, serves }, { kernel, clock, log, links });
           return createArpMode({ announce, marks: MARKS, serves, duplicateCheck: settings.duplicateCheck }, { kernel, fence, clock, log, links, report });
         },
-        link: () => createLinkMode({ serves }, { kernel, log }),
+        link: () => createLinkMode({ serves, manageParent: settings.dhcpManageParent }, { kernel, log, answers: (parent, conf) => engine.learn({ answering: replaced(engine.world.answering, parent, conf) }) }),
         dhcp: (report) => createDhcpMode({ timing: DHCP_TIMING, vendorClass: "vip", duplicateCheck: settings.duplicateCheck }, { kernel, clock, random, log, report, dropped: (reason) => monitor.dhcpDropped(reason) }),
         dnat: () => createDnatMode({ nft }),
         bgp: bgp?.mode,
@@ -162,6 +162,12 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   watching.abort(new DOMException("stopping", "AbortError"));
   await Promise.allSettled([services, sources]);
   log.info("stopped");
+}
+
+/** The same with this entry, or without it. */
+function replaced<K, V>(map: ReadonlyMap<K, V>, key: K, value: V | undefined): ReadonlyMap<K, V> {
+  const others = [...map].filter(([other]) => other !== key);
+  return new Map(value === undefined ? others : [...others, [key, value]]);
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

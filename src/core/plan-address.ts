@@ -9,7 +9,7 @@ import type { Placed, PlacedAddress } from "./layout.js";
 import { AddressInUse } from "./mode.js";
 import { isShared, routeKey, vipKey, type ServiceKey, type VipKey } from "./model.js";
 import { isOwnerless, mayNotServe, mayServe, NOWHERE_LINK, refusedHere, routeOf, type BgpPlanConfig } from "./plan-bgp.js";
-import { dhcpOf, leaseOf, leaseWants, macvlanLink, noteLease } from "./plan-dhcp.js";
+import { dhcpOf, leaseOf, leaseWants, macvlanLink, noteAnswering, noteLease } from "./plan-dhcp.js";
 import type { Draft } from "./plan-draft.js";
 import { mainLink, poolLink, serviceLink, type LinkAsked, type LinkChoice } from "./plan-links.js";
 import { holds, owns } from "./plan-owners.js";
@@ -69,6 +69,7 @@ export function wantLease(draft: Draft, placed: Placed, fit: Fitness): SkipReaso
   if (link.type === "none") return { code: link.code, message: link.message };
   draft.wantLinks(link.made ?? [], facts.key);
   if (link.type === "pending") return linkPending(draft, link.made);
+  if (owns(world, owner)) noteAnswering(placed, link.made?.at(-1)?.parent, { world, writes: draft.writes });
   draft.leases.push(...leaseWants(facts, asked, world));
   return undefined;
 }

@@ -56,6 +56,15 @@ export function noteLease({ service, reason }: Placed, { key, link, hostname }: 
   writes.event(service, "Normal", { reason: "DhcpLease", message: `${address} is leased from DHCP server ${server}${named} (MAC ${seen.mac} on ${link})` });
 }
 
+/** The link below answers for the address, too, and nobody said that this is ours to change. */
+export function noteAnswering({ service }: Placed, parent: string | undefined, { world, writes }: { readonly world: World; readonly writes: Writes }): void {
+  const conf = parent === undefined ? undefined : world.answering.get(parent);
+  if (conf === undefined) return;
+  const [ignore, announce] = ["arp_ignore", "arp_announce"].map((name) => `net.ipv4.conf.${parent}.${name}`);
+  const message = `${parent} answers ARP for the address, too, with its own MAC (${ignore} is ${conf.arpIgnore}, ${announce} is ${conf.arpAnnounce}): set them to 1 and 2, or dhcp_manage_parent to true`;
+  writes.event(service, "Warning", { reason: "ParentAnswers", message });
+}
+
 /** Of what several Services want of one lease, the oldest one's word counts. */
 export function leaseTogether(first: LeaseWant | undefined, next: LeaseWant): LeaseWant {
   if (first === undefined) return next;

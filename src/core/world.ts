@@ -2,7 +2,7 @@ import type { IpAddress } from "../lib/ip.js";
 import type { MacAddress } from "../lib/mac.js";
 import type { LeaseView } from "../machine/election-state.js";
 import type { Health } from "../machine/health.js";
-import type { Link } from "../ports/kernel.js";
+import type { ArpConf, Link } from "../ports/kernel.js";
 import type { Node, Service } from "../ports/kube.js";
 import type { Readiness } from "./dataplane.js";
 import type { ServiceEndpoints } from "./endpoints.js";
@@ -55,6 +55,8 @@ export interface World {
   readonly drained: boolean;
   /** Next hops of this node's routes. */
   readonly gateways: ReadonlySet<IpAddress>;
+  /** Links below macvlans of ours that answer ARP for what is on these, too, by name. */
+  readonly answering: ReadonlyMap<string, ArpConf>;
   /** Host of the API server's URL. */
   readonly apiHost: string | undefined;
   /** Where addresses for Services come from; undefined until the ConfigMap, or its absence, is known. */
@@ -104,6 +106,7 @@ export function emptyWorld(node: string): World {
     kubeVip: "none",
     drained: false,
     gateways: new Set(),
+    answering: new Map(),
     apiHost: undefined,
     pools: undefined,
     grants: new Map(),

@@ -1,6 +1,6 @@
 import { familyOf, type Family } from "../lib/ip.js";
 import type { Clock } from "../ports/clock.js";
-import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, MacvlanPut, Route, VlanPut } from "../ports/kernel.js";
+import type { AddressId, AddressPut, ArpConf, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, MacvlanPut, Route, VlanPut } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
 import { decodeAddress, encodeAddressRemoval, IFA_F_DADFAILED, IFA_F_TENTATIVE, type AddressMessage } from "../wire/netlink/address.js";
@@ -16,6 +16,7 @@ import {
   type NetlinkMessage,
 } from "../wire/netlink/message.js";
 import { decodeRoute, encodeRouteDump } from "../wire/netlink/route.js";
+import { readArpConf, setArpConf } from "./arp-conf.js";
 import { AddressMarks, type MarkMode } from "./address-marks.js";
 import { AddressRecord } from "./address-record.js";
 import { addressDump, getRequest, putRequest, type PutPlan } from "./address-requests.js";
@@ -91,6 +92,16 @@ class LinuxKernel implements Kernel {
 
   async setLinkUp(linkIndex: number, signal: AbortSignal): Promise<void> {
     await setLinkUp(this.#requests, linkIndex, signal);
+  }
+
+  async arpConf(name: string, signal: AbortSignal): Promise<{ readonly own: ArpConf; readonly all: ArpConf }> {
+    signal.throwIfAborted();
+    const [own, all] = await Promise.all([readArpConf(name), readArpConf("all")]);
+    return { own, all };
+  }
+
+  async setArpConf(linkIndex: number, conf: ArpConf, signal: AbortSignal): Promise<void> {
+    await setArpConf(this.#requests, linkIndex, conf, signal);
   }
 
   async removeLink(linkIndex: number, signal: AbortSignal): Promise<boolean> {

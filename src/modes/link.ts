@@ -2,9 +2,7 @@ import type { DownReason, Held, VipMode } from "../core/mode.js";
 import type { LinkKey, LinkWant, MacvlanWant, Part } from "../core/model.js";
 import type { Link, Links } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
-
-/** The alias of the links that we make: by it a later life of this program, of whichever version, knows them. */
-export const LINK_ALIAS = "vip: made for Services, removed with the last";
+import { isOurAlias, LINK_ALIAS, ParentArp, type ParentDeps } from "./link-parent.js";
 
 /** Two names of one number: the kernel's, and the one that comes first in the alphabet. */
 const NOT_SUPPORTED: ReadonlySet<unknown> = new Set(["EOPNOTSUPP", "ENOTSUP"]);
@@ -12,11 +10,15 @@ const NOT_SUPPORTED: ReadonlySet<unknown> = new Set(["EOPNOTSUPP", "ENOTSUP"]);
 export interface LinkConfig {
   /** What this process serves: a process that serves no Services leaves the links of one that does alone. */
   readonly serves: ReadonlySet<Part>;
+  /** Tell links below macvlans to answer ARP for their own addresses only. */
+  readonly manageParent: boolean;
 }
 
 export interface LinkDeps {
   readonly kernel: Links;
   readonly log: Log;
+  /** How the link below a macvlan answers ARP; undefined: not for addresses that are on the macvlan. */
+  readonly answers: ParentDeps["answers"];
 }
 
 /** Why there is no such link. */
@@ -41,11 +43,14 @@ export function createLinkMode(config: LinkConfig, deps: LinkDeps): VipMode<"lin
 
 class LinkMode implements VipMode<"link"> {
   readonly name = "link";
+  readonly #parents: ParentArp;
 
   constructor(
     private readonly config: LinkConfig,
     private readonly deps: LinkDeps,
-  ) {}
+  ) {
+    this.#parents = new ParentArp(config.manageParent, deps);
+  }
 
   async up(want: LinkWant, signal: AbortSignal): Promise<void> {
     try {
@@ -61,6 +66,7 @@ class LinkMode implements VipMode<"link"> {
     const link = (await this.deps.kernel.links(signal)).find(({ name }) => name === key);
     if (link === undefined || !isOurs(link)) return;
     if (await this.deps.kernel.removeLink(link.index, signal)) this.deps.log.info("link removed", { link: key, reason });
+    if (link.kind === "macvlan") await this.#parents.removed(link, signal);
   }
 
   async held(signal: AbortSignal): Promise<readonly Held<"link">[]> {
@@ -76,8 +82,14 @@ class LinkMode implements VipMode<"link"> {
     const parent = links.find(({ name }) => name === want.parent);
     if (parent === undefined) throw new LinkError("missingParent", want, { why: `there is no link ${want.parent}` });
     const there = links.find(({ name }) => name === want.key);
-    if (there === undefined) return this.#add(want, { parent, links }, signal);
-    if (fits(there, want) && there.parentIndex === parent.index) {
+    if (there === undefined) await this.#add(want, { parent, links }, signal);
+    else await this.#adopt(want, { there, parent, links }, signal);
+    if (want.vlan === undefined) await this.#parents.quiet(parent, signal);
+  }
+
+  async #adopt(want: LinkWant, { there, parent, links }: { readonly there: Link; readonly parent: Link; readonly links: readonly Link[] }, signal: AbortSignal): Promise<void> {
+    const anew = want.vlan === undefined && isOurs(there) && (await this.#parents.lacksRecord(there, parent, signal));
+    if (fits(there, want) && there.parentIndex === parent.index && !anew) {
       // One that was set down by whoever made it is theirs to set up.
       if (isOurs(there) && !there.up) await this.deps.kernel.setLinkUp(there.index, signal);
       return;
@@ -89,7 +101,7 @@ class LinkMode implements VipMode<"link"> {
   }
 
   async #add(want: LinkWant, { parent, links }: { readonly parent: Link; readonly links: readonly Link[] }, signal: AbortSignal): Promise<void> {
-    if (want.vlan === undefined) return this.#addMacvlan(want, parent, signal);
+    if (want.vlan === undefined) return this.#addMacvlan(want, { parent, links }, signal);
     const same = links.find(({ parentIndex, vlan }) => parentIndex === parent.index && vlan === want.vlan);
     // The kernel has each VLAN of a link once.
     if (same !== undefined) throw new LinkError("taken", want, { why: `that VLAN is there already as ${same.name}` });
@@ -101,10 +113,11 @@ class LinkMode implements VipMode<"link"> {
     this.deps.log.info("link added", { link: want.key, parent: want.parent, vlan: want.vlan });
   }
 
-  async #addMacvlan(want: MacvlanWant, parent: Link, signal: AbortSignal): Promise<void> {
+  async #addMacvlan(want: MacvlanWant, { parent, links }: { readonly parent: Link; readonly links: readonly Link[] }, signal: AbortSignal): Promise<void> {
     const { mac, rpFilter } = want;
+    const alias = await this.#parents.aliasOn(parent, links, signal);
     try {
-      await this.deps.kernel.addMacvlan({ name: want.key, parentIndex: parent.index, mac, alias: LINK_ALIAS, rpFilter }, signal);
+      await this.deps.kernel.addMacvlan({ name: want.key, parentIndex: parent.index, mac, alias, rpFilter }, signal);
     } catch (error) {
       if (isWithoutDriver(error, "macvlan:")) throw new LinkError("noMacvlan", want, { why: "the kernel has no macvlan: modprobe macvlan", cause: error });
       if (codeOf(error) === "EADDRINUSE" || codeOf(error) === "EBUSY") throw new LinkError("taken", want, { why: `another link on ${want.parent} has the MAC ${mac}`, cause: error });
@@ -116,7 +129,7 @@ class LinkMode implements VipMode<"link"> {
 
 /** The kind too: an alias is a text that anybody can write. */
 function isOurs({ kind, alias }: Link): boolean {
-  return (kind === "vlan" || kind === "macvlan") && alias === LINK_ALIAS;
+  return (kind === "vlan" || kind === "macvlan") && isOurAlias(alias);
 }
 
 function fits({ kind, vlan, mac }: Link, want: LinkWant): boolean {

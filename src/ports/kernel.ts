@@ -42,6 +42,12 @@ export interface MacvlanPut {
   readonly rpFilter: number;
 }
 
+/** Sysctls of these names of a link: for which addresses it answers ARP, and from which it asks. */
+export interface ArpConf {
+  readonly arpIgnore: number;
+  readonly arpAnnounce: number;
+}
+
 export type AddressScope = "global" | "site" | "link" | "host" | "nowhere";
 
 /** An address on a link. Lifetimes in whole seconds, Infinity = for ever. */
@@ -95,6 +101,9 @@ export interface Links {
   addMacvlan(macvlan: MacvlanPut, signal: AbortSignal): Promise<void>;
   /** Sets a link administratively up. */
   setLinkUp(linkIndex: number, signal: AbortSignal): Promise<void>;
+  /** What is set for a link, and for all links: the larger of the two counts. Rejects where there is no such link. */
+  arpConf(name: string, signal: AbortSignal): Promise<{ readonly own: ArpConf; readonly all: ArpConf }>;
+  setArpConf(linkIndex: number, conf: ArpConf, signal: AbortSignal): Promise<void>;
   /** Removes a link. False where it was not there. */
   removeLink(linkIndex: number, signal: AbortSignal): Promise<boolean>;
 }

@@ -6,7 +6,7 @@ import { kernelLeftovers } from "../../src/cli/cleanup/leftovers.js";
 import { leaseFindings } from "../../src/cli/cleanup/leases.js";
 import { serviceLeftovers } from "../../src/cli/cleanup/services.js";
 import type { IpAddress } from "../../src/lib/ip.js";
-import { LINK_ALIAS } from "../../src/modes/link.js";
+import { LINK_ALIAS } from "../../src/modes/link-parent.js";
 import type { Lease } from "../../src/ports/kube.js";
 import { FakeClock } from "../fakes/clock.js";
 import { FakeKernel } from "../fakes/kernel.js";

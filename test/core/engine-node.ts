@@ -58,7 +58,7 @@ export class Node implements AsyncDisposable {
               { announce: { burstMs: [0, 50], refreshMs: 3000, packetsPerSecond: 500 }, marks: MARKS, serves: new Set(["services"]), duplicateCheck: true },
               { kernel, fence: this.ownership, clock, log, links: () => this.engine.world.links.values(), report },
             ),
-          link: () => createLinkMode({ serves: new Set(["services"]) }, { kernel, log }),
+          link: () => createLinkMode({ serves: new Set(["services"]), manageParent: false }, { kernel, log, answers: () => {} }),
           dhcp: (report) => createDhcpMode({ timing: DHCP_TIMING, vendorClass: "vip", duplicateCheck: true }, { kernel, clock, log, random: { float: () => 0.5 }, report }),
           dnat: () => createDnatMode({ nft: this.nft }),
         },

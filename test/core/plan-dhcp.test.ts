@@ -90,6 +90,15 @@ describe("a Service that asks for an address by DHCP", () => {
   });
 });
 
+test("the link below that answers for the address, too, is told of, with what to set", () => {
+  const answering = new Map([["eth0", { arpIgnore: 0, arpAnnounce: 1 }]]);
+  const made = planned(web(), { ...macvlan(), ...seen(), answering });
+  const sysctl = "net.ipv4.conf.eth0";
+  expect(eventsOf(made)).toContain(`Warning ParentAnswers: eth0 answers ARP for the address, too, with its own MAC (${sysctl}.arp_ignore is 0, ${sysctl}.arp_announce is 1): set them to 1 and 2, or dhcp_manage_parent to true`);
+  const quiet = planned(web(), { ...macvlan(), ...seen(), answering: new Map([["eth7", { arpIgnore: 0, arpAnnounce: 0 }]]) });
+  expect(eventsOf(quiet).filter((line) => line.includes("ParentAnswers"))).toEqual([]);
+});
+
 describe("a lease", () => {
   test("becomes a VIP on the link until it ends, not probed again; what the next holder needs is written down", () => {
     const made = planned(web({ "kube-vip.io/loadbalancerHostname": "web" }), { ...macvlan(), ...seen() });

@@ -1,6 +1,6 @@
 import { familyOf, type IpAddress } from "../../src/lib/ip.js";
 import type { MacAddress } from "../../src/lib/mac.js";
-import type { AddressId, AddressPut, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, MacvlanPut, Route, VlanPut } from "../../src/ports/kernel.js";
+import type { AddressId, AddressPut, ArpConf, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, MacvlanPut, Route, VlanPut } from "../../src/ports/kernel.js";
 import type { Clock } from "../../src/ports/clock.js";
 
 /** Which packet socket a frame went out of or comes in by. */
@@ -63,6 +63,20 @@ export class FakeKernel implements Kernel {
     this.linkList.push(link);
     this.#emit({ type: "link", link, gone: false });
     return link;
+  }
+
+  /** Sysctls of links by index; of all links at 0. */
+  readonly arpConfs = new Map<number, ArpConf>();
+
+  async arpConf(name: string): Promise<{ readonly own: ArpConf; readonly all: ArpConf }> {
+    const link = this.linkList.find((one) => one.name === name);
+    if (link === undefined) throw Object.assign(new Error(`read ${name}: ENOENT`), { code: "ENOENT" });
+    const none = { arpIgnore: 0, arpAnnounce: 0 };
+    return { own: this.arpConfs.get(link.index) ?? none, all: this.arpConfs.get(0) ?? none };
+  }
+
+  async setArpConf(linkIndex: number, conf: ArpConf): Promise<void> {
+    this.arpConfs.set(linkIndex, conf);
   }
 
   async setLinkUp(linkIndex: number, signal: AbortSignal): Promise<void> {

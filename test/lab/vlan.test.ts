@@ -6,7 +6,8 @@ import { addLink, type LinkPut } from "../../src/linux/link-requests.js";
 import { createKernel } from "../../src/linux/kernel.js";
 import { NetlinkRequests } from "../../src/linux/netlink-requests.js";
 import { createRandom } from "../../src/linux/random.js";
-import { createLinkMode, LINK_ALIAS } from "../../src/modes/link.js";
+import { LINK_ALIAS } from "../../src/modes/link-parent.js";
+import { createLinkMode } from "../../src/modes/link.js";
 import type { Kernel, KernelEvent, Link } from "../../src/ports/kernel.js";
 import { encodeLinkAlias, MACVLAN_MODE_BRIDGE, type LinkKind } from "../../src/wire/netlink/link-change.js";
 import { RTM_NEWLINK } from "../../src/wire/netlink/message.js";
@@ -49,7 +50,7 @@ const vlans = await has8021q();
 if (!vlans) process.stdout.write("\n*** THIS KERNEL HAS NO 8021q: that VLAN links are made, used and removed is NOT tested here, only that it is said ***\n\n");
 
 const want: LinkWant = { key: "vka.200" as LinkKey, owners: ["default/web" as ServiceKey], parent: "vka", vlan: 200 };
-const mode = (of: Kernel = kernel()) => createLinkMode({ serves: new Set(["services"]) }, { kernel: of, log });
+const mode = (of: Kernel = kernel()) => createLinkMode({ serves: new Set(["services"]), manageParent: false }, { kernel: of, log, answers: () => {} });
 const vlan200 = () => ({ name: "vka.200", kind: "vlan", vlan: 200, parentIndex: a().index, alias: LINK_ALIAS, up: true });
 
 function told(): readonly string[] {

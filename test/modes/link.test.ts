@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { messageOf } from "../../src/lib/errors.js";
 import { KernelError } from "../../src/linux/errors.js";
 import type { Link } from "../../src/ports/kernel.js";
-import { LINK_ALIAS } from "../../src/modes/link.js";
+import { LINK_ALIAS } from "../../src/modes/link-parent.js";
 import { conforms } from "./conformance.js";
 import { LinkBench } from "./link-bench.js";
 

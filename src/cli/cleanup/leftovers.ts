@@ -1,7 +1,7 @@
 import { messageOf } from "../../lib/errors.js";
-import { LINK_ALIAS } from "../../modes/link.js";
+import { isOurAlias, restoreParent } from "../../modes/link-parent.js";
 import { MARKS } from "../plan-config.js";
-import type { Kernel } from "../../ports/kernel.js";
+import type { Kernel, Link } from "../../ports/kernel.js";
 import type { Nft } from "../../ports/nft.js";
 
 /** Something of ours that can be taken away. */
@@ -17,6 +17,12 @@ export interface Found {
   readonly problems: readonly string[];
 }
 
+/** With the last macvlan on it, the link below answers ARP as it did before. */
+async function removeLink(kernel: Pick<Kernel, "links" | "removeLink" | "arpConf" | "setArpConf">, link: Link, signal: AbortSignal): Promise<void> {
+  await kernel.removeLink(link.index, signal);
+  await restoreParent(kernel, link, signal);
+}
+
 function codeOf(error: unknown): unknown {
   return error instanceof Error && "code" in error ? error.code : undefined;
 }
@@ -25,7 +31,7 @@ function codeOf(error: unknown): unknown {
  * What lives of this program have left in the kernel: rules, addresses by their marks, links by their alias, in the order in which they are taken away.
  * What somebody else made has no mark of ours, and is not among them.
  */
-export async function kernelLeftovers({ kernel, nft }: { readonly kernel: Pick<Kernel, "links" | "addresses" | "removeAddress" | "removeLink">; readonly nft: Nft }, signal: AbortSignal): Promise<Found> {
+export async function kernelLeftovers({ kernel, nft }: { readonly kernel: Pick<Kernel, "links" | "addresses" | "removeAddress" | "removeLink" | "arpConf" | "setArpConf">; readonly nft: Nft }, signal: AbortSignal): Promise<Found> {
   const [links, addresses] = await Promise.all([kernel.links(signal), kernel.addresses(signal)]);
   const problems: string[] = [];
   const rules = await nft.vips(signal).catch((error: unknown) => {
@@ -43,7 +49,7 @@ export async function kernelLeftovers({ kernel, nft }: { readonly kernel: Pick<K
       ...addresses
         .filter(({ mark }) => marks.includes(mark))
         .map((address): Leftover => ({ what: `${address.address}/${address.prefix} on ${nameOf(address.linkIndex)}`, remove: async (by) => void (await kernel.removeAddress(address, by)) })),
-      ...links.filter(({ alias }) => alias === LINK_ALIAS).map((link): Leftover => ({ what: `link ${link.name}`, remove: async (by) => void (await kernel.removeLink(link.index, by)) })),
+      ...links.filter(({ alias }) => isOurAlias(alias)).map((link): Leftover => ({ what: `link ${link.name}`, remove: async (by) => removeLink(kernel, link, by) })),
     ],
   };
 }
