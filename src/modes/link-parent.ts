@@ -74,12 +74,11 @@ export class ParentArp {
       const { kernel, log } = this.deps;
       const { own, all } = await kernel.arpConf(parent.name, signal);
       const conf = larger(own, all);
-      if (!isQuiet(conf) && !this.manage) return this.#tell(parent.name, conf);
-      if (!isQuiet(conf)) {
+      if (!isQuiet(conf) && this.manage) {
         await kernel.setArpConf(parent.index, larger(own, QUIET), signal);
         log.info("link below answers ARP for its own addresses only", { link: parent.name, before: own });
       }
-      this.#tell(parent.name, undefined);
+      this.#tell(parent.name, isQuiet(conf) || this.manage ? undefined : conf);
     });
   }
 
