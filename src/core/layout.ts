@@ -24,6 +24,8 @@ export interface PlacedAddress {
   readonly refused: SkipReason | undefined;
   /** An older Service on the same address has the other traffic policy. */
   readonly mixedWith: ServiceKey | undefined;
+  /** The Service that had the address before this one, and says on which link it stands. */
+  readonly after: Service | undefined;
 }
 
 export interface Placed {
@@ -201,7 +203,7 @@ interface Claim {
 
 type Verdict = Omit<PlacedAddress, "address" | "ownership">;
 
-const ALONE: Verdict = { refused: undefined, mixedWith: undefined };
+const ALONE: Verdict = { refused: undefined, mixedWith: undefined, after: undefined };
 
 /** One address, one owner; each of its ports goes to the Service that had it first. */
 class AddressTable {
@@ -218,9 +220,9 @@ class AddressTable {
     const known = this.#claims.get(address);
     const claim = known ?? { first: asking, ownership: asking.owner, ports: undefined, said: new Map() };
     if (known === undefined) this.#claims.set(address, claim);
-    const { refused, mixedWith } = claim.first === asking ? ALONE : this.#judge(address, claim, asking);
-    const same = before?.address === address && before.ownership === claim.ownership && before.mixedWith === mixedWith && sameReason(before.refused, refused);
-    return same ? before : { address, ownership: claim.ownership, refused, mixedWith };
+    const { refused, mixedWith, after } = claim.first === asking ? ALONE : this.#judge(address, claim, asking);
+    const same = before?.address === address && before.ownership === claim.ownership && before.mixedWith === mixedWith && before.after === after && sameReason(before.refused, refused);
+    return same ? before : { address, ownership: claim.ownership, refused, mixedWith, after };
   }
 
   #judge(address: IpAddress, claim: Claim, asking: Asking): Verdict {
@@ -232,7 +234,7 @@ class AddressTable {
     const refused = apart(address, claim, asking) ?? refusal(address, { claim, ports, romana: asking.romana });
     if (refused === undefined) for (const port of ports) claim.ports.set(port, key);
     const mixed = refused === undefined && claim.first !== undefined && claim.first.service.externalTrafficPolicy !== asking.service.externalTrafficPolicy;
-    const verdict: Verdict = { refused, mixedWith: mixed ? claim.first.facts.key : undefined };
+    const verdict: Verdict = { refused, mixedWith: mixed ? claim.first.facts.key : undefined, after: refused === undefined ? claim.first?.service : undefined };
     claim.said.set(key, verdict);
     return verdict;
   }

@@ -7,11 +7,11 @@ import type { Fitness } from "./eligible.js";
 import { electsItself } from "./groups.js";
 import type { Placed, PlacedAddress } from "./layout.js";
 import { AddressInUse } from "./mode.js";
-import { isShared, routeKey, vipKey, type ServiceKey, type VipKey } from "./model.js";
+import { isShared, routeKey, serviceKey, vipKey, type VipKey } from "./model.js";
 import { isOwnerless, mayNotServe, mayServe, NOWHERE_LINK, refusedHere, routeOf, type BgpPlanConfig } from "./plan-bgp.js";
 import { dhcpOf, leaseOf, leaseWants, macvlanLink, noteAnswering, noteLease } from "./plan-dhcp.js";
 import type { Draft } from "./plan-draft.js";
-import { mainLink, poolLink, serviceLink, type LinkAsked, type LinkChoice } from "./plan-links.js";
+import { mainLink, namesLink, poolLink, serviceLink, type LinkAsked, type LinkChoice } from "./plan-links.js";
 import { holds, owns } from "./plan-owners.js";
 import { inUse, isGivenAnew, unfitHolder } from "./plan-reasons.js";
 import { reservedFor } from "./plan-reserved.js";
@@ -25,16 +25,17 @@ import { ifaceOf } from "./pools.js";
 export type AddressOutcome = "up" | "pending" | SkipReason;
 
 /** Wants one address of a Service. */
-export function wantAddress(draft: Draft, placed: Placed, { address, ownership, refused, mixedWith }: PlacedAddress, fit: Fitness): AddressOutcome {
+export function wantAddress(draft: Draft, placed: Placed, entry: PlacedAddress, fit: Fitness): AddressOutcome {
   const { world, config } = draft;
   const { service, facts } = placed;
-  const link = ownership === "control-plane" ? mainLink(world, config) : linkOf(draft, placed, address);
+  const { address, ownership, refused } = entry;
+  const link = ownership === "control-plane" ? mainLink(world, config) : linkOf(draft, placed, entry);
   const reserved = refused ?? reservedFor({ address, ownership, service, facts }, world);
   if (isShared(ownership)) draft.campaign(placed, { fit, usable: reserved === undefined && link.type !== "none" });
   if (reserved !== undefined) return reserved;
   if (electsItself(service, config) && facts.asked.type === "any" && ownership === "services") return { code: "waiting", message: `${address} is given to it; it is owned once that is written down` };
   if (!mayServe(world, config, ownership)) return isShared(ownership) && fit.type === "unfit" ? fit.reason : mayNotServe(world, config, ownership);
-  if (mixedWith !== undefined && holds(world, ownership)) tellMixed(draft, { service, address, other: mixedWith });
+  if (holds(world, ownership)) remark(draft, placed, entry, link);
   const unserved = isOwnerless(config, ownership) ? refusedHere(placed, fit, world, config) : unfitHolder(placed, fit, ownership);
   if (unserved !== undefined) return unserved;
   if (link.type === "none") return { code: link.code, message: link.message };
@@ -74,12 +75,18 @@ export function wantLease(draft: Draft, placed: Placed, fit: Fitness): SkipReaso
   return undefined;
 }
 
-function linkOf(draft: Draft, placed: Placed, address: IpAddress): LinkChoice {
+/** On one link, whoever shares the address: that of the Service which had it first, as long as there is one for it. */
+function linkOf(draft: Draft, placed: Placed, { address, after }: PlacedAddress): LinkChoice {
   const { world, config } = draft;
   const { service, facts } = placed;
   if (config.bgp?.attachServices === false) return { type: "link", name: config.iface ?? NOWHERE_LINK };
   const lease = leaseOf(facts, address, world);
   if (lease !== undefined) return macvlanOf(draft, placed, lease.asked);
+  const first = after === undefined ? undefined : linkAskedBy(draft, after, address);
+  return first === undefined || first.type === "none" ? linkAskedBy(draft, service, address) : first;
+}
+
+function linkAskedBy({ world, config }: Draft, service: Service, address: IpAddress): LinkChoice {
   return serviceLink(world, config, { address, service, pool: poolLink(world, service.namespace, address) });
 }
 
@@ -141,7 +148,20 @@ function lead(draft: Draft, placed: Placed, { key, address }: { readonly key: Vi
   return traffic;
 }
 
-function tellMixed(draft: Draft, { service, address, other }: { readonly service: Service; readonly address: IpAddress; readonly other: ServiceKey }): void {
-  const message = `${address} is shared with ${other}, whose externalTrafficPolicy is another: the address is where either can be served, and each Service goes by its own policy there`;
-  draft.tell(service, "Normal", "MixedTrafficPolicies", message);
+/** What works and is most likely not meant so. */
+function remark(draft: Draft, { service }: Placed, { address, ownership, mixedWith, after }: PlacedAddress, link: LinkChoice): void {
+  if (mixedWith !== undefined) {
+    const message = `${address} is shared with ${mixedWith}, whose externalTrafficPolicy is another: the address is where either can be served, and each Service goes by its own policy there`;
+    draft.tell(service, "Normal", "MixedTrafficPolicies", message);
+  }
+  const family = familyOf(address) === 4 ? "IPv4" : "IPv6";
+  if (service.ipFamilies.length > 0 && !service.ipFamilies.includes(family)) {
+    const message = `${address} is ${family}, and spec.ipFamilies of the Service has ${service.ipFamilies.join(", ")} only: kube-proxy forwards nothing to it; expected another address, or spec.ipFamilyPolicy PreferDualStack`;
+    draft.tell(service, "Warning", "OtherIpFamily", message);
+  }
+  const hasLinks = ownership !== "control-plane" && draft.config.bgp?.attachServices !== false;
+  if (after === undefined || link.type !== "link" || !hasLinks || !namesLink(service)) return;
+  const own = linkAskedBy(draft, service, address);
+  if (own.type !== "link" || own.name === link.name) return;
+  draft.tell(service, "Warning", "OtherInterface", `${address} is shared with ${serviceKey(after)}, which had it first: it stands on ${link.name}, as for that one, and not on ${own.name}`);
 }

@@ -44,6 +44,11 @@ export function serviceLink(world: World, config: LinkPlanConfig, asked: { reado
   return usable(world, linkOfSubnet(world, asked.address), `no link of this node has a subnet that holds ${asked.address}`);
 }
 
+/** The Service itself says where its addresses are to stand. */
+export function namesLink({ annotations }: Service): boolean {
+  return [SERVICE_INTERFACE, SERVICE_VLAN].some((name) => (annotations[name] ?? "") !== "");
+}
+
 /** Link for an address of a pool, where the pools name one. */
 export function poolLink({ pools }: World, namespace: string, address: IpAddress): string | undefined {
   const iface = pools === undefined ? undefined : ifaceOf(pools, namespace);
