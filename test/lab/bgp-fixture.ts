@@ -206,6 +206,7 @@ export class Frr {
   constructor(
     private readonly lab: DaemonHost,
     private readonly ns = "bgp-frr",
+    private readonly daemons: readonly ("zebra" | "bgpd" | "bfdd")[] = ["zebra", "bgpd"],
   ) {}
 
   async start(config: string): Promise<void> {
@@ -213,9 +214,10 @@ export class Frr {
     await run(["sh", "-ec", `chmod 755 ${this.lab.dir}; install -d -o frr -g frr -m 775 ${dir}; touch ${dir}/vtysh.conf`]);
     writeFileSync(`${dir}/frr.conf`, config);
     const pathspace = ["-z", `${dir}/zserv.api`, "--vty_socket", dir, "-P", "0", "-f", "/dev/null", "--log", "stdout"];
-    for (const name of ["zebra", "bgpd"]) {
-      await this.lab.spawn(`frr-${name}`, inNamespace(this.ns, [`/usr/lib/frr/${name}`, ...pathspace, "-i", `${dir}/${name}.pid`]));
-      const socket = name === "zebra" ? "zserv.api" : "bgpd.vty";
+    for (const name of this.daemons) {
+      const more = name === "bfdd" ? ["--bfdctl", `${dir}/bfdd.sock`] : [];
+      await this.lab.spawn(`frr-${name}`, inNamespace(this.ns, [`/usr/lib/frr/${name}`, ...pathspace, "-i", `${dir}/${name}.pid`, ...more]));
+      const socket = name === "zebra" ? "zserv.api" : `${name}.vty`;
       await waitFor(async () => (await run(["test", "-S", `${dir}/${socket}`], { mayFail: true })).code === 0, 10_000, name);
     }
     await this.#vty(["-b"]);
