@@ -29,6 +29,7 @@ const needed = [
   ["upnpc", "miniupnpc"],
   ["dnsmasq", "dnsmasq-base"],
   ["kea-dhcp4", "kea-dhcp4-server"],
+  ["udhcpd", "udhcpd"],
   ["gobgpd", "gobgpd"],
   ["bgpctl", "openbgpd"],
   ["exabgp", "exabgp"],

@@ -14,9 +14,11 @@ export interface DhcpOptions {
   readonly more?: readonly string[];
   /** Keep the leases of the server before. Default false. */
   readonly keepLeases?: boolean;
+  /** Where it serves. Default: the namespace of the router. */
+  readonly ns?: string;
 }
 
-/** A dnsmasq in the namespace of the router, 10.77.0.1. */
+/** A dnsmasq, in the namespace of the router (10.77.0.1) where nothing else is said. */
 export class Dnsmasq {
   private constructor(
     readonly process: LabProcess,
@@ -24,11 +26,11 @@ export class Dnsmasq {
   ) {}
 
   /** Resolves when it serves. */
-  static async start(lab: Lab, { range: [first, last] = ["10.77.0.150", "10.77.0.199"], seconds = 120, more = [], keepLeases = false }: DhcpOptions = {}): Promise<Dnsmasq> {
+  static async start(lab: Lab, { range: [first, last] = ["10.77.0.150", "10.77.0.199"], seconds = 120, more = [], keepLeases = false, ns = ROUTER_NS }: DhcpOptions = {}): Promise<Dnsmasq> {
     const leases = join(lab.dir, "dnsmasq.leases");
     if (!keepLeases) await lab.exec(ROUTER_NS, ["rm", "-f", leases]);
     const args = ["port=0", "interface=eth0", "bind-interfaces", "no-ping", "dhcp-authoritative", `dhcp-leasefile=${leases}`, "log-dhcp", "log-facility=-", "user=root", "no-resolv", "no-hosts", `dhcp-range=${first},${last},255.255.255.0,${seconds}`, "dhcp-option=3,10.77.0.1", ...more];
-    const started = await lab.spawn(ROUTER_NS, ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file", ...args.map((arg) => `--${arg}`)], { name: "dnsmasq" });
+    const started = await lab.spawn(ns, ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file", ...args.map((arg) => `--${arg}`)], { name: "dnsmasq" });
     await started.waitFor(/DHCP, sockets bound|DHCP, IP range/);
     return new Dnsmasq(started, leases);
   }

@@ -60,9 +60,9 @@ export async function answers(cluster: Cluster, ip: string, port = 80): Promise<
 }
 
 /** The Events of a Service with this reason; waits for the first one. */
-export async function told(cluster: Cluster, service: string, reason: string): Promise<readonly KubeEvent[]> {
+export async function told(cluster: Cluster, service: string, reason: string, ms = 2000): Promise<readonly KubeEvent[]> {
   const found = async (): Promise<KubeEvent[]> => (await cluster.api.client.events()).filter((event) => event.reason === reason && event.involvedObject?.name === service);
-  return await cluster.lab.waitFor(found, 2000, `an Event ${reason} of ${service}`);
+  return await cluster.lab.waitFor(found, ms, `an Event ${reason} of ${service}`);
 }
 
 /**
