@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { dump } from "js-yaml";
 import { describe, expect, test } from "vitest";
@@ -94,6 +95,16 @@ bgp-communities: { rack: "65000:77" }
   test.each(["", "peers:", "peers: []", "# nothing"])("%j has none", (text) => {
     expect(parseMetalLb(text, "f")).toEqual({ drafts: [], problems: [] });
   });
+});
+
+test.each([
+  ["bgp.md", [["tor1", 64_501, 64_500], ["tor2", 64_501, undefined]]],
+  ["bird-publisher.md", [[undefined, 1234, 2345]]],
+] as const)("the examples of docs/%s are read without a word", (name, expected) => {
+  const text = readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
+  const examples = [...text.matchAll(/^```yaml\n([^]*?)^```$/gm)].map(([, yaml = ""]) => parseMetalLb(yaml, name));
+  expect(examples.flatMap(({ problems }) => problems)).toEqual([]);
+  expect(examples.flatMap(({ drafts }) => drafts ?? []).map((draft) => [draft.name, draft.peerAs, draft.localAs])).toEqual(expected);
 });
 
 describe("a peer with something wrong", () => {
