@@ -104,7 +104,7 @@ test.each([
   const text = readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
   const examples = [...text.matchAll(/^```yaml\n([^]*?)^```$/gm)].map(([, yaml = ""]) => parseMetalLb(yaml, name));
   expect(examples.flatMap(({ problems }) => problems)).toEqual([]);
-  expect(examples.flatMap(({ drafts }) => drafts ?? []).map((draft) => [draft.name, draft.peerAs, draft.localAs])).toEqual(expected);
+  expect(examples.flatMap(({ drafts: read }) => read ?? []).map((draft) => [draft.name, draft.peerAs, draft.localAs])).toEqual(expected);
 });
 
 describe("a peer with something wrong", () => {

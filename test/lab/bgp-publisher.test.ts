@@ -15,6 +15,7 @@ const EXAMPLE = { publisher: 1234, vip: 2345, router: 64_512 } as const;
 /** Longer than BIRD waits before it dials again. */
 const LONG_MS = 20_000;
 
+/** What is said where the publisher has the session already. */
 const TAKEN = /^bird \(\d+\) on this node already has a session with it, .*docs\/bird-publisher\.md/;
 
 type AsNumbers = Readonly<Record<keyof typeof EXAMPLE, number>>;
@@ -30,6 +31,7 @@ const LAYOUTS: readonly Layout[] = [...DOC.matchAll(/^\| (\d+) \| (\d+) \| (\d+)
   router: Number(router),
   vips: what === "and VIPs",
 }));
+/** All three in an AS of their own. */
 const OUTER = LAYOUTS[0] ?? { ...EXAMPLE, vips: true };
 /** vip and publisher in one AS. */
 const INNER = LAYOUTS[1] ?? { ...EXAMPLE, vips: true };
