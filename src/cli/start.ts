@@ -6,6 +6,7 @@ import { recordPass } from "../core/explain-history.js";
 import { History } from "../core/history.js";
 import { Names } from "../core/names.js";
 import { watchForPause } from "../core/pause.js";
+import { configured } from "../core/plan-links.js";
 import { createKube } from "../kube/kube.js";
 import { Cleanup } from "../lib/cleanup.js";
 import { createClock } from "../linux/clock.js";
@@ -97,7 +98,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
           const announce = { burstMs: BURST_MS, refreshMs: settings.arpRateMs, packetsPerSecond: settings.arpPacketsPerSecond };
           const links = () => engine.world.links.values();
           if (bgp !== undefined) return createAddressMode({ marks: MARKS, serves }, { kernel, clock, log, links });
-          return createArpMode({ announce, marks: MARKS, serves, duplicateCheck: settings.duplicateCheck }, { kernel, fence, clock, log, links, report });
+          return createArpMode({ announce, marks: MARKS, serves, duplicateCheck: settings.duplicateCheck }, { kernel, fence, clock, log, links, report, taken: (address) => configured(engine.world, address)?.controlPlane === true });
         },
         link: () => createLinkMode({ serves, manageParent: settings.dhcpManageParent }, { kernel, log, answers: (parent, conf) => engine.learn({ answering: replaced(engine.world.answering, parent, conf) }) }),
         dhcp: (report) => createDhcpMode({ timing: DHCP_TIMING, vendorClass: "vip", duplicateCheck: settings.duplicateCheck }, { kernel, clock, random, log, report, dropped: (reason) => monitor.dhcpDropped(reason) }),

@@ -81,7 +81,7 @@ export class Engine implements AsyncDisposable {
     this.#world = emptyWorld(config.node);
     this.#inUse = new AddressesInUse(clock, (inUse) => this.learn({ inUse }));
     this.#kernel = new KernelView(
-      { marks: config.marks, badAfterMs: BAD_LINK_MS },
+      { marks: config.marks, controlPlane: config.plan.controlPlane.length > 0, badAfterMs: BAD_LINK_MS },
       { clock, learn: (part) => this.learn(part), returned: (link) => this.#refreshWhere((vip) => vip.iface === link) },
     );
     this.#loop = new Loop({ coalesceMs: COALESCE_MS }, { clock, pass: () => this.#pass() });
@@ -139,7 +139,7 @@ export class Engine implements AsyncDisposable {
   /** A kernel event; only one that shows a difference leads to anything. */
   kernelEvent(event: KernelEvent): void {
     const wants = this.#plan?.wants.arp;
-    const drifted = wants === undefined ? undefined : driftOf(event, wants, this.#world.links, this.config.marks);
+    const drifted = wants === undefined ? undefined : driftOf(event, wants, this.#world.links, { marks: this.config.marks, controlPlane: this.config.plan.controlPlane.length > 0 });
     const gone = event.type === "address" && event.gone;
     // A VIP that somebody changed is put right, not learned as an address of the node.
     if (drifted === undefined || gone) this.#kernel.event(event);

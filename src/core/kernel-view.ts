@@ -6,6 +6,8 @@ import type { Subnet, World } from "./world.js";
 export interface KernelViewConfig {
   /** Our own VIPs are no subnets. */
   readonly marks: Marks;
+  /** This process serves the control plane, too; otherwise its VIP is an address like those of the node. */
+  readonly controlPlane: boolean;
   /** A link that is down or without carrier for so long is bad, ms. */
   readonly badAfterMs: number;
 }
@@ -110,17 +112,18 @@ export class KernelView implements Disposable {
   }
 
   #ours({ mark }: LinkAddress): boolean {
-    return Object.values(this.config.marks).includes(mark);
+    return Object.values(this.config.marks).includes(mark) && (this.config.controlPlane || mark !== this.config.marks["control-plane"]);
   }
 
-  #address({ linkIndex, address, prefix }: LinkAddress, gone: boolean): void {
+  #address({ linkIndex, address, prefix, mark }: LinkAddress, gone: boolean): void {
     const link = [...this.#links.values()].find((candidate) => candidate.index === linkIndex);
     if (link === undefined || link.loopback) return;
     const known = this.#subnets.get(link.name) ?? [];
     const others = known.filter((subnet) => subnet.address !== address || subnet.prefix !== prefix);
     const there = others.length < known.length;
     if (there === !gone) return;
-    this.#subnets = new Map([...this.#subnets, [link.name, gone ? others : [...others, { address, prefix }]]]);
+    const subnet: Subnet = { address, prefix, ...(mark === this.config.marks["control-plane"] && { controlPlane: true }) };
+    this.#subnets = new Map([...this.#subnets, [link.name, gone ? others : [...others, subnet]]]);
   }
 
   #tell(part: Partial<World> = {}): void {

@@ -3,7 +3,7 @@ import { familyOf, hostPrefix, ipToBytes, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
 import type { LinkKey, MacvlanWant, Vip, VlanWant } from "./model.js";
 import { ifaceOf, poolOf } from "./pools.js";
-import type { World } from "./world.js";
+import type { Subnet, World } from "./world.js";
 
 export const SERVICE_INTERFACE = "kube-vip.io/serviceInterface";
 export const SERVICE_VLAN = "kube-vip.io/serviceVLAN";
@@ -65,10 +65,10 @@ export function canServe(world: World, config: LinkPlanConfig): boolean {
 }
 
 /** Where this node has exactly this address, configured by somebody else; our own VIPs do not count. */
-export function configured(world: World, address: IpAddress): { readonly link: string; readonly prefix: number } | undefined {
+export function configured(world: World, address: IpAddress): (Subnet & { readonly link: string }) | undefined {
   for (const [link, subnets] of world.subnets) {
     const found = subnets.find((subnet) => subnet.address === address);
-    if (found !== undefined) return { link, prefix: found.prefix };
+    if (found !== undefined) return { ...found, link };
   }
   return undefined;
 }

@@ -24,6 +24,9 @@ export interface AskedAddress {
 export function reservedFor(asked: AskedAddress, world: World): SkipReason | undefined {
   const { address, ownership, facts } = asked;
   const own = configured(world, address);
+  if (own?.controlPlane === true) {
+    return { code: "addressOfApi", message: `${address} is the control-plane VIP, held on node ${world.node} by another process: expected another address, or cp_enable and address=${address} in the same process` };
+  }
   if (own !== undefined && !isLeftover(own.prefix, asked, world.node)) {
     return { code: "addressOfNode", message: `${address}/${own.prefix} is configured on ${own.link} of node ${world.node} by somebody else: not touched` };
   }

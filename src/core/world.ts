@@ -28,6 +28,8 @@ export interface OwnershipState {
 export interface Subnet {
   readonly address: IpAddress;
   readonly prefix: number;
+  /** It is the control-plane VIP, held by another process of ours. */
+  readonly controlPlane?: true | undefined;
 }
 
 /** Everything known, as one immutable value. Whoever learns something replaces a part of it and wakes the loop. */

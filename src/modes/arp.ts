@@ -30,6 +30,8 @@ export interface ArpDeps {
   readonly log: Log;
   /** Every link as the kernel reports it now. */
   links(): Iterable<Link>;
+  /** Another process of ours has this address on this node by now: it is not ours to remove. Default: none has. */
+  taken?(address: IpAddress): boolean;
   report(key: VipKey, what: ModeReport): void;
 }
 
@@ -106,7 +108,7 @@ class ArpMode implements VipMode<"arp"> {
     this.#announcer.end(key);
     const { iface, address } = splitVipKey(key);
     const linkIndex = held?.linkIndex ?? [...this.deps.links()].find(({ name }) => name === iface)?.index;
-    if (linkIndex === undefined) await this.#lifetimes.forget(key);
+    if (linkIndex === undefined || this.deps.taken?.(address) === true) await this.#lifetimes.forget(key);
     else {
       const prefixes = new Set([held?.vip.prefix ?? hostPrefix(address), ...(this.#leftovers.get(key) ?? [])]);
       for (const prefix of prefixes) await this.#remove(key, { linkIndex, address, prefix }, signal);

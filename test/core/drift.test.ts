@@ -47,5 +47,10 @@ test.each<readonly [string, KernelEvent, string | undefined]>([
   ["a link", { type: "link", link: fakeLink(2, "eth0"), gone: true }, undefined],
   ["events were lost", { type: "overrun" }, undefined],
 ])("%s", (_name, event, drifted) => {
-  expect(driftOf(event, WANTS, LINKS, MARKS)).toBe(drifted);
+  expect(driftOf(event, WANTS, LINKS, { marks: MARKS, controlPlane: true })).toBe(drifted);
+});
+
+test("what another process took for the control plane is no drift, until that process lets go of it", () => {
+  expect(driftOf(seen({ mark: 119 }), WANTS, LINKS, { marks: MARKS, controlPlane: false })).toBeUndefined();
+  expect(driftOf(seen({ mark: 119 }, true), WANTS, LINKS, { marks: MARKS, controlPlane: false })).toBe(VIP);
 });

@@ -9,6 +9,7 @@ import { createDnatMode } from "../../src/modes/dnat.js";
 import { createLinkMode } from "../../src/modes/link.js";
 import { DHCP_TIMING } from "../../src/machine/dhcp-client-state.js";
 import type { PlanConfig } from "../../src/core/plan.js";
+import { configured } from "../../src/core/plan-links.js";
 import type { Service } from "../../src/ports/kube.js";
 import type { FakeClock } from "../fakes/clock.js";
 import { FakeKernel } from "../fakes/kernel.js";
@@ -56,7 +57,7 @@ export class Node implements AsyncDisposable {
           arp: (report) =>
             createArpMode(
               { announce: { burstMs: [0, 50], refreshMs: 3000, packetsPerSecond: 500 }, marks: MARKS, serves: new Set(["services"]), duplicateCheck: true },
-              { kernel, fence: this.ownership, clock, log, links: () => this.engine.world.links.values(), report },
+              { kernel, fence: this.ownership, clock, log, links: () => this.engine.world.links.values(), report, taken: (address) => configured(this.engine.world, address)?.controlPlane === true },
             ),
           link: () => createLinkMode({ serves: new Set(["services"]), manageParent: false }, { kernel, log, answers: () => {} }),
           dhcp: (report) => createDhcpMode({ timing: DHCP_TIMING, vendorClass: "vip", duplicateCheck: true }, { kernel, clock, log, random: { float: () => 0.5 }, report }),

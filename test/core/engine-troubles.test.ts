@@ -115,6 +115,34 @@ describe("an address that a stranger has", () => {
   });
 });
 
+describe("the control-plane VIP of another process on this node", () => {
+  const theirs = { linkIndex: ETH0, address: "192.0.2.10" as IpAddress, prefix: 32, scope: "host", mark: 119, validSeconds: 3, preferredSeconds: 0 } as const;
+  const puts = (node: Node): number => node.log.lines.filter(({ message }) => message === "vip not as wanted, repaired").length;
+
+  test("is not taken for a Service, and told; once it has gone to another node, nobody answers for it and it is taken", async () => {
+    await using node = new Node("n1", new FakeClock(), new FakeKube());
+    node.engine.kernelEvent({ type: "address", address: theirs, gone: false });
+    await started(node);
+    expect(node.kernel.shown()).toEqual([]);
+    expect(node.kube.events).toMatchObject([{ type: "Warning", reason: "AddressOfApi", message: "192.0.2.10 is the control-plane VIP, held on node n1 by another process: expected another address, or cp_enable and address=192.0.2.10 in the same process" }]);
+    node.engine.kernelEvent({ type: "address", address: theirs, gone: true });
+    await node.clock.advance(500);
+    expect(node.kernel.shown()).toEqual(HELD);
+  });
+
+  test("is given up where that process comes to want what a Service has: two that repair each other would never end", async () => {
+    await using node = await started(new Node("n1", new FakeClock(), new FakeKube()));
+    expect(node.kernel.shown()).toEqual(HELD);
+    await node.kernel.putAddress({ ...theirs, validUntil: node.clock.now() + 60_000 }, new AbortController().signal);
+    node.engine.kernelEvent({ type: "address", address: theirs, gone: false });
+    await node.clock.advance(5000);
+    const there = await node.kernel.addresses();
+    expect(there.filter(({ address }) => address === theirs.address)).toMatchObject([{ mark: 119 }]);
+    expect(puts(node)).toBe(0);
+    expect(node.kube.events.map(({ reason }) => reason)).toEqual(["VipHeld", "AddressOfApi"]);
+  });
+});
+
 describe("a link that loses its carrier", () => {
   test("for less than 200 ms keeps its VIPs, which are announced anew", async () => {
     await using node = await started(new Node("n1", new FakeClock(), new FakeKube()));

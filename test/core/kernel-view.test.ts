@@ -16,7 +16,7 @@ class Bench implements Disposable {
   readonly returned: string[] = [];
   world: World = emptyWorld("n1");
   readonly view = new KernelView(
-    { marks: { services: 118, "control-plane": 119 }, badAfterMs: 200 },
+    { marks: { services: 118, "control-plane": 119 }, controlPlane: true, badAfterMs: 200 },
     { clock: this.clock, learn: (part) => void (this.world = { ...this.world, ...part }), returned: (link) => void this.returned.push(link) },
   );
 
