@@ -6,9 +6,10 @@ import { createClock } from "../linux/clock.js";
 import { createKernel } from "../linux/kernel.js";
 import { createNative } from "../linux/native.js";
 import { createTcpTable } from "../linux/tcp-table.js";
-import type { Link } from "../ports/kernel.js";
+import type { Link, LinkAddress } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
 import { peerFacts } from "./bgp-node-facts.js";
+import { vipsInLan } from "./bgp-lan.js";
 import type { KernelFact } from "./kernel-facts.js";
 import { connection, leaseIds } from "./plan-config.js";
 
@@ -16,12 +17,13 @@ type Found = Omit<KernelFact, "what">;
 
 const SILENT: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, with: () => SILENT };
 
-/** What these settings find on this node: the link that they name, peers that another process has taken, and the API with the rights of its kubeconfig. Never rejects. */
+/** What these settings find on this node: the link that they name, VIPs that belong on no LAN, peers that another process has taken, and the API with the rights of its kubeconfig. Never rejects. */
 export async function nodeFacts(settings: Settings): Promise<readonly KernelFact[]> {
   const names = [...new Set([settings.iface, settings.servicesIface].flatMap((name) => (name === undefined || name === "auto" ? [] : [name])))];
-  const links = names.length === 0 ? [] : await linksHere();
+  const here = names.length === 0 && !settings.bgp ? NOTHING : await linksHere();
   const peers = settings.bgp ? await peerFacts(settings, createTcpTable({ native: createNative() })) : [];
-  return [...names.map((name) => ({ what: `link ${name}`, ...linkFact(name, links) })), ...peers, { what: "API", ...(await apiFact(settings)) }];
+  const lan = "error" in here ? [] : vipsInLan(settings, here.links, here.addresses);
+  return [...names.map((name) => ({ what: `link ${name}`, ...linkFact(name, "error" in here ? here.error : here.links) })), ...lan, ...peers, { what: "API", ...(await apiFact(settings)) }];
 }
 
 /** `links` is a text where they could not be read. */
@@ -33,12 +35,21 @@ export function linkFact(name: string, links: readonly Link[] | string): Found {
   return { state: "missing", detail: link.up ? "has no carrier: this node is not eligible for its VIPs" : `is down: ip link set ${name} up` };
 }
 
-async function linksHere(): Promise<readonly Link[] | string> {
+interface LinksHere {
+  readonly links: readonly Link[];
+  readonly addresses: readonly LinkAddress[];
+}
+
+const NOTHING: LinksHere = { links: [], addresses: [] };
+
+async function linksHere(): Promise<LinksHere | { readonly error: string }> {
   try {
     await using kernel = createKernel({ log: SILENT, clock: createClock() });
-    return await kernel.links(new AbortController().signal);
+    const { signal } = new AbortController();
+    const [links, addresses] = await Promise.all([kernel.links(signal), kernel.addresses(signal)]);
+    return { links, addresses };
   } catch (error) {
-    return messageOf(error);
+    return { error: messageOf(error) };
   }
 }
 

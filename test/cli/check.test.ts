@@ -3,10 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { runCheck, type CheckDeps, type CheckReport } from "../../src/cli/check.js";
+import { vipsInLan } from "../../src/cli/bgp-lan.js";
 import { capability, capabilityProblem, kernelFacts, marks, missingCapabilities, type KernelFact } from "../../src/cli/kernel-facts.js";
 import { linkFact, nodeFacts } from "../../src/cli/node-facts.js";
 import { loadSettings } from "../../src/config/load.js";
 import { SETTING_ROWS } from "../../src/config/settings.js";
+import type { IpAddress } from "../../src/lib/ip.js";
 import type { Link } from "../../src/ports/kernel.js";
 import { folder, json, kubeconfig, serve, statusBody } from "../kube/support.js";
 import { FakeIo } from "./fake-io.js";
@@ -114,6 +116,27 @@ describe("what the settings find on this node", () => {
     ["eth9", "missing", "not on this node: expected one of eth0, eth1, eth2"],
   ])("link %s: %s, %s", (name, state, detail) => {
     expect(linkFact(name, LINKS)).toEqual({ state, detail });
+  });
+
+  describe("VIPs of BGP on lo", () => {
+    const OWN = { address: "192.0.2.1" as IpAddress, prefix: 24, scope: "global", mark: 0, validSeconds: Infinity, preferredSeconds: Infinity } as const;
+    const ADDRESSES = [{ ...OWN, linkIndex: 2 }, { ...OWN, linkIndex: 1, address: "198.51.100.1" as IpAddress }, { ...OWN, linkIndex: 2, address: "203.0.113.7" as IpAddress, prefix: 32 }];
+    const links = LINKS.slice(0, 2).map((link, i) => ({ ...link, index: i + 1 }));
+    const BGP = { bgp_enable: "true", cp_enable: "true", address: "192.0.2.10,203.0.113.7,198.51.100.9" };
+    const found = (env: Readonly<Record<string, string>>): readonly string[] => vipsInLan(loadSettings({ env: { ...BGP, ...env } }).settings, links, ADDRESSES).map(({ what }) => what);
+
+    test("in a subnet of a LAN are told, and no others", () => {
+      expect(vipsInLan(loadSettings({ env: BGP }).settings, links, ADDRESSES)).toMatchObject([{ what: "BGP 192.0.2.10", state: "unknown", detail: expect.stringMatching(/^in the subnet of 192\.0\.2\.1\/24 on eth0: /) as string }]);
+    });
+
+    test.each<readonly [string, Record<string, string>, readonly string[]]>([
+      ["those of Services where they are put on lo, too", { svc_enable: "true", bgp_attach_ip_to_interface: "true", svc_addresses: "192.0.2.128/25, 203.0.113.0/24,192.0.2.250-192.0.3.4" }, ["BGP 192.0.2.10", "BGP 192.0.2.128/25", "BGP 192.0.2.250-192.0.3.4"]],
+      ["those of Services are on no link by default", { svc_enable: "true", svc_addresses: "192.0.2.128/25" }, ["BGP 192.0.2.10"]],
+      ["on a link of the LAN they belong there", { vip_interface: "eth0" }, []],
+      ["in ARP mode they belong there", { vip_arp: "true", bgp_enable: "false" }, []],
+    ])("%s", (_name, env, expected) => {
+      expect(found(env)).toEqual(expected);
+    });
   });
 
   test("links that cannot be read are unknown", () => {
