@@ -3,6 +3,7 @@ import { judgeAnswer, grantedLease } from "./dhcp-client-answers.js";
 import { decline, discover, release, requestKnown, requestOffer, requestRebinding, requestRenewal } from "./dhcp-client-messages.js";
 import { aged, type DhcpAction, type DhcpClientConfig, type DhcpEvent, type DhcpLease, type DhcpLossReason, type DhcpState } from "./dhcp-client-state.js";
 import type { StepResult } from "./step.js";
+import { after, just, type Turn as MachineTurn } from "./turn.js";
 
 /*
  * The client of RFC 2131 4.4 for one address. An address is used between `lease` and `lost` only: after a probe has found it free, and never at or after
@@ -18,11 +19,7 @@ interface Moment {
   readonly config: DhcpClientConfig;
 }
 
-/** A state on the way, with what is to be done. */
-interface Turn {
-  readonly state: DhcpState;
-  readonly actions: readonly DhcpAction[];
-}
+type Turn = MachineTurn<DhcpState, DhcpAction>;
 
 /** For leases of seconds: not more than one REQUEST a second. */
 const RENEW_FLOOR_MS = 1000;
@@ -215,13 +212,4 @@ function wakeAt({ phase, nextAt, lease, pending }: DhcpState): number | undefine
   if (phase === "released") return undefined;
   const at = Math.min(nextAt, lease?.expiresAt ?? Infinity, pending?.expiresAt ?? Infinity);
   return at === Infinity ? undefined : at;
-}
-
-function just(state: DhcpState): Turn {
-  return { state, actions: [] };
-}
-
-function after(turn: Turn, next: (state: DhcpState) => Turn): Turn {
-  const { state, actions } = next(turn.state);
-  return { state, actions: [...turn.actions, ...actions] };
 }

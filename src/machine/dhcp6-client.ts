@@ -4,6 +4,7 @@ import { dhcp6Lease, judgeDhcp6Answer } from "./dhcp6-client-answers.js";
 import { decline, rebind, release, renew, request, solicit } from "./dhcp6-client-messages.js";
 import type { Dhcp6Action, Dhcp6ClientConfig, Dhcp6Event, Dhcp6Lease, Dhcp6Offer, Dhcp6Phase, Dhcp6State, Retransmission } from "./dhcp6-client-state.js";
 import type { StepResult } from "./step.js";
+import { after, just, type Turn as MachineTurn } from "./turn.js";
 
 /*
  * The client of RFC 8415 18.2 for one address (an IA_NA with one IAADDR). An address is used between `lease` and `lost` only: after a probe has found it
@@ -18,11 +19,7 @@ interface Moment {
   readonly config: Dhcp6ClientConfig;
 }
 
-/** A state on the way, with what is to be done. */
-interface Turn {
-  readonly state: Dhcp6State;
-  readonly actions: readonly Dhcp6Action[];
-}
+type Turn = MachineTurn<Dhcp6State, Dhcp6Action>;
 
 /** A server that says so is not to be compared with others (RFC 8415 18.2.1). */
 const BEST_PREFERENCE = 255;
@@ -234,13 +231,4 @@ function wakeAt({ phase, nextAt, lease, pending }: Dhcp6State): number | undefin
   if (phase === "released") return undefined;
   const at = Math.min(nextAt, lease?.expiresAt ?? Infinity, pending?.expiresAt ?? Infinity);
   return at === Infinity ? undefined : at;
-}
-
-function just(state: Dhcp6State): Turn {
-  return { state, actions: [] };
-}
-
-function after(turn: Turn, next: (state: Dhcp6State) => Turn): Turn {
-  const { state, actions } = next(turn.state);
-  return { state, actions: [...turn.actions, ...actions] };
 }

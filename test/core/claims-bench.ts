@@ -6,28 +6,19 @@ import type { Lease, Leases } from "../../src/ports/kube.js";
 import { FakeClock } from "../fakes/clock.js";
 import { FakeKube } from "../fakes/kube.js";
 import { FakeLog } from "../fakes/log.js";
+import { SIM_CONFIG } from "../machine/claims-sim-options.js";
 
 export const CONFIG: Omit<ClaimsConfig, "node" | "process"> = {
+  ...SIM_CONFIG,
   namespace: "kube-system",
-  weight: 1,
-  leaseDurationMs: 5000,
-  renewDeadlineMs: 3000,
-  retryPeriodMs: 1000,
-  drift: 0.01,
-  kernelLatenessMs: 1600,
-  fenceTurnMs: 50,
-  echoMs: 900,
   collectMs: 3_600_000,
-  handOverMs: 1000,
   heirMs: 60,
-  dropMs: 50,
   turnMs: 50,
   patienceMs: 700,
   offerAgainMs: 30_000,
   steadyMs: 30_000,
   returnedMs: 300_000,
   rebalanceRate: 5,
-  shardLimitBytes: 200 * 1024,
   leaveMs: 2000,
 };
 

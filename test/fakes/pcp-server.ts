@@ -1,6 +1,7 @@
 import { ipFromBytes, ipToBytes, parseIp, type IpAddress } from "../../src/lib/ip.js";
 import type { PcpListener, PcpPath, PcpSockets } from "../../src/ports/pcp.js";
 import type { OnDatagram } from "../../src/ports/ssdp.js";
+import { OpenSockets } from "./open-sockets.js";
 
 /** How a fake server behaves; all of it may be changed while it runs. */
 export interface PcpServerOptions {
@@ -27,8 +28,7 @@ export class FakePcpServer {
   readonly #nonces = new Map<string, string>();
   /** Every datagram that came, in hex, with its sender. */
   readonly heard: { readonly from: IpAddress; readonly hex: string }[] = [];
-  /** Sockets that are open. */
-  open = 0;
+  readonly opened = new OpenSockets();
   options: PcpServerOptions = { dialects: [] };
   readonly #listeners = new Set<OnDatagram>();
   #bornAt: number;
@@ -44,12 +44,12 @@ export class FakePcpServer {
   readonly sockets: PcpSockets = {
     connect: async (path, listener, signal) => {
       signal.throwIfAborted();
-      return { send: async (bytes) => this.#take(bytes, path, listener), ...this.#socket() };
+      return { send: async (bytes) => this.#take(bytes, path, listener), ...this.opened.open() };
     },
     listen: async (_at, received, signal) => {
       signal.throwIfAborted();
       this.#listeners.add(received);
-      return this.#socket(() => this.#listeners.delete(received));
+      return this.opened.open(() => this.#listeners.delete(received));
     },
   };
 
@@ -138,18 +138,5 @@ export class FakePcpServer {
     const given = Math.min(seconds, this.options.longest ?? 86_400);
     this.mappings.set(`${protocol} ${port}`, `${target} ${given}`);
     return { port, seconds: given };
-  }
-
-  #socket(close: () => void = () => undefined): AsyncDisposable {
-    this.open += 1;
-    let closed = false;
-    return {
-      [Symbol.asyncDispose]: async () => {
-        if (closed) return;
-        closed = true;
-        close();
-        this.open -= 1;
-      },
-    };
   }
 }

@@ -1,6 +1,7 @@
 import { parseIp, type IpAddress } from "../../src/lib/ip.js";
 import type { Http, HttpAnswer, HttpRequest } from "../../src/ports/http.js";
 import type { OnDatagram, Ssdp } from "../../src/ports/ssdp.js";
+import { OpenSockets } from "./open-sockets.js";
 
 /** How a fake router behaves; all of it may be changed while it runs. */
 export interface RouterOptions {
@@ -21,8 +22,7 @@ export class FakeRouter {
   /** `TCP 80` -> `10.77.0.200:80 3600`. */
   readonly mappings = new Map<string, string>();
   readonly requests: HttpRequest[] = [];
-  /** Sockets that are open. */
-  open = 0;
+  readonly opened = new OpenSockets();
   bootId = 1;
   external = "198.51.100.1";
   options: RouterOptions = {};
@@ -31,12 +31,12 @@ export class FakeRouter {
   readonly ssdp: Ssdp = {
     searcher: async (_address, received, signal) => {
       signal.throwIfAborted();
-      return { send: async () => (this.options.answers === false ? undefined : received(this.message("HTTP/1.1 200 OK", "ST"), this.host)), ...this.#socket() };
+      return { send: async () => (this.options.answers === false ? undefined : received(this.message("HTTP/1.1 200 OK", "ST"), this.host)), ...this.opened.open() };
     },
     listen: async (_address, received, signal) => {
       signal.throwIfAborted();
       this.#listeners.add(received);
-      return this.#socket(() => this.#listeners.delete(received));
+      return this.opened.open(() => this.#listeners.delete(received));
     },
   };
 
@@ -78,19 +78,6 @@ export class FakeRouter {
   description(): string {
     const type = `urn:schemas-upnp-org:service:WANIPConnection:${this.options.version ?? 2}`;
     return `<root><device><deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:1</deviceType><friendlyName>Router</friendlyName><UDN>uuid:router</UDN><serviceList><service><serviceType>${type}</serviceType><controlURL>/ctl</controlURL></service></serviceList></device></root>`;
-  }
-
-  #socket(close: () => void = () => undefined): AsyncDisposable {
-    this.open += 1;
-    let closed = false;
-    return {
-      [Symbol.asyncDispose]: async () => {
-        if (closed) return;
-        closed = true;
-        close();
-        this.open -= 1;
-      },
-    };
   }
 
   #action({ headers, body, from }: HttpRequest): HttpAnswer {

@@ -7,6 +7,7 @@ import { createUdp } from "../../src/linux/udp.js";
 import { BfdSessions } from "../../src/modes/bfd.js";
 import type { BfdReport, BfdSession, BfdTarget } from "../../src/ports/bfd.js";
 import { encodeBfd, type BfdPacket } from "../../src/wire/bfd.js";
+import { PLAIN } from "../wire/bfd-packet.js";
 import { FakeLog } from "../fakes/log.js";
 import { toHex } from "../wire/hex.js";
 import { allUp, BfdLab, ip, reported, sendFrom, startBird, startFrr, startProgram, target, type BirdPeer, type FrrPeer, type PeerDaemon, type PeerName } from "./bfd-fixture.js";
@@ -134,22 +135,7 @@ describe.each(["bird", "frr"] as const)("with %s", (name: PeerName) => {
 });
 
 describe("packets that are not the peer's", () => {
-  const plain: BfdPacket = {
-    diagnostic: 0,
-    state: "Down",
-    poll: false,
-    final: false,
-    controlPlaneIndependent: false,
-    demand: false,
-    multipoint: false,
-    multiplier: 3,
-    myDiscriminator: 77,
-    yourDiscriminator: 0,
-    desiredMinTx: 1_000_000,
-    requiredMinRx: 1_000_000,
-    requiredMinEchoRx: 0,
-    authentication: undefined,
-  };
+  const plain: BfdPacket = { ...PLAIN, myDiscriminator: 77, requiredMinRx: 1_000_000 };
   const down = toHex(encodeBfd(plain));
 
   it("TTL 254 is ignored on one hop; the same packet with 255 ends the session", async () => {

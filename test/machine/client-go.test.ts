@@ -3,6 +3,7 @@ import type { Lease } from "../../src/ports/kube.js";
 import { electionStart, holds, type ElectionConfig, type ElectionState } from "../../src/machine/election-state.js";
 import { electionStep, type ElectionAction, type ElectionEvent } from "../../src/machine/election.js";
 import { echoApi, readRecording, type EchoApi, type RecordedWrite, type WireLease } from "./client-go-recording.js";
+import { config } from "./election-bench.js";
 
 // What client-go v0.36 really wrote, at the times at which it did (test/golden/client-go/README.md).
 const TIMINGS = [
@@ -16,18 +17,11 @@ type Write = Exclude<ElectionAction<Lease>, { readonly type: "read" }>;
 
 function configOf(identity: string, { leaseMs, renewMs, retryMs }: Omit<Timing, "name">): ElectionConfig {
   return {
+    ...config,
     identity,
     leaseDurationMs: leaseMs,
     renewDeadlineMs: renewMs,
     retryPeriodMs: retryMs,
-    drift: 0.01,
-    kernelLatenessMs: 1600,
-    handOverMs: 1000,
-    heirMs: 80,
-    patienceMs: 2000,
-    offerAgainMs: 30_000,
-    spareAgainMs: 600_000,
-    modestyMs: 200,
   };
 }
 

@@ -2,9 +2,11 @@ import type { IpAddress } from "../../src/lib/ip.js";
 import type { MacAddress } from "../../src/lib/mac.js";
 import { DHCP_TIMING, dhcpStart, type DhcpAction, type DhcpClientConfig, type DhcpInput, type DhcpState } from "../../src/machine/dhcp-client-state.js";
 import { dhcpStep } from "../../src/machine/dhcp-client.js";
+import type { StepResult } from "../../src/machine/step.js";
 import { BOOTREPLY, DHCPACK, DHCPDECLINE, DHCPDISCOVER, DHCPNAK, DHCPOFFER, DHCPRELEASE, DHCPREQUEST } from "../../src/wire/dhcp/codes.js";
 import { decodeDhcp, encodeDhcp, type DhcpMessage } from "../../src/wire/dhcp/message.js";
 import type { DhcpOptions } from "../../src/wire/dhcp/options.js";
+import { TimedBench } from "./timed-bench.js";
 
 export const ip = (text: string): IpAddress => text as IpAddress;
 export const SERVER = ip("10.77.0.1");
@@ -39,40 +41,26 @@ export interface Reply {
 }
 
 /** A machine with its clock. `random` stays 0.5, so that there is no jitter, T1 is 2.5 % early, and each xid is the same, unless `xids` are asked for. */
-export class DhcpBench {
+export class DhcpBench extends TimedBench<DhcpInput, DhcpAction> {
   state: DhcpState;
-  now = 0;
-  random = 0.5;
-  /** `1000 DISCOVER * ...`: all that happened, with its time in ms. */
-  readonly log: string[] = [];
   last: DhcpMessage | undefined;
-  wakeAt: number | undefined;
   readonly config: DhcpClientConfig;
 
   constructor(changes: Partial<DhcpClientConfig> = {}) {
+    super();
     this.config = { ...CONFIG, ...changes };
     this.state = dhcpStart(this.config);
   }
 
-  send(event: DhcpInput): this {
+  protected override step(event: DhcpInput): StepResult<DhcpState, DhcpAction> {
     const result = dhcpStep(this.state, { ...event, random: this.random }, this.now, this.config);
     this.state = result.state;
-    this.wakeAt = result.wakeAt;
-    for (const action of result.actions) {
-      if (action.type === "send") this.last = decodeDhcp(encodeDhcp(action.message));
-      this.log.push(`${Math.round(this.now)} ${shown(action)}`);
-    }
-    return this;
+    return result;
   }
 
-  /** Runs the timer until then. */
-  until(time: number): this {
-    while (this.wakeAt !== undefined && this.wakeAt <= time) {
-      this.now = Math.max(this.now, this.wakeAt);
-      this.send({ type: "tick" });
-    }
-    this.now = time;
-    return this;
+  protected override did(action: DhcpAction): string {
+    if (action.type === "send") this.last = decodeDhcp(encodeDhcp(action.message));
+    return shown(action);
   }
 
   offer(reply: Reply = {}): this {
@@ -98,11 +86,6 @@ export class DhcpBench {
 
   receive(message: DhcpMessage): this {
     return this.send({ type: "received", message: decodeDhcp(encodeDhcp(message)), from: SERVER_MAC });
-  }
-
-  /** What was logged since the last call. */
-  news(): readonly string[] {
-    return this.log.splice(0);
   }
 
   private reply(messageType: number, { address = VIP, server = SERVER, leaseSeconds = 3600, options, message }: Reply): this {

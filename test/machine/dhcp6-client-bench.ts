@@ -1,9 +1,11 @@
 import type { IpAddress } from "../../src/lib/ip.js";
 import { DHCP6_TIMING, dhcp6Start, type Dhcp6Action, type Dhcp6ClientConfig, type Dhcp6Input, type Dhcp6State } from "../../src/machine/dhcp6-client-state.js";
 import { dhcp6Step } from "../../src/machine/dhcp6-client.js";
+import type { StepResult } from "../../src/machine/step.js";
 import { ADVERTISE, DECLINE, REBIND, RELEASE, RENEW, REPLY, REQUEST, SOLICIT } from "../../src/wire/dhcp6/codes.js";
 import { decodeDhcp6, encodeDhcp6, type Dhcp6Message } from "../../src/wire/dhcp6/message.js";
 import type { Dhcp6Options } from "../../src/wire/dhcp6/options.js";
+import { TimedBench } from "./timed-bench.js";
 
 export const ip = (text: string): IpAddress => text as IpAddress;
 export const VIP = ip("fd77::150");
@@ -31,40 +33,26 @@ export interface Says {
 }
 
 /** A machine with its clock. `random` stays 0.5, so that RT has no jitter but the first of Solicit (1.05 s), and T1 is 2.5 % early. */
-export class Dhcp6Bench {
+export class Dhcp6Bench extends TimedBench<Dhcp6Input, Dhcp6Action> {
   state: Dhcp6State;
-  now = 0;
-  random = 0.5;
-  /** `1000 SOLICIT`: all that happened, with its time in ms. */
-  readonly log: string[] = [];
   last: Dhcp6Message | undefined;
-  wakeAt: number | undefined;
   readonly config: Dhcp6ClientConfig;
 
   constructor(changes: Partial<Dhcp6ClientConfig> = {}) {
+    super();
     this.config = { ...CONFIG, ...changes };
     this.state = dhcp6Start(this.config);
   }
 
-  send(event: Dhcp6Input): this {
+  protected override step(event: Dhcp6Input): StepResult<Dhcp6State, Dhcp6Action> {
     const result = dhcp6Step(this.state, { ...event, random: this.random }, this.now, this.config);
     this.state = result.state;
-    this.wakeAt = result.wakeAt;
-    for (const action of result.actions) {
-      if (action.type === "send") this.last = decodeDhcp6(encodeDhcp6(action.message));
-      this.log.push(`${Math.round(this.now)} ${shown(action)}`);
-    }
-    return this;
+    return result;
   }
 
-  /** Runs the timer until then. */
-  until(time: number): this {
-    while (this.wakeAt !== undefined && this.wakeAt <= time) {
-      this.now = Math.max(this.now, this.wakeAt);
-      this.send({ type: "tick" });
-    }
-    this.now = time;
-    return this;
+  protected override did(action: Dhcp6Action): string {
+    if (action.type === "send") this.last = decodeDhcp6(encodeDhcp6(action.message));
+    return shown(action);
   }
 
   advertise(says: Says = {}): this {
@@ -86,11 +74,6 @@ export class Dhcp6Bench {
 
   taken(address: string = VIP): this {
     return this.send({ type: "probed", address: ip(address), inUse: true });
-  }
-
-  /** What was logged since the last call. */
-  news(): readonly string[] {
-    return this.log.splice(0);
   }
 
   receive(type: number, says: Says): this {

@@ -58,7 +58,7 @@ export class UpnpBench implements Bench<"upnp"> {
   }
 
   open(): number {
-    return this.router.open + this.pcp.open + this.clock.pending;
+    return this.router.opened.count + this.pcp.opened.count + this.clock.pending;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

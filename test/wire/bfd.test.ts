@@ -2,25 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import { BFD_STATES, decodeBfd, diagnosticText, encodeBfd, type BfdPacket } from "../../src/wire/bfd.js";
+import { PLAIN } from "./bfd-packet.js";
 import { fuzzDecode } from "./fuzz.js";
 import { fromHex, toHex } from "./hex.js";
-
-const PLAIN: BfdPacket = {
-  diagnostic: 0,
-  state: "Down",
-  poll: false,
-  final: false,
-  controlPlaneIndependent: false,
-  demand: false,
-  multipoint: false,
-  multiplier: 3,
-  myDiscriminator: 1,
-  yourDiscriminator: 0,
-  desiredMinTx: 1_000_000,
-  requiredMinRx: 300_000,
-  requiredMinEchoRx: 0,
-  authentication: undefined,
-};
 
 const ROWS: readonly { readonly name: string; readonly hex: string; readonly packet: BfdPacket }[] = [
   {
