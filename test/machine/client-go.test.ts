@@ -3,7 +3,7 @@ import type { Lease } from "../../src/ports/kube.js";
 import { electionStart, holds, type ElectionConfig, type ElectionState } from "../../src/machine/election-state.js";
 import { electionStep, type ElectionAction, type ElectionEvent } from "../../src/machine/election.js";
 import { echoApi, readRecording, type EchoApi, type RecordedWrite, type WireLease } from "./client-go-recording.js";
-import { config } from "./election-bench.js";
+import { config as usual } from "./election-bench.js";
 
 // What client-go v0.36 really wrote, at the times at which it did (test/golden/client-go/README.md).
 const TIMINGS = [
@@ -17,7 +17,7 @@ type Write = Exclude<ElectionAction<Lease>, { readonly type: "read" }>;
 
 function configOf(identity: string, { leaseMs, renewMs, retryMs }: Omit<Timing, "name">): ElectionConfig {
   return {
-    ...config,
+    ...usual,
     identity,
     leaseDurationMs: leaseMs,
     renewDeadlineMs: renewMs,
