@@ -1,3 +1,4 @@
+import { addressesAmong } from "../config/setting-types.js";
 import type { Settings } from "../config/settings.js";
 import { Bootstrap, type BootstrapDeps } from "../core/bootstrap.js";
 import { mainLink } from "../core/plan-links.js";
@@ -45,7 +46,7 @@ class BootstrapLan implements AsyncDisposable {
   send(what: "ask" | "defend"): void {
     const link = this.#link();
     if (link === undefined) return;
-    for (const address of this.settings.address) {
+    for (const address of addressesAmong(this.settings.address)) {
       if (what === "ask") this.#listeners.ask(link.index, address, link.mac);
       else this.#listeners.announce(link.index, address, link.mac, 0);
     }

@@ -1,8 +1,11 @@
 import { CLOCK_DRIFT, KERNEL_LATENESS_MS } from "../config/load.js";
+import { addressesAmong } from "../config/setting-types.js";
 import type { Settings } from "../config/settings.js";
 import type { ClaimsConfig } from "../core/claims.js";
+import { controlPlaneDhcp } from "../core/dhcp.js";
 import type { EngineConfig } from "../core/engine.js";
 import type { Marks, OwnershipKey, Part } from "../core/model.js";
+import type { Family } from "../lib/ip.js";
 import type { ElectionConfig } from "../machine/election-state.js";
 import type { ConnectionConfig } from "../kube/config.js";
 import type { LeaseId } from "../ports/kube.js";
@@ -89,7 +92,9 @@ export function engineConfig(settings: Settings, node: string): EngineConfig {
     marks: MARKS,
     plan: {
       services: settings.services,
-      controlPlane: settings.controlPlane ? settings.address : [],
+      controlPlane: settings.controlPlane ? addressesAmong(settings.address) : [],
+      controlPlaneDhcp: settings.controlPlane && settings.ddns ? controlPlaneDhcp(settings.address.join(), dhcpFamilies(settings)) : [],
+      dhcpFamilies: dhcpFamilies(settings),
       controlPlanePort: settings.port,
       iface: vipLink(settings),
       servicesIface: settings.servicesIface,
@@ -108,6 +113,12 @@ export function engineConfig(settings: Settings, node: string): EngineConfig {
       upnpStatus: settings.upnpStatus,
     },
   };
+}
+
+/** Which addresses are asked for under a name. */
+function dhcpFamilies({ dhcpMode, dnsMode }: Pick<Settings, "dhcpMode" | "dnsMode">): readonly Family[] {
+  const mode = dhcpMode === "first" ? dnsMode : dhcpMode;
+  return mode === "dual" ? [4, 6] : [mode === "ipv6" ? 6 : 4];
 }
 
 /** Link for VIPs where nothing else is said; undefined: that of the default route. Routes lead to the node, so that `lo` is as good as any. */

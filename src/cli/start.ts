@@ -10,14 +10,17 @@ import { configured } from "../core/plan-links.js";
 import { createKube } from "../kube/kube.js";
 import { Cleanup } from "../lib/cleanup.js";
 import { createClock } from "../linux/clock.js";
+import { createDhcp6Sockets } from "../linux/dhcp6.js";
 import { createDns } from "../linux/dns.js";
 import { createHttpProbe } from "../linux/http-probe.js";
 import { createKernel } from "../linux/kernel.js";
 import { createNft } from "../linux/nft.js";
 import { createRandom } from "../linux/random.js";
 import { DHCP_TIMING } from "../machine/dhcp-client-state.js";
+import { DHCP6_TIMING } from "../machine/dhcp6-client-state.js";
 import { NAME_DEFAULTS } from "../machine/name.js";
 import { READINESS_DEFAULTS } from "../machine/readiness.js";
+import type { DhcpConfig } from "../modes/dhcp.js";
 import { createAddressMode, createArpMode, createDhcpMode, createDnatMode, createLinkMode } from "../modes/index.js";
 import type { Clock } from "../ports/clock.js";
 import { createBgp } from "./bgp-setup.js";
@@ -101,7 +104,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
           return createArpMode({ announce, marks: MARKS, serves, duplicateCheck: settings.duplicateCheck }, { kernel, fence, clock, log, links, report, taken: (address) => configured(engine.world, address)?.controlPlane === true });
         },
         link: () => createLinkMode({ serves, manageParent: settings.dhcpManageParent }, { kernel, log, answers: (parent, conf) => engine.learn({ answering: replaced(engine.world.answering, parent, conf) }) }),
-        dhcp: (report) => createDhcpMode({ timing: DHCP_TIMING, vendorClass: "vip", duplicateCheck: settings.duplicateCheck }, { kernel, clock, random, log, report, dropped: (reason) => monitor.dhcpDropped(reason) }),
+        dhcp: (report) => createDhcpMode(dhcpConfig(settings), { kernel, sockets6: createDhcp6Sockets(), clock, random, log, report, dropped: (reason) => monitor.dhcpDropped(reason) }),
         dnat: () => createDnatMode({ nft }),
         bgp: bgp?.mode,
         ...(settings.upnp && {
@@ -169,6 +172,10 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
 function replaced<K, V>(map: ReadonlyMap<K, V>, key: K, value: V | undefined): ReadonlyMap<K, V> {
   const others = [...map].filter(([other]) => other !== key);
   return new Map(value === undefined ? others : [...others, [key, value]]);
+}
+
+function dhcpConfig({ duplicateCheck }: Settings): DhcpConfig {
+  return { timing: DHCP_TIMING, timing6: DHCP6_TIMING, vendorClass: "vip", duplicateCheck };
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

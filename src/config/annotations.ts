@@ -14,7 +14,6 @@ type Rest = Partial<Pick<Annotation, "on" | "written">>;
 const WRITTEN: Rest = { written: true };
 const NODE: Rest = { on: "Node" };
 const EGRESS = "egress; a Service that has it is served without";
-const DHCP = "the address of the control plane from a DHCP server";
 const BGP_NODE = "BGP, with the setting `annotation` as prefix: ";
 
 function row(fate: Annotation["fate"], name: string, doc: string, rest: Rest = {}): Annotation {
@@ -28,7 +27,7 @@ const dropped = (name: string, doc: string, rest?: Rest): Annotation => row("dro
 
 /** Every annotation and label that we or kube-vip read or write; annotations of kube-vip's nodes with `<prefix>` for the setting `annotation`. */
 export const ANNOTATIONS: readonly Annotation[] = [
-  supported("loadbalancerIPs", "The addresses of the Service: IP addresses and DNS names, comma separated. Comes before `spec.loadBalancerIP`. `0.0.0.0`: a DHCP server gives one; `::` (DHCPv6) is refused for now."),
+  supported("loadbalancerIPs", "The addresses of the Service: IP addresses and DNS names, comma separated. Comes before `spec.loadBalancerIP`. `0.0.0.0`: a DHCP server gives one; `::`: a DHCPv6 server does; `0.0.0.0,::`: one of each."),
   supported("ignore", "`\"true\"`: the Service is left alone; what it has is taken back."),
   supported("serviceInterface", "Link for the addresses of the Service, or `auto`: the link whose subnet holds the address."),
   supported("serviceVLAN", "A VLAN such as `eth0.200` for the addresses of the Service: the link is made where it is missing, and removed with the last Service that asks for it."),
@@ -37,10 +36,11 @@ export const ANNOTATIONS: readonly Annotation[] = [
   supported("leaseName", "With `svc_election` or `per_service_election_on_demand`: Services that name the same Lease (`name` or `namespace/name`) are owned together."),
   supported("forwardUPNP", "`\"true\"`, with `enable_upnp`: every TCP and UDP port of the Service is opened at the gateway of the link, by UPnP (IGD 1 and 2), PCP or NAT-PMP, and leads to its IPv4 address."),
   supported("upnp-lease-duration", "For how long the gateway is asked at a time, as `1h30m` or `45s`; `0s`: for ever. Default `1h`. Asked again when half of it is over."),
-  supported("loadbalancerHostname", "With `0.0.0.0`: the name that the DHCP server is told (option 12)."),
-  supported("hwaddr", "With `0.0.0.0`: the MAC address of the Service's link, by which the DHCP server knows it on every node. Made of the UID where it is not set.", WRITTEN),
-  supported("requestedIP", "With `0.0.0.0`: the address that was given last; it is asked for again after a failover or a restart.", WRITTEN),
-  supported("macvlanName", "With `0.0.0.0`: name of the link that is made for the address. Services that name the same one share one address."),
+  supported("loadbalancerHostname", "With `0.0.0.0` or `::`: the name that the DHCP server is told (option 12; DHCPv6: option 39)."),
+  supported("ddns", "`\"true\"`: a DNS name among the addresses is none to look up: a DHCP server gives the address (`dhcp_mode` says of which family), and is told the first label of the name."),
+  supported("hwaddr", "With `0.0.0.0` or `::`: the MAC address of the Service's link, by which the DHCP server knows it on every node. Made of the UID where it is not set. A DHCPv6 server knows it by the UID itself.", WRITTEN),
+  supported("requestedIP", "With `0.0.0.0` or `::`: the address that was given last (IPv4 before IPv6, with a comma between them); it is asked for again after a failover or a restart.", WRITTEN),
+  supported("macvlanName", "With `0.0.0.0` or `::`: name of the link that is made for the address. Services that name the same one share one address."),
   supported("dhcp-broadcast", "With `0.0.0.0`: `\"true\"` asks DHCP servers to answer by broadcast."),
   supported("rp_filter", "With `0.0.0.0`: the reverse path filter of the link: `0` off, `1` strict, `2` loose (default). The kernel takes the larger of this and `net.ipv4.conf.all.rp_filter`."),
   supported("vipHost", "The node that holds the addresses.", WRITTEN),
@@ -70,7 +70,6 @@ export const ANNOTATIONS: readonly Annotation[] = [
   ours("node", "The whole name of the node whose member Lease it is.", { on: "Lease", written: true }),
   ours("member", "What a member says of itself.", { on: "Lease", written: true }),
   ours("claims", "Which node has which key.", { on: "Lease", written: true }),
-  planned("ddns", DHCP),
   planned("ignore-service-security", "a filter for ports that a Service does not have"),
   planned("egress", EGRESS),
   planned("egress-internal", EGRESS),

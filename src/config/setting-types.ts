@@ -1,3 +1,4 @@
+import { isDnsName } from "../lib/dns-name.js";
 import { parseIp } from "../lib/ip.js";
 import type { IpAddress } from "../lib/ip.js";
 
@@ -69,18 +70,28 @@ export const text: SettingType<string | undefined> = {
   parse: (value) => ({ value: value === "" ? undefined : value }),
 };
 
-export const addresses: SettingType<readonly IpAddress[]> = {
-  name: "IP addresses, comma separated",
+/** IP addresses, and DNS names in lower case. */
+export const hosts: SettingType<readonly (IpAddress | HostName)[]> = {
+  name: "IP addresses, comma separated, or a DNS name",
   parse(value) {
-    const parsed: IpAddress[] = [];
-    for (const part of value.split(",").filter((p) => p.trim() !== "")) {
-      const address = parseIp(part.trim());
-      if (address === undefined) return { expected: "IP addresses such as 192.0.2.10, comma separated" };
-      parsed.push(address);
+    const parsed: (IpAddress | HostName)[] = [];
+    for (const part of value.split(",").map((p) => p.trim()).filter((p) => p !== "")) {
+      const host = parseIp(part) ?? (isDnsName(part) ? (part.toLowerCase() as HostName) : undefined);
+      if (host === undefined) return { expected: "IP addresses such as 192.0.2.10, comma separated, or a DNS name" };
+      parsed.push(host);
     }
     return { value: parsed };
   },
 };
+
+declare const hostNameBrand: unique symbol;
+/** A DNS name that stands in an address's place. */
+export type HostName = string & { readonly [hostNameBrand]: true };
+
+/** The addresses among hosts. */
+export function addressesAmong(all: readonly (IpAddress | HostName)[]): readonly IpAddress[] {
+  return all.flatMap((host) => parseIp(host) ?? []);
+}
 
 /** What turns a thing off whose empty text means something else. */
 export const OFF = "off";

@@ -1,5 +1,5 @@
 import { BGP_SETTINGS } from "./bgp-settings.js";
-import { addresses, bool, healthAddress, healthPort, int, listenAddress, OFF, oneOf, onOff, prefixes, text, type Setting } from "./setting-types.js";
+import { bool, healthAddress, healthPort, hosts, int, listenAddress, OFF, oneOf, onOff, prefixes, text, type Setting } from "./setting-types.js";
 
 export type { Refused, Setting, SettingType } from "./setting-types.js";
 
@@ -8,7 +8,9 @@ export const SETTINGS = {
   arp: { env: ["vip_arp"], flag: "arp", type: bool, fallback: "false", doc: "Hold VIPs on a link and announce them by ARP and Neighbor Discovery." },
   services: { env: ["svc_enable"], flag: "services", type: bool, fallback: "false", doc: "Serve Services of type LoadBalancer." },
   controlPlane: { env: ["cp_enable"], flag: "controlplane", type: bool, fallback: "false", doc: "Serve a VIP for the API server." },
-  address: { env: ["address", "vip_address"], flag: "address", flagAliases: ["vip"], type: addresses, fallback: "", needs: ["controlPlane"], doc: "The control-plane VIP." },
+  address: { env: ["address", "vip_address"], flag: "address", flagAliases: ["vip"], type: hosts, fallback: "", needs: ["controlPlane"], doc: "The control-plane VIP: IP addresses, comma separated; with `vip_ddns` a DNS name." },
+  ddns: { env: ["vip_ddns"], flag: "ddns", type: bool, fallback: "false", needs: ["controlPlane"], doc: "The control-plane VIP comes from a DHCP server, which is told the first label of `address` as the host name." },
+  dhcpMode: { env: ["dhcp_mode"], flag: "dhcpMode", type: oneOf("first", "ipv4", "ipv6", "dual"), fallback: "first", doc: "Addresses of which families are asked for by DHCP with `vip_ddns` and `kube-vip.io/ddns`; `first`: as `dns_mode`, and IPv4 where that is `first`, too." },
   port: { env: ["port"], flag: "port", type: int(1, 65535), fallback: "6443", doc: "Port of the API server." },
   iface: { env: ["vip_interface"], flag: "interface", type: text, fallback: "", doc: "Link for the VIPs; unset: the link of the default route, and in BGP mode `lo`." },
   servicesIface: { env: ["vip_servicesinterface"], flag: "serviceInterface", flagAliases: ["servicesInterface"], type: text, fallback: "", needs: ["services"], doc: "Link for the VIPs of Services, or `auto`: the link whose subnet holds the address; unset: as `vip_interface`." },

@@ -1,3 +1,4 @@
+import { addressesAmong } from "./setting-types.js";
 import type { Settings } from "./settings.js";
 
 /** How late the kernel may remove an address whose lifetime is over: its worker runs once a second, and 1.4 s were seen on a busy machine. */
@@ -13,6 +14,18 @@ export function contradictions(s: Settings): readonly string[] {
   if (s.bgp && s.bootstrap) wrong.push(`cp_bootstrap="true": expected false with bgp_enable, for every node whose API server is well announces the control-plane VIP`);
   if (!s.services && !s.controlPlane) wrong.push(`svc_enable="false", cp_enable="false": expected one of them to be true (--services, --controlplane), or there is nothing to do`);
   if (s.controlPlane && s.address.length === 0) wrong.push(`address="": expected the address of the control-plane VIP (--address), for cp_enable is true`);
+  return [...wrong, ...namesThatCannotWork(s)];
+}
+
+/** Only a DHCP server makes an address of a name. */
+function namesThatCannotWork({ address, arp, bootstrap, controlPlane, ddns }: Settings): readonly string[] {
+  if (!controlPlane || address.length === 0) return [];
+  const name = address.find((host) => addressesAmong([host]).length === 0);
+  if (!ddns) return name === undefined ? [] : [`address="${address.join(",")}": expected IP addresses; a name such as ${name} needs vip_ddns`];
+  const wrong: string[] = [];
+  if (name === undefined || address.length > 1) wrong.push(`vip_ddns="true", address="${address.join(",")}": expected one DNS name, whose first label the DHCP server is told`);
+  if (!arp) wrong.push(`vip_ddns="true", vip_arp="false": expected ARP mode, in which one node has the lease`);
+  if (bootstrap) wrong.push(`vip_ddns="true", cp_bootstrap="true": expected one of them, for without the API nobody knows who has the lease`);
   return wrong;
 }
 

@@ -25,7 +25,6 @@ function row(fate: Unsupported["fate"], env: string, reason: string, rest: Rest 
 }
 
 const TABLE = "the routing table mode";
-const DHCP = "DHCP";
 const EGRESS = "egress: without its rules the traffic of pods would leave with the address of a node";
 const IPVS = "the VIP leads to the API server of the node that holds it; IPVS of our own would be in the way of kube-proxy's";
 const ZEBRA = "routes are announced by BGP; there is no second way into FRR";
@@ -38,8 +37,6 @@ export const UNSUPPORTED: readonly Unsupported[] = [
   row("planned", "vip_routingtabletype", TABLE, { flags: ["tableType"] }),
   row("planned", "vip_routingprotocol", TABLE, { flags: ["routingProtocol"] }),
   row("planned", "vip_cleanroutingtable", TABLE, { flags: ["cleanRoutingTable"] }),
-  row("planned", "vip_ddns", `${DHCP}: the address of the control plane from a DHCP server; name it in address`, { flags: ["ddns"], today: "refuse" }),
-  row("planned", "dhcp_mode", "DHCPv6; a Service that asks for 0.0.0.0 gets an IPv4 address, one that asks for :: is refused with an Event", { flags: ["dhcpMode"], today: "silent" }),
   row("dropped", "dhcp_backoff_attempts", "a DHCP server is asked for ever, with growing pauses; an Event says so when it takes long", { flags: ["dhcpBackoffAttempts"] }),
   row("planned", "enable_node_labeling", "labels of nodes; none are written", { flags: ["enableNodeLabeling"] }),
   row("planned", "enable_service_security", "a filter for ports that a Service does not have: without it they would be open", { flags: ["onlyAllowTrafficServicePorts"], today: "refuse" }),

@@ -1,17 +1,22 @@
+import type { Family } from "../lib/ip.js";
 import type { LeaseSeen, LeaseTrouble } from "./model.js";
 import type { SkipReason } from "./plan-service.js";
+
+/** What the servers of each family are called. */
+export const DHCP_NAME = { 4: "DHCP", 6: "DHCPv6" } as const;
 
 /** So many requests without an answer, by default, and a person is told. */
 export const DHCP_ATTEMPTS = 3;
 
 /** Why there is no address yet. */
-export function leasePending(seen: LeaseSeen | undefined, attempts = DHCP_ATTEMPTS): SkipReason {
-  if (seen === undefined) return { code: "dhcpPending", message: "an address is asked for from a DHCP server once this node holds the Service and its link is there" };
+export function leasePending(seen: LeaseSeen | undefined, family: Family, attempts = DHCP_ATTEMPTS): SkipReason {
+  const name = DHCP_NAME[family];
+  if (seen === undefined) return { code: "dhcpPending", message: `an address is asked for from a ${name} server once this node holds the Service and its link is there` };
   if (seen.trouble !== undefined) return { code: "dhcpFailed", message: `${troubleText(seen.trouble)}; asked again for ever` };
   // The last one may still be answered.
   const silent = attempts > 0 && seen.phase === "selecting" && seen.sends > attempts;
-  if (silent) return { code: "dhcpFailed", message: `no DHCP server has answered ${seen.mac}: expected one on the network of its link; asked again for ever` };
-  return { code: "dhcpPending", message: `an address is asked for by DHCP (${seen.phase}, MAC ${seen.mac})` };
+  if (silent) return { code: "dhcpFailed", message: `no ${name} server has answered ${seen.mac}: expected one on the network of its link; asked again for ever` };
+  return { code: "dhcpPending", message: `an address is asked for by ${name} (${seen.phase}, MAC ${seen.mac})` };
 }
 
 /** What went wrong last; the same text for as long as it is the same, for it makes an Event. */

@@ -1,4 +1,3 @@
-import type { DhcpPhase } from "../machine/dhcp-client-state.js";
 import { sinceOf, type ExplainInput, type SinceReport } from "./explain-input.js";
 import { failureReport, type FailureReport } from "./explain-failure.js";
 import { leaseSubject } from "./history.js";
@@ -10,8 +9,8 @@ export interface LeaseReport {
   readonly services: readonly ServiceKey[];
   readonly link: string;
   readonly mac: string;
-  /** As RFC 2131 4.4 names it, lower case. */
-  readonly state: DhcpPhase;
+  /** As RFC 2131 4.4 names it, lower case; of DHCPv6 the exchange under way, by the same names. */
+  readonly state: LeaseSeen["phase"];
   /** Null while there is none. */
   readonly address: string | null;
   readonly server: string | null;

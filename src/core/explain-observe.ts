@@ -68,7 +68,7 @@ function addressText({ service, input, vips, routes }: ServiceView): string {
   const chosen = [...new Set([...vips.map(({ address }) => address), ...routes.map(({ key }) => key.replace(/\/\d+$/, ""))])].join(", ");
   if (asked.type === "any") return `none named, one of a pool${chosen === "" ? "" : `: ${chosen}`}`;
   if (asked.type === "skip") return asked.reason.message;
-  const names = asked.entries.map((entry) => ("address" in entry ? entry.address : "dhcp" in entry ? "0.0.0.0, by DHCP" : entry.name)).join(", ");
+  const names = asked.entries.map((entry) => ("address" in entry ? entry.address : "dhcp" in entry ? (entry.dhcp.family === 4 ? "0.0.0.0, by DHCP" : "::, by DHCPv6") : entry.name)).join(", ");
   const resolved = asked.entries.some((entry) => !("address" in entry)) && chosen !== "" ? `, which is ${chosen}` : "";
   return `${names} (${asked.from})${resolved}`;
 }
@@ -136,14 +136,17 @@ function announcedSeen(vips: readonly VipReport[]): Seen {
   return passed(up.map(({ address, since }) => `${address} (${address.includes(":") ? "NDP" : "ARP"})${since === null ? "" : ` since ${since.at}`}`).join(", "));
 }
 
-/** How far the lease of one Service is. */
+/** How far the leases of one Service are: one of each family at the most. */
 function leaseSeen({ leases, ownership }: ServiceView): Seen {
-  const [lease] = leases;
-  if (lease === undefined) return { outcome: "passed", text: ownership.mine ? "not asked for yet" : "asked for by the node that holds the Service" };
+  if (leases.length === 0) return { outcome: "passed", text: ownership.mine ? "not asked for yet" : "asked for by the node that holds the Service" };
+  return { outcome: leases.some(({ address }) => address === null) ? "pending" : "passed", text: leases.map(leaseText).join("; ") };
+}
+
+function leaseText(lease: LeaseReport): string {
   const { address, server, mac, link, state, askingFor } = lease;
-  if (address === null) return { outcome: "pending", text: `${state}, MAC ${mac} on ${link}${askingFor === null ? "" : `, for ${askingFor} s`}` };
+  if (address === null) return `${state}, MAC ${mac} on ${link}${askingFor === null ? "" : `, for ${askingFor} s`}`;
   const text = `${address} from ${server} (${state}), MAC ${mac} on ${link}; ${timesText(lease)}`;
-  return { outcome: "passed", text: askingFor === null ? text : `${text}; no answer for ${askingFor} s` };
+  return askingFor === null ? text : `${text}; no answer for ${askingFor} s`;
 }
 
 function timesText({ renewsIn, rebindsIn, endsIn }: LeaseReport): string {

@@ -3,6 +3,7 @@ import type { Service } from "../ports/kube.js";
 import { assign, type Wanting } from "./allocate.js";
 import { electsItself, groupsOf, membersOf, type ElectionAsked } from "./groups.js";
 import { romanaKey, type GroupKey, type OwnershipKey, type ServiceKey } from "./model.js";
+import type { DhcpAsked } from "./dhcp.js";
 import { leasePending } from "./dhcp-pending.js";
 import { pickAddresses, type DnsMode } from "./names.js";
 import type { AskedEntry, ServiceFacts, SkipReason } from "./plan-service.js";
@@ -11,6 +12,8 @@ import type { World } from "./world.js";
 export interface LayoutConfig extends ElectionAsked {
   /** Addresses of the control-plane VIP. */
   readonly controlPlane: readonly IpAddress[];
+  /** Instead of addresses: what is asked for by DHCP. Empty: they are in `controlPlane`. */
+  readonly controlPlaneDhcp: readonly DhcpAsked[];
   readonly controlPlanePort: number;
   readonly dnsMode: DnsMode;
   /** After so many requests that no DHCP server answered a person is told; 0: never. Default 3. */
@@ -64,7 +67,7 @@ export type LayoutWorld = Pick<World, "names" | "leases" | "pools" | "grants" | 
 export function layOut(services: readonly (readonly [Service, ServiceFacts])[], world: LayoutWorld, config: LayoutConfig, before = new WeakMap<Service, Placed>()): Layout {
   const asked = services.map(([service, facts]) => resolve(service, facts, world, config));
   const { grants, refused } = grant(asked, world);
-  const table = new AddressTable(config);
+  const table = new AddressTable(controlPlaneAddresses(world, config), config.controlPlanePort);
   const owners = ownersOf(services, config);
   const who = asked.map((one): Asking => {
     const romana = one.facts.asked.type !== "skip" && one.facts.asked.romana;
@@ -83,6 +86,11 @@ export function layOut(services: readonly (readonly [Service, ServiceFacts])[], 
     return now;
   });
   return { placed, grants };
+}
+
+/** Those of the settings, or those that DHCP servers have given. */
+export function controlPlaneAddresses({ leases }: Pick<World, "leases">, { controlPlane, controlPlaneDhcp }: Pick<LayoutConfig, "controlPlane" | "controlPlaneDhcp">): readonly IpAddress[] {
+  return [...controlPlane, ...controlPlaneDhcp.flatMap(({ key }) => leases.get(key)?.lease?.address ?? [])];
 }
 
 /** Whose the addresses of a Service are that is no Romana VIP. */
@@ -130,7 +138,7 @@ function resolve(service: Service, facts: ServiceFacts, world: LayoutWorld, conf
     if ("address" in entry) addresses.add(entry.address);
     else if ("dhcp" in entry) {
       const seen = world.leases.get(entry.dhcp.key);
-      if (seen?.lease === undefined) reason = leasePending(seen, config.dhcpAttempts);
+      if (seen?.lease === undefined) reason = leasePending(seen, entry.dhcp.family, config.dhcpAttempts);
       else addresses.add(seen.lease.address);
     } else {
       const { found, error } = resolveName(entry.name, { asked: asked.entries, recorded: facts.recorded, world, config });
@@ -209,9 +217,9 @@ const ALONE: Verdict = { refused: undefined, mixedWith: undefined, after: undefi
 class AddressTable {
   readonly #claims = new Map<IpAddress, Claim>();
 
-  constructor({ controlPlane, controlPlanePort }: LayoutConfig) {
+  constructor(controlPlane: readonly IpAddress[], port: number) {
     for (const address of controlPlane) {
-      this.#claims.set(address, { first: undefined, ownership: "control-plane", ports: new Map([[`TCP/${controlPlanePort}`, undefined]]), said: new Map() });
+      this.#claims.set(address, { first: undefined, ownership: "control-plane", ports: new Map([[`TCP/${port}`, undefined]]), said: new Map() });
     }
   }
 

@@ -60,7 +60,8 @@ export class ModeSyncs implements AsyncDisposable {
       { noun: "vip", concurrency: Infinity, same: sameVip },
       { ...shared, failed: (_key, error) => deps.vipFailed(error), reason: (key) => deps.letGo(key), before: async (reason) => this.#closePorts(reason) },
     );
-    this.links = new ModeSync(modes.link(), { noun: "link", concurrency: 8, same: sameLink }, shared);
+    // What is given back to its server is told by a link that may go with it.
+    this.links = new ModeSync(modes.link(), { noun: "link", concurrency: 8, same: sameLink }, { ...shared, before: async () => this.#leases.settle() });
     this.#leases = new ModeSync(
       modes.dhcp((key, seen) => deps.leaseSeen(key, seen)),
       { noun: "lease", concurrency: Infinity, same: sameLease },
@@ -89,7 +90,7 @@ export class ModeSyncs implements AsyncDisposable {
 
   /** Exactly these from now on. */
   set(wants: Plan["wants"]): void {
-    // First, for what is given back is told by a link that may go with it.
+    // Before the links: these wait for what is given back.
     this.#leases.set(wants.dhcp);
     this.links.set(wants.link);
     this.#dnat.set(wants.dnat);

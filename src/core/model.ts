@@ -1,7 +1,8 @@
 import type { BgpRoutePolicy } from "../lib/bgp-peer.js";
-import type { IpAddress } from "../lib/ip.js";
+import type { Family, IpAddress } from "../lib/ip.js";
 import type { MacAddress } from "../lib/mac.js";
 import type { DhcpLease, DhcpLossReason, DhcpPhase } from "../machine/dhcp-client-state.js";
+import type { Dhcp6Phase } from "../machine/dhcp6-client-state.js";
 import type { UpnpStatus } from "../machine/upnp-mapping-state.js";
 
 declare const vipKeyBrand: unique symbol;
@@ -78,6 +79,9 @@ declare const linkKeyBrand: unique symbol;
 /** The name of a link that we make. */
 export type LinkKey = string & { readonly [linkKeyBrand]: true };
 
+/** The link of a control-plane VIP by DHCP, of which a process has one at the most. Services never have it. */
+export const CONTROL_PLANE_LINK = "vip-cp" as LinkKey;
+
 interface LinkBase {
   readonly key: LinkKey;
   /** The Services that asked for it, oldest first. */
@@ -92,7 +96,7 @@ export interface VlanWant extends LinkBase {
   readonly vlan: number;
 }
 
-/** A second MAC address on the link below, for an address by DHCP. */
+/** A second MAC address on the link below, for an address by DHCP. Without owners it is for the control plane. */
 export interface MacvlanWant extends LinkBase {
   readonly vlan?: undefined;
   readonly mac: MacAddress;
@@ -106,25 +110,29 @@ export type RpFilter = 0 | 1 | 2;
 export type LinkWant = VlanWant | MacvlanWant;
 
 declare const leaseKeyBrand: unique symbol;
-/** What a lease is for: `dhcp4/<uid of a Service>`, or `dhcp4/link/<name>` for Services that name one link. */
+/** What a lease is for: `dhcp4/<uid of a Service>`, or `dhcp4/link/<name>` for Services that name one link; `dhcp6/...` for one by DHCPv6. */
 export type LeaseKey = string & { readonly [leaseKeyBrand]: true };
 
 /** An address to get from a DHCP server and to keep. */
 export interface LeaseWant {
   readonly key: LeaseKey;
+  /** 4: by DHCPv4; 6: by DHCPv6. */
+  readonly family: Family;
   /** The Services that asked for it, oldest first. */
   readonly owners: readonly ServiceKey[];
   /** The link that the address is for, and on which servers are asked. */
   readonly iface: string;
   readonly linkIndex: number;
-  /** Of that link. The client identifier follows from it, so that the server knows the lease again on another node. */
+  /** Of that link. With DHCPv4 the client identifier follows from it, so that the server knows the lease again on another node. */
   readonly mac: MacAddress;
-  /** Option 12. */
+  /** 16 octets, the same on every node: who a DHCPv6 server takes us for (RFC 6355). */
+  readonly uuid: Uint8Array;
+  /** Option 12 of DHCPv4, 39 of DHCPv6. */
   readonly hostname: string | undefined;
   /** The address of an earlier life. */
   readonly requestedAddress: IpAddress | undefined;
-  /** Addresses that a node of ours has announced: whoever answers for one of these is no stranger. */
-  readonly known: readonly IpAddress[];
+  /** Addresses that a node of ours has announced: whoever answers for one of these is no stranger. Undefined: any may be one. */
+  readonly known: readonly IpAddress[] | undefined;
   /** Ask servers to broadcast their answers. */
   readonly broadcast: boolean;
 }
@@ -135,12 +143,15 @@ export type LeaseTrouble =
   | { readonly type: "refused"; readonly server: IpAddress; readonly text: string | undefined }
   | { readonly type: "declined"; readonly address: IpAddress; readonly server: IpAddress; readonly by: MacAddress | undefined };
 
+/** What every lease has, whichever DHCP gave it. */
+export type LeaseHeld = Pick<DhcpLease, "address" | "server" | "renewAt" | "rebindAt" | "expiresAt">;
+
 /** How far a lease is. */
 export interface LeaseSeen {
-  readonly phase: DhcpPhase;
+  readonly phase: DhcpPhase | Dhcp6Phase;
   readonly mac: MacAddress;
   /** The address in use. */
-  readonly lease: DhcpLease | undefined;
+  readonly lease: LeaseHeld | undefined;
   /** Messages sent in this phase, none of which was answered so far. */
   readonly sends: number;
   /** Since when a server has been asked without success, monotonic ms; undefined while all is well. */

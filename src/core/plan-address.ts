@@ -9,7 +9,7 @@ import type { Placed, PlacedAddress } from "./layout.js";
 import { AddressInUse } from "./mode.js";
 import { isShared, routeKey, serviceKey, vipKey, type VipKey } from "./model.js";
 import { isOwnerless, mayNotServe, mayServe, NOWHERE_LINK, refusedHere, routeOf, type BgpPlanConfig } from "./plan-bgp.js";
-import { dhcpOf, leaseOf, leaseWants, macvlanLink, noteAnswering, noteLease } from "./plan-dhcp.js";
+import { dhcpOf, leaseOf, leaseWants, macvlanLink, noteAnswering, noteLeases } from "./plan-dhcp.js";
 import type { Draft } from "./plan-draft.js";
 import { mainLink, namesLink, poolLink, serviceLink, type LinkAsked, type LinkChoice } from "./plan-links.js";
 import { holds, owns } from "./plan-owners.js";
@@ -55,23 +55,24 @@ export function wantAddress(draft: Draft, placed: Placed, entry: PlacedAddress, 
   return seen;
 }
 
-/** What an address by DHCP needs before there is one, and for as long as there is; why there can be none. */
-export function wantLease(draft: Draft, placed: Placed, fit: Fitness): SkipReason | undefined {
+/** What addresses by DHCP need before there is one, and for as long as there is; why there can be none. */
+export function wantLeases(draft: Draft, placed: Placed, fit: Fitness): SkipReason | undefined {
   const { world, config } = draft;
   const asked = dhcpOf(placed.facts);
-  if (asked === undefined) return undefined;
+  const [first] = asked;
+  if (first === undefined) return undefined;
   if (config.bgp !== undefined) return { code: "dhcpNotSupported", message: "it asks for an address by DHCP: served in ARP mode only, expected an address" };
   const { facts, owner } = placed;
-  const link = macvlanOf(draft, placed, asked);
-  draft.asks = asked.key;
+  const link = macvlanOf(draft, placed, first);
+  draft.asks.push(...asked.map(({ key }) => key));
   if (isShared(owner) && placed.addresses.length === 0) draft.campaign(placed, { fit, usable: link.type !== "none" });
   if (!holds(world, owner)) return undefined;
-  if (owns(world, owner)) noteLease(placed, asked, { world, writes: draft.writes });
+  if (owns(world, owner)) noteLeases(placed, asked, { world, writes: draft.writes });
   if (link.type === "none") return { code: link.code, message: link.message };
   draft.wantLinks(link.made ?? [], facts.key);
   if (link.type === "pending") return linkPending(draft, link.made);
   if (owns(world, owner)) noteAnswering(placed, link.made?.at(-1)?.parent, { world, writes: draft.writes });
-  draft.leases.push(...leaseWants(facts, asked, world));
+  draft.leases.push(...asked.flatMap((one) => leaseWants(one, { owners: [facts.key], known: facts.recorded ?? [] }, world)));
   return undefined;
 }
 

@@ -49,7 +49,7 @@ export class Collection {
       this.#links.set(link.key, { ...(first ?? link), owners: [...(first?.owners ?? []), ...link.owners] });
     }
     for (const lease of outcome.leases) this.#leases.set(lease.key, leaseTogether(this.#leases.get(lease.key), lease));
-    if (outcome.asks !== undefined) this.#asks.add(outcome.asks);
+    for (const key of outcome.asks) this.#asks.add(key);
     for (const dnat of outcome.dnat) this.#dnat.set(dnat.key, dnat);
     for (const route of outcome.routes) this.#routes.set(route.key, routeTogether(this.#routes.get(route.key), route));
     for (const mapping of outcome.mappings) this.#upnp.set(mapping.key, mapping);

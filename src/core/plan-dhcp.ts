@@ -1,4 +1,5 @@
 import type { IpAddress } from "../lib/ip.js";
+import { DHCP_NAME } from "./dhcp-pending.js";
 import { HWADDR, REQUESTED_IP, type DhcpAsked } from "./dhcp.js";
 import type { Placed } from "./layout.js";
 import type { LeaseWant, ServiceKey } from "./model.js";
@@ -7,18 +8,18 @@ import type { ServiceFacts } from "./plan-service.js";
 import type { Writes } from "./plan-writes.js";
 import type { World } from "./world.js";
 
-/** The lease that a Service asks for; undefined where it asks for none. */
-export function dhcpOf({ asked }: Pick<ServiceFacts, "asked">): DhcpAsked | undefined {
-  if (asked.type !== "entries") return undefined;
-  for (const entry of asked.entries) if ("dhcp" in entry) return entry.dhcp;
-  return undefined;
+/** The leases that a Service asks for: none, one, or one of each family. */
+export function dhcpOf({ asked }: Pick<ServiceFacts, "asked">): readonly DhcpAsked[] {
+  return asked.type === "entries" ? asked.entries.flatMap((entry) => ("dhcp" in entry ? [entry.dhcp] : [])) : [];
 }
 
 /** The lease by which this Service has the address; undefined where it has it otherwise. */
 export function leaseOf(facts: ServiceFacts, address: IpAddress, { leases }: Pick<World, "leases">): { readonly asked: DhcpAsked; readonly expiresAt: number } | undefined {
-  const asked = dhcpOf(facts);
-  const lease = asked === undefined ? undefined : leases.get(asked.key)?.lease;
-  return asked === undefined || lease?.address !== address ? undefined : { asked, expiresAt: lease.expiresAt };
+  for (const asked of dhcpOf(facts)) {
+    const lease = leases.get(asked.key)?.lease;
+    if (lease?.address === address) return { asked, expiresAt: lease.expiresAt };
+  }
+  return undefined;
 }
 
 /** The macvlan on the link that a Service would have without DHCP. */
@@ -34,26 +35,29 @@ export function macvlanLink(world: World, parent: LinkChoice, asked: DhcpAsked):
 }
 
 /** What is asked of DHCP mode, on a link that is there. */
-export function leaseWants(facts: ServiceFacts, asked: DhcpAsked, world: World): readonly LeaseWant[] {
+export function leaseWants(asked: DhcpAsked, who: Pick<LeaseWant, "owners" | "known">, world: World): readonly LeaseWant[] {
   const link = world.links.get(asked.link);
   if (link?.mac === undefined) return [];
-  const { key, hostname, requestedAddress, broadcast } = asked;
-  return [{ key, owners: [facts.key], iface: link.name, linkIndex: link.index, mac: link.mac, hostname, requestedAddress, known: facts.recorded ?? [], broadcast }];
+  const { key, family, uuid, hostname, requestedAddress, broadcast } = asked;
+  return [{ key, family, ...who, iface: link.name, linkIndex: link.index, mac: link.mac, uuid, hostname, requestedAddress, broadcast }];
 }
 
-/** Writes down what the next holder needs to get the same address, and tells of the lease or of why there is none. */
-export function noteLease({ service, reason }: Placed, { key, link, hostname }: DhcpAsked, { world, writes }: { readonly world: World; readonly writes: Writes }): void {
-  const seen = world.leases.get(key);
-  if (seen?.lease === undefined) {
-    if (reason?.code === "dhcpFailed") writes.event(service, "Warning", { reason: "DhcpFailed", message: reason.message });
-    return;
-  }
-  const { address, server } = seen.lease;
-  const notes = { [REQUESTED_IP]: address, [HWADDR]: seen.mac };
+/** Writes down what the next holder needs to get the same addresses, and tells of the leases or of why there is none. */
+export function noteLeases({ service, reason }: Placed, asked: readonly DhcpAsked[], { world, writes }: { readonly world: World; readonly writes: Writes }): void {
+  if (reason?.code === "dhcpFailed") writes.event(service, "Warning", { reason: "DhcpFailed", message: reason.message });
+  const mac = asked.flatMap(({ key }) => (world.leases.get(key)?.lease === undefined ? [] : (world.leases.get(key)?.mac ?? [])))[0];
+  if (mac === undefined) return;
+  // IPv4 first; an address that was given before is asked for again, also while the other family has its own.
+  const known = [4, 6].flatMap((family) => asked.filter((one) => one.family === family)).flatMap((one) => world.leases.get(one.key)?.lease?.address ?? one.requestedAddress ?? []);
+  const notes = { [REQUESTED_IP]: known.join(","), [HWADDR]: mac };
   if (Object.entries(notes).some(([name, value]) => service.annotations[name] !== value)) writes.annotate(service, notes);
-  const named = hostname === undefined ? "" : ` as ${hostname}`;
-  // Without times, so that a renewal is no news.
-  writes.event(service, "Normal", { reason: "DhcpLease", message: `${address} is leased from DHCP server ${server}${named} (MAC ${seen.mac} on ${link})` });
+  for (const { key, family, link, hostname } of asked) {
+    const lease = world.leases.get(key)?.lease;
+    if (lease === undefined) continue;
+    const named = hostname === undefined ? "" : ` as ${hostname}`;
+    // Without times, so that a renewal is no news.
+    writes.event(service, "Normal", { reason: "DhcpLease", message: `${lease.address} is leased from ${DHCP_NAME[family]} server ${lease.server}${named} (MAC ${mac} on ${link})` });
+  }
 }
 
 /** The link below answers for the address, too, and nobody said that this is ours to change. */
@@ -69,5 +73,5 @@ export function noteAnswering({ service }: Placed, parent: string | undefined, {
 export function leaseTogether(first: LeaseWant | undefined, next: LeaseWant): LeaseWant {
   if (first === undefined) return next;
   const owners: readonly ServiceKey[] = [...first.owners, ...next.owners];
-  return { ...first, owners, known: [...first.known, ...next.known] };
+  return { ...first, owners, known: [...(first.known ?? []), ...(next.known ?? [])] };
 }

@@ -21,8 +21,8 @@ import type { World } from "./world.js";
 export class Draft {
   readonly vips: Vip[] = [];
   readonly leases: LeaseWant[] = [];
-  /** The lease that it asks for, whoever holds it. */
-  asks: LeaseKey | undefined;
+  /** The leases that it asks for, whoever holds them. */
+  readonly asks: LeaseKey[] = [];
   readonly dnat: Dnat[] = [];
   readonly routes: Route[] = [];
   readonly mappings: Mapping[] = [];

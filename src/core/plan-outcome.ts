@@ -12,8 +12,8 @@ export interface Outcome {
   readonly vips: readonly Vip[];
   readonly links: readonly LinkWant[];
   readonly leases: readonly LeaseWant[];
-  /** The lease that it asks for, whoever holds it. */
-  readonly asks: LeaseKey | undefined;
+  /** The leases that it asks for, whoever holds them. */
+  readonly asks: readonly LeaseKey[];
   readonly dnat: readonly Dnat[];
   readonly routes: readonly Route[];
   readonly mappings: readonly Mapping[];

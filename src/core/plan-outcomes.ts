@@ -9,8 +9,8 @@ interface Known {
   readonly endpoints: unknown;
   /** Of the key that owns it. */
   readonly state: string;
-  /** What is known of the one that it asks for. */
-  readonly lease: unknown;
+  /** What is known of those that it asks for. */
+  readonly leases: readonly unknown[];
   readonly links: readonly (readonly [LinkKey, unknown])[];
   /** What was observed of each of its VIPs. */
   readonly observed: readonly (readonly [VipKey, unknown])[];
@@ -46,15 +46,14 @@ export class Outcomes {
     const endpoints = world.endpoints?.get(placed.facts.key);
     const state = isShared(placed.owner) ? JSON.stringify(world.ownership.get(placed.owner)) : "";
     const known = this.#known.get(placed);
-    const asked = dhcpOf(placed.facts);
-    const lease = asked === undefined ? undefined : world.leases.get(asked.key);
-    const same = known !== undefined && known.lease === lease && known.links.every(([key, seen]) => world.observedLinks.get(key) === seen) && known.basis === this.#basis && known.endpoints === endpoints && known.state === state && known.observed.every(([key, seen]) => world.observed.get(key) === seen) && known.routes.every(([key, seen]) => world.observedRoutes.get(key) === seen);
+    const leases = dhcpOf(placed.facts).map(({ key }) => world.leases.get(key));
+    const same = known !== undefined && leases.every((lease, i) => known.leases[i] === lease) && known.links.every(([key, seen]) => world.observedLinks.get(key) === seen) && known.basis === this.#basis && known.endpoints === endpoints && known.state === state && known.observed.every(([key, seen]) => world.observed.get(key) === seen) && known.routes.every(([key, seen]) => world.observedRoutes.get(key) === seen);
     if (same) return known.outcome;
     const outcome = make();
     const links = outcome.links.map(({ key }): [LinkKey, unknown] => [key, world.observedLinks.get(key)]);
     const observed = outcome.vips.map(({ key }): [VipKey, unknown] => [key, world.observed.get(key)]);
     const routes = outcome.routes.map(({ key }): [RouteKey, unknown] => [key, world.observedRoutes.get(key)]);
-    this.#known.set(placed, { basis: this.#basis, endpoints, state, lease, links, observed, routes, outcome });
+    this.#known.set(placed, { basis: this.#basis, endpoints, state, leases, links, observed, routes, outcome });
     return outcome;
   }
 }

@@ -4,7 +4,7 @@ import { fitness, readinessPort, type Fitness } from "./eligible.js";
 import { electsItself } from "./groups.js";
 import type { Placed } from "./layout.js";
 import { isShared, romanaKey } from "./model.js";
-import { wantAddress, wantLease } from "./plan-address.js";
+import { wantAddress, wantLeases } from "./plan-address.js";
 import { isOwnerless, saidOfMany } from "./plan-bgp.js";
 import { Draft } from "./plan-draft.js";
 import type { PlanConfig } from "./plan-model.js";
@@ -61,7 +61,7 @@ function serve(draft: Draft, placed: Placed, fit: Fitness): void {
   const { service, addresses, romana } = placed;
   const up: IpAddress[] = [];
   const lost: IpAddress[] = [];
-  let reason = wantLease(draft, placed, fit) ?? placed.reason;
+  let reason = wantLeases(draft, placed, fit) ?? placed.reason;
   for (const entry of addresses) {
     const outcome = wantAddress(draft, placed, entry, fit);
     if (typeof outcome === "object") {
@@ -76,8 +76,8 @@ function serve(draft: Draft, placed: Placed, fit: Fitness): void {
   if (romana && addresses.length === 0) reason ??= noAddressYet(world);
   if (reason !== undefined) draft.skip(service, reason, tells(reason, placed));
   const external = publishPorts(draft, placed, draft.vips.length > up.length);
-  // Until its new holder has asked, the address is that of the one before.
-  if (placed.reason?.code !== "dhcpPending") say(draft, placed, { up, external, fit });
+  // Until its new holder has asked, the addresses are those of the one before.
+  if (placed.reason?.code !== "dhcpPending" || placed.facts.recorded === undefined) say(draft, placed, { up, external, fit });
 }
 
 /** What another node has to decide is not said here; a Romana VIP tells what is wrong with itself on every node, and so does an owner's key of its own. */

@@ -1,7 +1,8 @@
+import { TRUE } from "../config/setting-types.js";
 import { isDnsName } from "../lib/dns-name.js";
-import { familyOf, parseIp, unusableAsVip, type IpAddress } from "../lib/ip.js";
+import { familyOf, parseIp, unusableAsVip, type Family, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
-import { dhcpAsked, type DhcpAsked } from "./dhcp.js";
+import { DDNS, dhcpAsked, firstLabel, type DhcpAsked } from "./dhcp.js";
 import type { ServiceKey } from "./model.js";
 import { romanaOf } from "./romana.js";
 import { recordedAddresses, VIP_HOST } from "./status.js";
@@ -75,6 +76,8 @@ export const GRANTED = "vip.internal/granted";
 export const GRANTED_IN_USE = "vip.internal/granted-in-use";
 /** As an address that is asked for: a DHCP server gives one. */
 export const BY_DHCP = "0.0.0.0" as IpAddress;
+/** The same of DHCPv6. */
+export const BY_DHCP6 = "::" as IpAddress;
 
 export interface ServicePlanConfig {
   /** Name of the load-balancer class that is served; may be empty. */
@@ -83,6 +86,8 @@ export interface ServicePlanConfig {
   readonly legacyClasses: boolean;
   /** Legacy handling: Services without a class are left alone. */
   readonly classOnly: boolean;
+  /** Of which families addresses are asked for by DHCP under a name. */
+  readonly dhcpFamilies: readonly Family[];
 }
 
 /** One thing that a Service asks for: an address, a name that stands for one, or one that a DHCP server gives. */
@@ -113,26 +118,27 @@ export function askedOf(service: Service, config: ServicePlanConfig): Asked {
   if (romana.type === "auto") return granted(service, true) ?? { type: "any", romana: true };
   if (service.type !== "LoadBalancer") return skip("notLoadBalancer", `its type is ${service.type}`);
   const other = otherClass(service.loadBalancerClass, config);
-  return other === undefined ? askedOfLoadBalancer(service) : skip("otherClass", other);
+  return other === undefined ? askedOfLoadBalancer(service, config.dhcpFamilies) : skip("otherClass", other);
 }
 
 /** As kube-vip: the annotation, then the status that is ours (spec.loadBalancerIP wins where it differs in the same family), then the spec. */
-function askedOfLoadBalancer(service: Service): Asked {
+function askedOfLoadBalancer(service: Service, families: readonly Family[]): Asked {
+  const parse = (name: string, text: string): Asked => parseEntries(name, text, { service, families });
   for (const name of [LOAD_BALANCER_IPS, METALLB_IPS]) {
     const text = service.annotations[name];
-    if (text !== undefined && text.trim() !== "") return parseEntries(name, text, service);
+    if (text !== undefined && text.trim() !== "") return parse(name, text);
   }
   const named = service.loadBalancerIP?.trim() ?? "";
   const [from, spec] = named === "" && service.annotations[GRANTED] === BY_DHCP ? [GRANTED, BY_DHCP] : ["spec.loadBalancerIP", named];
   const announced = announcedAddresses(service);
   if (announced.length === 0 && spec === "") return granted(service, false) ?? othersStatus(service) ?? { type: "any", romana: false };
-  if (announced.length === 0) return parseEntries(from, spec, service);
+  if (announced.length === 0) return parse(from, spec);
   if (spec === "") return entries("status", announced);
-  const asked = parseEntries(from, spec, service);
+  const asked = parse(from, spec);
   if (asked.type !== "entries") return asked;
   // A name may stand for addresses of either family: what it stood for once is not asked for beside it.
-  const families = new Set(asked.entries.flatMap((entry) => ("address" in entry ? [familyOf(entry.address)] : "dhcp" in entry ? [4] : [4, 6])));
-  const kept = announced.filter((address) => !families.has(familyOf(address))).map((address) => ({ address }));
+  const familiesNamed = new Set(asked.entries.flatMap((entry) => ("address" in entry ? [familyOf(entry.address)] : "dhcp" in entry ? [entry.dhcp.family] : [4, 6])));
+  const kept = announced.filter((address) => !familiesNamed.has(familyOf(address))).map((address) => ({ address }));
   return { ...asked, entries: [...asked.entries, ...kept] };
 }
 
@@ -168,25 +174,30 @@ function otherClass(cls: string | undefined, { loadBalancerClass: served, legacy
   return cls === served ? undefined : `${has}, served are ${classOnly ? served : `${served} and none`}`;
 }
 
-function parseEntries(name: string, text: string, service: Service): Asked {
+function parseEntries(name: string, text: string, { service, families }: { readonly service: Service; readonly families: readonly Family[] }): Asked {
   const found = new Map<string, AskedEntry>();
+  /** Of which families addresses are asked for by DHCP, and under which name. */
+  const byDhcp = new Map<Family, string | undefined>();
   for (const part of text.split(",").map((p) => p.trim())) {
     const address = parseIp(part);
     if (address === undefined) {
       if (!isDnsName(part)) return skip("invalidAddress", `${name} has "${part}": expected an IP address such as 192.0.2.10, or a DNS name`);
-      found.set(part.toLowerCase(), { name: part.toLowerCase() });
+      if (!TRUE.includes(service.annotations[DDNS] ?? "")) found.set(part.toLowerCase(), { name: part.toLowerCase() });
+      else for (const family of families) byDhcp.set(family, firstLabel(part.toLowerCase()));
       continue;
     }
-    if (address === "::") return skip("dhcpNotSupported", `${name} has ${address}, an address by DHCPv6: not served by this version`);
-    if (address === BY_DHCP) {
-      const dhcp = dhcpAsked(service);
-      if ("problem" in dhcp) return skip("invalidDhcp", dhcp.problem);
-      found.set(address, { dhcp });
+    if (address === BY_DHCP || address === BY_DHCP6) {
+      byDhcp.set(familyOf(address), byDhcp.get(familyOf(address)));
       continue;
     }
     const why = unusableAsVip(address);
     if (why !== undefined) return skip("invalidAddress", `${name} has ${address}, ${why}: expected a unicast address of the network`);
     found.set(address, { address });
+  }
+  for (const [family, hostname] of byDhcp) {
+    const dhcp = dhcpAsked(service, family);
+    if ("problem" in dhcp) return skip("invalidDhcp", dhcp.problem);
+    found.set(dhcp.key, { dhcp: { ...dhcp, hostname: dhcp.hostname ?? hostname } });
   }
   return { type: "entries", entries: [...found.values()], from: name, romana: false };
 }

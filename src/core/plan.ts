@@ -41,7 +41,7 @@ function listed({ services, endpoints }: World): boolean {
 function campaignsOf(world: World, config: PlanConfig, romana: ReadonlyMap<OwnershipKey, Stance>): ReadonlyMap<OwnershipKey, Stance> {
   const campaigns = new Map<OwnershipKey, Stance>(listed(world) ? romana : []);
   if (config.services && listed(world)) campaigns.set("services", servicesStance(world, config));
-  if (config.controlPlane.length > 0 && !isOwnerless(config, "control-plane")) campaigns.set("control-plane", mainLink(world, config).type === "none" ? "drop" : controlPlaneStance(world));
+  if (config.controlPlane.length + config.controlPlaneDhcp.length > 0 && !isOwnerless(config, "control-plane")) campaigns.set("control-plane", mainLink(world, config).type === "none" ? "drop" : controlPlaneStance(world));
   return campaigns;
 }
 

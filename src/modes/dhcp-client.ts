@@ -186,7 +186,7 @@ export class DhcpLeaseClient implements AsyncDisposable {
     const { linkIndex, mac } = want;
     let inUse = false;
     // What a node of ours announced a moment ago may still be there, and its other links answer for it, too.
-    if (this.config.duplicateCheck && !want.known.includes(address)) {
+    if (this.config.duplicateCheck && want.known?.includes(address) === false) {
       this.#listeners.listen(linkIndex, address);
       const outcome = await this.#probes.run({ linkIndex, address, mac }, this.#closing.signal);
       // Who answers for every address keeps the server from giving any.

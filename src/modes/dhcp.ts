@@ -1,14 +1,18 @@
 import type { DownReason, Held, VipMode } from "../core/mode.js";
 import type { LeaseKey, LeaseSeen, LeaseWant } from "../core/model.js";
 import type { DhcpTiming } from "../machine/dhcp-client-state.js";
+import type { Dhcp6Timing } from "../machine/dhcp6-client-state.js";
 import type { Clock } from "../ports/clock.js";
-import type { Packets } from "../ports/kernel.js";
+import type { Dhcp6Sockets } from "../ports/dhcp6.js";
+import type { Addresses, Packets } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
 import { DhcpLeaseClient } from "./dhcp-client.js";
+import { Dhcp6LeaseClient } from "./dhcp6-client.js";
 
 export interface DhcpConfig {
   readonly timing: DhcpTiming;
+  readonly timing6: Dhcp6Timing;
   /** Option 60: what asks. */
   readonly vendorClass: string;
   /** Look whether somebody else has an address before it is taken. */
@@ -16,7 +20,9 @@ export interface DhcpConfig {
 }
 
 export interface DhcpDeps {
-  readonly kernel: Packets;
+  readonly kernel: Packets & Pick<Addresses, "putAddress">;
+  /** For DHCPv6. */
+  readonly sockets6: Dhcp6Sockets;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -27,16 +33,25 @@ export interface DhcpDeps {
 }
 
 /**
- * DHCP mode: addresses from the servers of a network (RFC 2131). What is asked for is accepted at once; what comes of it is reported. Nothing is put into
- * the kernel: with its lease an address becomes a VIP, which is held like any other.
+ * DHCP mode: addresses from the servers of a network (RFC 2131, RFC 8415). What is asked for is accepted at once; what comes of it is reported. No VIP is
+ * put into the kernel: with its lease an address becomes one, which is held like any other.
  */
 export function createDhcpMode(config: DhcpConfig, deps: DhcpDeps): VipMode<"dhcp"> {
   return new DhcpMode(config, deps);
 }
 
+/** One lease, by whichever DHCP. */
+interface LeaseClient extends AsyncDisposable {
+  follow(want: LeaseWant): void;
+  release(): void | Promise<void>;
+}
+
+/** For a server's answer to the first Release, and to one more where that was lost. */
+const RELEASE_MS = 1500;
+
 class DhcpMode implements VipMode<"dhcp"> {
   readonly name = "dhcp";
-  readonly #clients = new Map<LeaseKey, DhcpLeaseClient>();
+  readonly #clients = new Map<LeaseKey, LeaseClient>();
 
   constructor(
     private readonly config: DhcpConfig,
@@ -46,7 +61,7 @@ class DhcpMode implements VipMode<"dhcp"> {
   async up(want: LeaseWant, signal: AbortSignal): Promise<void> {
     await Promise.resolve();
     signal.throwIfAborted();
-    const client = this.#clients.get(want.key) ?? this.#client(want.key);
+    const client = this.#clients.get(want.key) ?? this.#client(want);
     client.follow(want);
   }
 
@@ -55,7 +70,7 @@ class DhcpMode implements VipMode<"dhcp"> {
     const client = this.#clients.get(key);
     if (client === undefined) return;
     this.#clients.delete(key);
-    if (reason === "unwanted") client.release();
+    if (reason === "unwanted") await this.#released(client);
     await client[Symbol.asyncDispose]();
     this.deps.report(key, undefined);
   }
@@ -72,10 +87,20 @@ class DhcpMode implements VipMode<"dhcp"> {
     for (const client of clients) await client[Symbol.asyncDispose]();
   }
 
-  #client(key: LeaseKey): DhcpLeaseClient {
+  #client({ key, family }: LeaseWant): LeaseClient {
     const log = this.deps.log.with({ lease: key });
-    const client = new DhcpLeaseClient(this.config, { ...this.deps, log, changed: (seen) => this.deps.report(key, seen) });
+    const deps = { ...this.deps, log, changed: (seen: LeaseSeen) => this.deps.report(key, seen) };
+    const client =
+      family === 4 ? new DhcpLeaseClient(this.config, deps) : new Dhcp6LeaseClient({ ...this.config, timing: this.config.timing6 }, { ...deps, sockets: this.deps.sockets6 });
     this.#clients.set(key, client);
     return client;
+  }
+
+  /** A server that does not answer is waited for no longer than this: the link of the lease goes afterwards. */
+  async #released(client: LeaseClient): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = this.deps.clock.after(RELEASE_MS, late.resolve);
+    await Promise.race([client.release(), late.promise]);
+    timer.cancel();
   }
 }

@@ -1,5 +1,5 @@
 import type { DownReason, Held, VipMode } from "../core/mode.js";
-import type { LinkKey, LinkWant, MacvlanWant, Part } from "../core/model.js";
+import { CONTROL_PLANE_LINK, type LinkKey, type LinkWant, type MacvlanWant, type Part } from "../core/model.js";
 import type { Link, Links } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
 import { isOurAlias, LINK_ALIAS, ParentArp, type ParentDeps } from "./link-parent.js";
@@ -70,9 +70,8 @@ class LinkMode implements VipMode<"link"> {
   }
 
   async held(signal: AbortSignal): Promise<readonly Held<"link">[]> {
-    if (!this.config.serves.has("services")) return [];
     const links = await this.deps.kernel.links(signal);
-    return links.filter(isOurs).map((link) => ({ key: link.name as LinkKey, describe: describe(link, links) }));
+    return links.filter((link) => isOurs(link) && this.config.serves.has(partOfLink(link))).map((link) => ({ key: link.name as LinkKey, describe: describe(link, links) }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
@@ -125,6 +124,10 @@ class LinkMode implements VipMode<"link"> {
     }
     this.deps.log.info("link added", { link: want.key, parent: want.parent, mac });
   }
+}
+
+function partOfLink({ name }: Link): Part {
+  return name === CONTROL_PLANE_LINK ? "control-plane" : "services";
 }
 
 /** The kind too: an alias is a text that anybody can write. */

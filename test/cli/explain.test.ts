@@ -50,7 +50,7 @@ describe("vip explain", () => {
   test("knows annotations, with and without their prefix", () => {
     expect(explain("kube-vip.io/serviceVLAN").stdout).toMatch(/^kube-vip.io\/serviceVLAN \(Service\)\n {2}A VLAN such as/);
     expect(explain("vipHost").stdout).toMatch(/^kube-vip.io\/vipHost \(Service, written by the program\)\n/);
-    expect(explain("kube-vip.io/ddns").stdout).toContain("not read or written; planned: the address");
+    expect(explain("kube-vip.io/ignore-service-security").stdout).toContain("not read or written; planned: a filter");
   });
 
   test.each<readonly [string, string]>([

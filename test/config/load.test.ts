@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ConfigError, loadSettings } from "../../src/config/load.js";
-import { controlPlaneHealthUrl, SETTINGS } from "../../src/config/settings.js";
+import { controlPlaneHealthUrl, SETTINGS, type Settings } from "../../src/config/settings.js";
 
 const BASE = { vip_arp: "true", svc_enable: "true" };
 
@@ -26,7 +26,7 @@ describe("settings", () => {
     ["no boolean", { vip_arp: "yes" }, 'vip_arp="yes": expected true or false'],
     ["no number", { port: "64x" }, 'port="64x": expected a whole number from 1 to 65535'],
     ["out of range", { port: "65536" }, 'port="65536": expected a whole number from 1 to 65535'],
-    ["no address", { address: "10.0.0" }, 'address="10.0.0": expected IP addresses such as 192.0.2.10, comma separated'],
+    ["no address", { address: "10.0.0" }, 'address="10.0.0": expected IP addresses such as 192.0.2.10, comma separated, or a DNS name'],
     ["no URL", { control_plane_health_check_address: "127.0.0.1:6443/livez" }, 'control_plane_health_check_address="127.0.0.1:6443/livez": expected a URL such as https://127.0.0.1:6443/livez, or `off`'],
     ["no URL of HTTP", { control_plane_health_check_address: "tcp://127.0.0.1:6443" }, 'control_plane_health_check_address="tcp://127.0.0.1:6443": expected a URL such as https://127.0.0.1:6443/livez, or `off`'],
     ["no health checks in a row", { control_plane_health_check_failure_threshold: "0" }, 'control_plane_health_check_failure_threshold="0": expected a whole number from 1 to 1000'],
@@ -58,6 +58,24 @@ describe("settings", () => {
   test("an empty variable counts as unset, and `address` comes before the old `vip_address`", () => {
     expect(loadSettings({ env: { ...BASE, address: "", vip_address: "192.0.2.1" } }).settings.address).toEqual(["192.0.2.1"]);
     expect(loadSettings({ env: { ...BASE, address: "192.0.2.2", vip_address: "192.0.2.1" } }).settings.address).toEqual(["192.0.2.2"]);
+  });
+});
+
+describe("a name as the address of the control plane", () => {
+  const loaded = (env: Record<string, string>): Settings => loadSettings({ env: { ...BASE, cp_enable: "true", ...env } }).settings;
+
+  test("is for a DHCP server", () => {
+    expect(loaded({ address: "VIP.example.org", vip_ddns: "true", dhcp_mode: "dual" })).toMatchObject({ address: ["vip.example.org"], ddns: true, dhcpMode: "dual" });
+  });
+
+  test.each<readonly [string, Record<string, string>, string]>([
+    ["without one", { address: "vip.example.org" }, "a name such as vip.example.org needs vip_ddns"],
+    ["an address where a name is to be", { address: "192.0.2.1", vip_ddns: "true" }, 'vip_ddns="true", address="192.0.2.1": expected one DNS name'],
+    ["two names", { address: "a.example.org,b.example.org", vip_ddns: "true" }, "expected one DNS name"],
+    ["before there is an API", { address: "vip.example.org", vip_ddns: "true", cp_bootstrap: "true" }, 'vip_ddns="true", cp_bootstrap="true": expected one of them'],
+    ["in BGP mode", { address: "vip.example.org", vip_ddns: "true", vip_arp: "false", bgp_enable: "true" }, 'vip_ddns="true", vip_arp="false": expected ARP mode'],
+  ])("is refused: %s", (_name, env, problem) => {
+    expect(() => loaded(env)).toThrow(problem);
   });
 });
 

@@ -8,10 +8,12 @@ import { createDhcpMode } from "../../src/modes/dhcp.js";
 import { createDnatMode } from "../../src/modes/dnat.js";
 import { createLinkMode } from "../../src/modes/link.js";
 import { DHCP_TIMING } from "../../src/machine/dhcp-client-state.js";
+import { DHCP6_TIMING } from "../../src/machine/dhcp6-client-state.js";
 import type { PlanConfig } from "../../src/core/plan.js";
 import { configured } from "../../src/core/plan-links.js";
 import type { Service } from "../../src/ports/kube.js";
 import type { FakeClock } from "../fakes/clock.js";
+import { FakeDhcp6Sockets } from "../fakes/dhcp6.js";
 import { FakeKernel } from "../fakes/kernel.js";
 import type { FakeKube } from "../fakes/kube.js";
 import { FakeLog } from "../fakes/log.js";
@@ -60,7 +62,7 @@ export class Node implements AsyncDisposable {
               { kernel, fence: this.ownership, clock, log, links: () => this.engine.world.links.values(), report, taken: (address) => configured(this.engine.world, address)?.controlPlane === true },
             ),
           link: () => createLinkMode({ serves: new Set(["services"]), manageParent: false }, { kernel, log, answers: () => {} }),
-          dhcp: (report) => createDhcpMode({ timing: DHCP_TIMING, vendorClass: "vip", duplicateCheck: true }, { kernel, clock, log, random: { float: () => 0.5 }, report }),
+          dhcp: (report) => createDhcpMode({ timing: DHCP_TIMING, timing6: DHCP6_TIMING, vendorClass: "vip", duplicateCheck: true }, { kernel, sockets6: new FakeDhcp6Sockets(), clock, log, random: { float: () => 0.5 }, report }),
           dnat: () => createDnatMode({ nft: this.nft }),
         },
         planned: () => undefined,

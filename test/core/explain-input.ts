@@ -17,6 +17,8 @@ export const FREE: OwnershipState = { held: false, view: "free", holder: "", cre
 export const CONFIG: PlanConfig = {
   services: true,
   controlPlane: [],
+  controlPlaneDhcp: [],
+  dhcpFamilies: [4],
   controlPlanePort: 6443,
   iface: "eth0",
   servicesIface: undefined,

@@ -190,7 +190,7 @@ describe("the reason", () => {
     invalidRomana: annotated({ romanavip: "nonsense" }),
     addressTaken: worldOf([older, { ...unnamed, annotations: { romanaip: '{"auto":false,"ip":"192.0.2.10"}' } }]),
     invalidAddress: annotated({ "kube-vip.io/loadbalancerIPs": "224.0.0.1" }),
-    dhcpNotSupported: annotated({ "kube-vip.io/loadbalancerIPs": "::" }),
+    dhcpNotSupported: annotated({ "kube-vip.io/loadbalancerIPs": "0.0.0.0" }),
     invalidDhcp: annotated({ "kube-vip.io/loadbalancerIPs": "0.0.0.0", "kube-vip.io/hwaddr": "nonsense" }),
     dhcpPending: { ...annotated({ "kube-vip.io/loadbalancerIPs": "0.0.0.0" }), ...leased({ phase: "selecting", sends: 1 }) },
     dhcpFailed: { ...annotated({ "kube-vip.io/loadbalancerIPs": "0.0.0.0" }), ...leased({ phase: "selecting", sends: 4 }) },
@@ -215,7 +215,7 @@ describe("the reason", () => {
   };
 
   test.each(Object.entries(rows))("%s is the last step, with what was seen and what to do", (code, world) => {
-    const input = inputOf(world, ["noLocalEndpoint", "nodeStandsBack"].includes(code) ? { config: { bgp: { electControlPlane: false, attachServices: false } } } : code === "heldByKubeVip" ? { config: { election: true } } : {});
+    const input = inputOf(world, ["dhcpNotSupported", "noLocalEndpoint", "nodeStandsBack"].includes(code) ? { config: { bgp: { electControlPlane: false, attachServices: false } } } : code === "heldByKubeVip" ? { config: { election: true } } : {});
     const { steps, verdict } = why(input);
     const step = steps.find(({ outcome }) => outcome === "refused");
     expect(step).toMatchObject({ code, rule: REASONS[code as keyof typeof REASONS].rule });

@@ -12,6 +12,8 @@ import { fakeLink } from "../fakes/kernel.js";
 export const PLAN_CONFIG: PlanConfig = {
   services: true,
   controlPlane: [],
+  controlPlaneDhcp: [],
+  dhcpFamilies: [4],
   controlPlanePort: 6443,
   iface: "eth0",
   servicesIface: undefined,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { macOf } from "../../src/core/dhcp.js";
+import { macOf, uuidOf } from "../../src/core/dhcp.js";
 import { vipKey, type LeaseKey, type LeaseSeen, type VipKey } from "../../src/core/model.js";
 import { plan, type Plan, type PlanConfig } from "../../src/core/plan.js";
 import { parsePools } from "../../src/core/pools.js";
@@ -8,7 +8,7 @@ import { parseMac, type MacAddress } from "../../src/lib/mac.js";
 import type { Link } from "../../src/ports/kernel.js";
 import type { Service } from "../../src/ports/kube.js";
 import { fakeLink } from "../fakes/kernel.js";
-import { fakeService } from "../fakes/service.js";
+import { fakeIngress, fakeService } from "../fakes/service.js";
 import { FREE, ip, MINE, owning, PLAN_CONFIG, THEIRS, worldWith } from "./given.js";
 
 const IPS = "kube-vip.io/loadbalancerIPs";
@@ -70,7 +70,7 @@ describe("a Service that asks for an address by DHCP", () => {
   test("asks by that link, with the MAC that it has, the name, and the address of an earlier life", () => {
     const made = planned(web({ "kube-vip.io/loadbalancerHostname": "web.example.org", "kube-vip.io/requestedIP": `2001:db8::1,${ADDRESS}`, "kube-vip.io/dhcp-broadcast": "true" }), macvlan());
     expect([...made.wants.dhcp.values()]).toEqual([
-      { key: KEY, owners: ["default/web"], iface: LINK, linkIndex: 9, mac: MAC, hostname: "web.example.org", requestedAddress: ADDRESS, known: [], broadcast: true },
+      { key: KEY, family: 4, owners: ["default/web"], iface: LINK, linkIndex: 9, mac: MAC, uuid: uuidOf("uid-web"), hostname: "web.example.org", requestedAddress: ADDRESS, known: [], broadcast: true },
     ]);
     expect(skipOf(made)).toBe("dhcpPending");
     expect(made.wants.arp.size).toBe(0);
@@ -138,6 +138,40 @@ describe("a lease", () => {
     expect(eventsOf(made)).toEqual([`Warning DhcpFailed: ${message}`]);
     expect(made.wants.arp.size).toBe(0);
     expect(made.wants.dhcp.size).toBe(1);
+  });
+});
+
+describe("a Service that asks for an address of each family", () => {
+  const KEY6 = "dhcp6/uid-web" as LeaseKey;
+  const ADDRESS6 = ip("2001:db8::150");
+  const lease = (address: string): LeaseSeen => ({ phase: "bound", mac: MAC, lease: { address: ip(address), server: SERVER, renewAt: 1000, rebindAt: 2000, expiresAt: address.includes(":") ? 3000 : 4000 }, sends: 0, seekingSince: undefined, trouble: undefined });
+  const both = (annotations: Readonly<Record<string, string>> = {}): Service => web({ [IPS]: "0.0.0.0,::", ...annotations });
+
+  test("asks for both on one link, each for its address of an earlier life", () => {
+    const made = planned(both({ "kube-vip.io/requestedIP": `${ADDRESS},${ADDRESS6}` }), macvlan());
+    expect([...made.wants.link.keys()]).toEqual([LINK]);
+    expect([...made.asks]).toEqual([KEY, KEY6]);
+    expect([...made.wants.dhcp.values()].map(({ key, family, requestedAddress, iface }) => [key, family, requestedAddress, iface])).toEqual([[KEY, 4, ADDRESS, LINK], [KEY6, 6, ADDRESS6, LINK]]);
+  });
+
+  test("has both, each until its own lease ends, and writes both down", () => {
+    const made = planned(both(), { ...macvlan(), leases: new Map([[KEY, lease(ADDRESS)], [KEY6, lease(ADDRESS6)]]) });
+    expect([...made.wants.arp.values()].map(({ key, until }) => [key, until])).toEqual([[`${LINK}/${ADDRESS}`, 4000], [`${LINK}/${ADDRESS6}`, 3000]]);
+    expect([...made.statuses.values()][0]?.annotations).toMatchObject({ "kube-vip.io/requestedIP": `${ADDRESS},${ADDRESS6}` });
+    expect(eventsOf(made)).toContain(`Normal DhcpLease: ${ADDRESS6} is leased from DHCPv6 server ${SERVER} (MAC ${MAC} on ${LINK})`);
+  });
+
+  test("has the one that came, says so, and keeps in mind what the other was", () => {
+    const up = new Map<VipKey, { readonly state: "up"; readonly result: undefined }>([[vipKey(LINK, ip(ADDRESS)), { state: "up", result: undefined }]]);
+    const made = planned(both({ "kube-vip.io/requestedIP": ADDRESS6 }), { ...macvlan(), leases: new Map([[KEY, lease(ADDRESS)]]), observed: up });
+    expect([...made.statuses.values()][0]).toMatchObject({ ingress: [{ ip: ADDRESS }], annotations: { "kube-vip.io/requestedIP": `${ADDRESS},${ADDRESS6}` } });
+    expect(skipOf(made)).toBe("dhcpPending");
+  });
+
+  test("after a hand-over leaves the status as it is until both are asked for", () => {
+    const announced = { "vip.internal/announced": JSON.stringify({ addresses: [ADDRESS, ADDRESS6], node: "n2" }) };
+    const made = planned({ ...both(announced), ingress: [fakeIngress(ADDRESS), fakeIngress(ADDRESS6)] }, { ...macvlan(), leases: new Map([[KEY, lease(ADDRESS)]]) });
+    expect([...made.statuses.values()][0]?.ingress).toBeUndefined();
   });
 });
 

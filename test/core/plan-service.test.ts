@@ -5,7 +5,7 @@ import { fakeIngress, fakeService } from "../fakes/service.js";
 import { PLAN_CONFIG } from "./given.js";
 
 const CLASS = "kube-vip.io/kube-vip-class";
-const LEGACY: ServicePlanConfig = { loadBalancerClass: CLASS, legacyClasses: true, classOnly: false };
+const LEGACY: ServicePlanConfig = { loadBalancerClass: CLASS, legacyClasses: true, classOnly: false, dhcpFamilies: [4] };
 const ONLY: ServicePlanConfig = { ...LEGACY, classOnly: true };
 const STRICT: ServicePlanConfig = { ...LEGACY, legacyClasses: false };
 
@@ -89,6 +89,7 @@ describe("where the addresses come from", () => {
     ["the spec where it differs in the same family, IPv6", { ...said, loadBalancerIP: "2001:db8::1" }, "2001:db8::1 192.0.2.10 from spec.loadBalancerIP"],
     ["a spec in the other family adds to the status", { ...announced("192.0.2.10"), loadBalancerIP: "2001:db8::1" }, "2001:db8::1 192.0.2.10 from spec.loadBalancerIP"],
     ["a name in the spec may stand for either family: nothing of the status stays beside it", { ...said, loadBalancerIP: "www.example.org" }, "name www.example.org from spec.loadBalancerIP"],
+    ["DHCPv6 in the spec; the other family stays", { ...said, loadBalancerIP: "::" }, "dhcp6/uid-web on vip-uidweb 192.0.2.10 from spec.loadBalancerIP"],
     ["our record, although somebody emptied the status", { ...said, ingress: [] }, "192.0.2.10 2001:db8::10 from status"],
     ["our record, not what somebody added to the status", { ...said, ingress: [...said.ingress, fakeIngress("203.0.113.1")] }, "192.0.2.10 2001:db8::10 from status"],
     ["the status that kube-vip wrote", { annotations: { "kube-vip.io/vipHost": "n2" }, ingress: [fakeIngress("192.0.2.10")] }, "192.0.2.10 from status"],
@@ -116,8 +117,19 @@ describe("a list of addresses", () => {
     ["with a comma too much", "192.0.2.10,", `invalidAddress: ${IPS} has "": ${expected}`],
     ["with a multicast address", "224.0.0.1", `invalidAddress: ${IPS} has 224.0.0.1, a multicast address: expected a unicast address of the network`],
     ["with DHCP for IPv4", "0.0.0.0", `dhcp4/uid-web on vip-uidweb from ${IPS}`],
-    ["with DHCP for IPv6 beside an address", "192.0.2.10,::", `dhcpNotSupported: ${IPS} has ::, an address by DHCPv6: not served by this version`],
+    ["with DHCP for IPv6 beside an address", "192.0.2.10,::", `192.0.2.10 dhcp6/uid-web on vip-uidweb from ${IPS}`],
+    ["with DHCP for both, on one link", "0.0.0.0, 0::0", `dhcp4/uid-web on vip-uidweb dhcp6/uid-web on vip-uidweb from ${IPS}`],
   ])("%s", (_name, text, result) => {
     expect(asks({ annotations: { [IPS]: text } })).toBe(result);
+  });
+
+  test("with a name under which an address is asked for by DHCP: the server is told its first label, unless another name is given", () => {
+    const entriesOf = (annotations: Readonly<Record<string, string>>): unknown => {
+      const asked = askedOf(fakeService({ annotations: { [IPS]: "Web.example.org", ...annotations } }), { ...LEGACY, dhcpFamilies: [4, 6] });
+      return asked.type === "entries" ? asked.entries.map((entry) => ("dhcp" in entry ? [entry.dhcp.key, entry.dhcp.hostname] : entry)) : asked;
+    };
+    expect(entriesOf({ "kube-vip.io/ddns": "true" })).toEqual([["dhcp4/uid-web", "web"], ["dhcp6/uid-web", "web"]]);
+    expect(entriesOf({ "kube-vip.io/ddns": "true", "kube-vip.io/loadbalancerHostname": "other" })).toEqual([["dhcp4/uid-web", "other"], ["dhcp6/uid-web", "other"]]);
+    expect(entriesOf({ "kube-vip.io/ddns": "false" })).toEqual([{ name: "web.example.org" }]);
   });
 });

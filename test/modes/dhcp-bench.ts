@@ -3,11 +3,13 @@ import type { LeaseKey, LeaseSeen, LeaseWant, ServiceKey } from "../../src/core/
 import type { IpAddress } from "../../src/lib/ip.js";
 import { BROADCAST_MAC, type MacAddress } from "../../src/lib/mac.js";
 import { DHCP_TIMING } from "../../src/machine/dhcp-client-state.js";
+import { DHCP6_TIMING } from "../../src/machine/dhcp6-client-state.js";
 import { createDhcpMode } from "../../src/modes/dhcp.js";
 import { ARP_REPLY, decodeArp, encodeArp } from "../../src/wire/arp.js";
 import { BOOTREPLY, DHCPACK, DHCPDECLINE, DHCPDISCOVER, DHCPNAK, DHCPOFFER, DHCPRELEASE, DHCPREQUEST } from "../../src/wire/dhcp/codes.js";
 import { decodeDhcp, encodeDhcp, type DhcpMessage } from "../../src/wire/dhcp/message.js";
 import { decodeUdpFrame, encodeUdpFrame, type UdpFrame } from "../../src/wire/udp.js";
+import { FakeDhcp6Sockets } from "../fakes/dhcp6.js";
 import { FakeClock } from "../fakes/clock.js";
 import { FakeKernel, fakeLink } from "../fakes/kernel.js";
 import { FakeLog } from "../fakes/log.js";
@@ -45,9 +47,10 @@ export class DhcpModeBench implements Bench<"dhcp"> {
   reborn(): VipMode<"dhcp"> {
     const { clock, kernel, log } = this;
     return createDhcpMode(
-      { timing: DHCP_TIMING, vendorClass: "vip", duplicateCheck: true },
+      { timing: DHCP_TIMING, timing6: DHCP6_TIMING, vendorClass: "vip", duplicateCheck: true },
       {
         kernel,
+        sockets6: new FakeDhcp6Sockets(),
         clock,
         log,
         random: { float: () => 0.5 },
@@ -59,7 +62,7 @@ export class DhcpModeBench implements Bench<"dhcp"> {
 
   want(n: number, part: Partial<LeaseWant> = {}): LeaseWant {
     const mac = `02:00:00:00:01:0${n}` as MacAddress;
-    return { key: `dhcp4/${n}` as LeaseKey, owners: [`default/web-${n}` as ServiceKey], iface: `vip-${n}`, linkIndex: 10 + n, mac, hostname: `web-${n}`, requestedAddress: undefined, known: [], broadcast: false, ...part };
+    return { key: `dhcp4/${n}` as LeaseKey, family: 4, uuid: new Uint8Array(16), owners: [`default/web-${n}` as ServiceKey], iface: `vip-${n}`, linkIndex: 10 + n, mac, hostname: `web-${n}`, requestedAddress: undefined, known: [], broadcast: false, ...part };
   }
 
   /** Lets the server answer, and time go on by so much in steps of a few ms. */
