@@ -56,6 +56,9 @@ export class ParentArp {
     const known = sibling ?? this.#before.get(parent.index);
     if (known !== undefined) return aliasWith(known);
     const { own, all } = await this.deps.kernel.arpConf(parent.name, signal);
+    // Another macvlan may have been made meanwhile, and have changed it.
+    const meanwhile = this.#before.get(parent.index);
+    if (meanwhile !== undefined) return aliasWith(meanwhile);
     if (isQuiet(larger(own, all))) return LINK_ALIAS;
     this.#before.set(parent.index, own);
     return aliasWith(own);
@@ -72,14 +75,24 @@ export class ParentArp {
   async quiet(parent: Link, signal: AbortSignal): Promise<void> {
     await this.#alone(async () => {
       const { kernel, log } = this.deps;
+      if (!this.manage) return this.#look(parent, signal);
       const { own, all } = await kernel.arpConf(parent.name, signal);
-      const conf = larger(own, all);
-      if (!isQuiet(conf) && this.manage) {
-        await kernel.setArpConf(parent.index, larger(own, QUIET), signal);
-        log.info("link below answers ARP for its own addresses only", { link: parent.name, before: own });
-      }
-      this.#tell(parent.name, isQuiet(conf) || this.manage ? undefined : conf);
+      if (isQuiet(larger(own, all))) return;
+      await kernel.setArpConf(parent.index, larger(own, QUIET), signal);
+      log.info("link below answers ARP for its own addresses only", { link: parent.name, before: own });
     });
+  }
+
+  async #look(parent: Link, signal: AbortSignal): Promise<void> {
+    try {
+      const { own, all } = await this.deps.kernel.arpConf(parent.name, signal);
+      const conf = larger(own, all);
+      this.#tell(parent.name, isQuiet(conf) ? undefined : conf);
+    } catch (error) {
+      signal.throwIfAborted();
+      // The address is served without it.
+      this.deps.log.debug("not known how the link below answers ARP", { link: parent.name, error: messageOf(error) });
+    }
   }
 
   #tell(parent: string, conf: ArpConf | undefined): void {

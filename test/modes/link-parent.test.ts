@@ -35,6 +35,14 @@ describe("the link below a macvlan, where it is not ours to change", () => {
     expect(bench.answering.slice(1)).toEqual([["eth0", undefined]]);
   });
 
+  test("that cannot be looked at keeps nobody from a macvlan", async () => {
+    await using bench = new LinkBench();
+    bench.kernel.arpConf = async () => Promise.reject(new Error("EACCES: permission denied, open '/proc/sys/net/ipv4/conf/eth0/arp_ignore'"));
+    await up(bench, bench.mode, 1);
+    expect(bench.kernel.linkList.at(-1)?.name).toBe("vip-1");
+    expect(bench.answering).toEqual([]);
+  });
+
   test.each<readonly [string, number, ArpConf]>([
     ["by its own sysctls", ETH0, QUIET],
     ["by those of all links", ALL, { arpIgnore: 1, arpAnnounce: 2 }],
