@@ -60,4 +60,4 @@ export const environments: fc.Arbitrary<Readonly<Record<string, string>>> = fc
     Object.fromEntries(SETTING_ROWS.filter(([name]) => name !== "configFile").map(([name, setting]) => [setting.env[0] ?? name, textFor(name, setting)])),
     { requiredKeys: SETTINGS.address.env.slice(0, 1) },
   )
-  .chain((env) => fc.constantFrom(["5", "3", "1"], ["15", "10", "2"], ["60", "40", "5"]).map(([lease = "", renew = "", retry = ""]) => ({ ...env, vip_arp: "true", svc_enable: "1", vip_leaseduration: lease, vip_renewdeadline: renew, vip_retryperiod: retry })));
+  .chain((env) => fc.constantFrom(["5", "3", "1"], ["15", "10", "2"], ["60", "40", "5"]).map(([lease = "", renew = "", retry = ""]) => ({ ...env, vip_arp: "true", svc_enable: "1", vip_ddns: "false", vip_leaseduration: lease, vip_renewdeadline: renew, vip_retryperiod: retry })));

@@ -53,6 +53,7 @@ describe("a static pod of kube-vip", () => {
       vip_retryperiod: "2",
       vip_subnet: "32",
       dns_mode: "first",
+      dhcp_mode: "ipv4",
       prometheus_server: ":2112",
       kubernetes_addr: "127.0.0.1:6443",
       vip_nodename: { fieldRef: { fieldPath: "spec.nodeName" } },
@@ -160,7 +161,7 @@ describe("a DaemonSet of kube-vip in the cluster", () => {
     [
       "by the documentation of 0.4",
       OLD_DAEMON_SET,
-      { vip_arp: "true", svc_enable: "true", cp_enable: "true", address: "192.168.0.1", port: "6443", vip_interface: "eth0", vip_subnet: "32", cp_namespace: "kube-system", vip_leaderelection: "true", vip_leaseduration: "5", vip_renewdeadline: "3", vip_retryperiod: "1", vip_nodename: NODE_NAME },
+      { vip_arp: "true", svc_enable: "true", cp_enable: "true", address: "192.168.0.1", port: "6443", vip_interface: "eth0", vip_subnet: "32", cp_namespace: "kube-system", vip_leaderelection: "true", vip_leaseduration: "5", vip_renewdeadline: "3", vip_retryperiod: "1", vip_ddns: "false", vip_nodename: NODE_NAME },
       [
         `lb_enable="true" has no effect: the VIP leads to the API server of the node that holds it; IPVS of our own would be in the way of kube-proxy's`,
         `lb_port="6443" has no effect: the VIP leads to the API server of the node that holds it; IPVS of our own would be in the way of kube-proxy's`,

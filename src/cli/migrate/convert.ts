@@ -85,7 +85,7 @@ interface StandIns {
   readonly problems: readonly string[];
 }
 
-const FROM_ELSEWHERE = "from-elsewhere";
+const FROM_ELSEWHERE = "from elsewhere";
 
 /** Values that come from elsewhere are not known here: a text stands in for them, where any text would do. */
 function standIns(referred: readonly EnvEntry[]): StandIns {
