@@ -51,7 +51,7 @@ function program(): Command {
     .command("cleanup")
     .description("name what earlier daemons left on this node (or with --api in the cluster), and with --yes remove it")
     .option("--yes", "remove it", false)
-    .option("--api", "what was written to Services, instead of what is in the kernel of this node", false)
+    .option("--api", "what was written to Services and Nodes, instead of what is in the kernel of this node", false)
     .option("--directory <path>", "where the daemons of this node have their sockets", CONTROL_DIRECTORY)
     .option("--kubeconfig <path>", "with --api: the kubeconfig; default $KUBECONFIG, then as the daemon with this environment")
     .option("-n, --namespace <name>", "with --api: namespace of the Leases", "kube-system")

@@ -30,7 +30,7 @@ import { CONTROL_DIRECTORY, serveControl } from "./control-socket.js";
 import { followKernel } from "./follow-kernel.js";
 import { debugBySignal, type SwitchableLog } from "./log.js";
 import { Monitor } from "./monitor.js";
-import { createKubeVipLeases, createOwners, followed } from "./owners.js";
+import { createKubeVipLeases, createNodeLabels, createOwners, followed } from "./owners.js";
 import { connection, engineConfig, HAND_OVER_MS, leaseIds, MARKS, partsOf, vipLink } from "./plan-config.js";
 import { createUpnp } from "./upnp-setup.js";
 import { watchApi } from "./watch-api.js";
@@ -87,6 +87,8 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   if (bgp !== undefined) cleanup.use(bgp);
   const kubeVip = createKubeVipLeases(settings, node, { leases: kube.leases, clock, log, changed: (seen) => engine.learn({ kubeVip: seen }) });
   if (kubeVip !== undefined) cleanup.use(kubeVip);
+  const labels = createNodeLabels(settings, node, { nodes: kube.nodes, clock, log });
+  if (labels !== undefined) cleanup.use(labels);
   const config = engineConfig(settings, node);
   const engine: Engine = cleanup.use(
     new Engine(config, {
@@ -118,6 +120,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
         dataplane.watch(after.plan.checks);
         bgp?.planned(after, before);
         kubeVip?.take(after.plan.kubeVip);
+        labels?.planned(after);
         recordPass(history, { before, after }, momentOf(clock));
       },
     }),
@@ -148,7 +151,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
     bgp === undefined ? aborted(watching.signal) : watchPeerSources(settings, { node, kube, clock, log, learn: (part) => bgp.learn(part) }, watching.signal);
   log.info("started", { node, interface: vipLink(settings) ?? engine.world.defaultLink ?? "", services: settings.services, controlPlane: settings.address });
 
-  await Promise.race([aborted(signal), engine.failed, ownership.failed(), services, sources, followed(kubeVip)]);
+  await Promise.race([aborted(signal), engine.failed, ownership.failed(), services, sources, followed(kubeVip), followed(labels)]);
 
   log.info("stopping");
   monitoring.stopping();
@@ -162,6 +165,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   heirsShown.cancel();
   engine.learn({ stage: "ending" });
   await Promise.race([engine.settle(), delay(clock, STOP_MS)]);
+  await Promise.race([labels?.clear(), delay(clock, STOP_MS)]);
   await kubeVip?.release((key) => (ownership.states().get(key)?.holder ?? "") !== "");
   watching.abort(new DOMException("stopping", "AbortError"));
   await Promise.allSettled([services, sources]);

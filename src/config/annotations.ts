@@ -44,6 +44,8 @@ export const ANNOTATIONS: readonly Annotation[] = [
   supported("dhcp-broadcast", "With `0.0.0.0`: `\"true\"` asks DHCP servers to answer by broadcast."),
   supported("rp_filter", "With `0.0.0.0`: the reverse path filter of the link: `0` off, `1` strict, `2` loose (default). The kernel takes the larger of this and `net.ipv4.conf.all.rp_filter`."),
   supported("vipHost", "The node that holds the addresses.", WRITTEN),
+  supported("has-ip", "A label, with `enable_node_labeling`: the control-plane VIP that the node holds; an IPv6 address as its 32 hexadecimal digits, several with `_` between them.", { on: "Node", written: true }),
+  row("supported", "service-provided.kube-vip.io/<service>.<namespace>", "A label, with `enable_node_labeling`: the VIPs of this Service that the node holds, written as those of `has-ip`. A name longer than a label may be is cut, and ends in a hash of the whole.", { on: "Node", written: true }),
   row("supported", "metallb.io/loadBalancerIPs", "MetalLB's spelling of `kube-vip.io/loadbalancerIPs`."),
   row("supported", "romanaip", "Romana's way to ask for an address: `{\"auto\": false, \"ip\": \"192.0.2.10\"}` or `{\"auto\": true}`; on Services of any type."),
   row("supported", "romanavip", "The same, as Romana v2.0.2 spells it."),
@@ -85,6 +87,4 @@ export const ANNOTATIONS: readonly Annotation[] = [
   planned("egress-nftables-table", EGRESS, WRITTEN),
   dropped("flush-conntrack", "a VIP that moves meets a node that knows none of its connections, and one that stays loses none"),
   row("dropped", "development.kube-vip.io/synthetic-api-server-error-on-update", "a hook for tests"),
-  planned("has-ip", "labels of nodes (`enable_node_labeling`)", { on: "Node", written: true }),
-  row("planned", "service-provided.kube-vip.io/<service>.<namespace>", "labels of nodes (`enable_node_labeling`)", { on: "Node", written: true }),
 ];

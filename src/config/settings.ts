@@ -50,6 +50,7 @@ export const SETTINGS = {
   loadBalancerClass: { env: ["lb_class_name", "LoadBalancerClassName"], flag: "lbClassName", type: text, fallback: "kube-vip.io/kube-vip-class", emptyCounts: true, needs: ["services"], doc: "Services of another class are left alone. Set and empty: the class of Services that have none." },
   legacyClasses: { env: ["lb_class_legacy_handling", "LoadBalancerClassLegacyHandling"], flag: "lbClassNameLegacyHandling", type: bool, fallback: "true", needs: ["services"], doc: "Serve Services without a class, too; false: only those whose class equals `lb_class_name`." },
   classOnly: { env: ["lb_class_only"], flag: "lbClassOnly", type: bool, fallback: "false", needs: ["services"], doc: "With legacy handling: leave Services without a class alone." },
+  nodeLabels: { env: ["enable_node_labeling"], flag: "enableNodeLabeling", type: bool, fallback: "false", doc: "The Node says by labels what it holds: `kube-vip.io/has-ip` and `service-provided.kube-vip.io/<service>.<namespace>`." },
   ...BGP_SETTINGS,
   controlDirectory: { env: ["vip_control_dir"], flag: undefined, type: text, fallback: "/run/vip", doc: "Directory of the socket by which `vip status` and `vip why` ask the daemon of this node." },
   prometheusServer: { env: ["prometheus_server"], flag: "prometheusHTTPServer", type: listenAddress, fallback: ":2112", doc: "Where metrics are served (`/metrics`), as `address:port` or `:port`; `off` or an empty flag: nowhere." },

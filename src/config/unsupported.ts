@@ -38,7 +38,6 @@ export const UNSUPPORTED: readonly Unsupported[] = [
   row("planned", "vip_routingprotocol", TABLE, { flags: ["routingProtocol"] }),
   row("planned", "vip_cleanroutingtable", TABLE, { flags: ["cleanRoutingTable"] }),
   row("dropped", "dhcp_backoff_attempts", "a DHCP server is asked for ever, with growing pauses; an Event says so when it takes long", { flags: ["dhcpBackoffAttempts"] }),
-  row("planned", "enable_node_labeling", "labels of nodes; none are written", { flags: ["enableNodeLabeling"] }),
   row("planned", "enable_service_security", "a filter for ports that a Service does not have: without it they would be open", { flags: ["onlyAllowTrafficServicePorts"], today: "refuse" }),
   row("planned", "disable_service_updates", "leaving statuses alone; until then the status and annotations of Services are written", { flags: ["disableServiceUpdates"] }),
   row("planned", "egress_podcidr", EGRESS, { today: "refuse" }),

@@ -7,7 +7,8 @@ import { Connector } from "./connector.js";
 import { decodeService } from "./decode-service.js";
 import { listAll, listWarnings, type Warning } from "./event-list.js";
 import { collectionOf, createLeases, decodeLease } from "./leases.js";
-import { patchNode } from "./nodes.js";
+import { nodeTexts, patchNode } from "./nodes.js";
+import { fieldsOf, textOf } from "./raw.js";
 
 const TIMEOUT_MS = 10_000;
 
@@ -21,6 +22,8 @@ export interface ClusterReader extends AsyncDisposable {
   services(signal: AbortSignal): Promise<readonly Service[]>;
   /** That version of it; another one is a KubeError `conflict`, none is success. */
   removeLease(lease: Lease, signal: AbortSignal): Promise<void>;
+  /** Labels of each Node, by its name. */
+  nodeLabels(signal: AbortSignal): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
   /** Labels and annotations of a Node; null removes one. */
   patchNode(name: string, marks: NodeMarks, signal: AbortSignal): Promise<void>;
   /** Warning Events about Services, of all namespaces. */
@@ -42,6 +45,10 @@ export function createClusterReader(connection: ConnectionConfig, deps: { readon
     services: async (signal) => {
       const items = await listAll(client, { resource: "services", path: "/api/v1/services", query: {} }, signal);
       return items.flatMap((raw) => decodeService(raw) ?? []);
+    },
+    nodeLabels: async (signal) => {
+      const items = await listAll(client, { resource: "nodes", path: "/api/v1/nodes", query: {} }, signal);
+      return new Map(items.map((raw) => [textOf(fieldsOf(fieldsOf(raw)["metadata"])["name"]) ?? "", nodeTexts(raw).labels]));
     },
     patchNode: async (name, marks, signal) => patchNode(client, { name, marks }, signal),
     warnings: async (signal) => listWarnings(client, signal),

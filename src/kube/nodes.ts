@@ -30,7 +30,8 @@ export async function patchNode(client: Client, { name, marks }: { readonly name
   await client.request({ verb: "patch", resource: "nodes", path, body: { metadata: marks }, contentType: "application/merge-patch+json", timeoutMs: WRITE_TIMEOUT_MS }, signal);
 }
 
-function nodeTexts(raw: unknown): NodeTexts {
+/** All labels and annotations of a Node. */
+export function nodeTexts(raw: unknown): NodeTexts {
   const { labels, annotations } = fieldsOf(fieldsOf(raw)["metadata"]);
   return { labels: textsOf(labels), annotations: textsOf(annotations) };
 }

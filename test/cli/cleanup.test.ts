@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { runCleanup, type CleanupDeps } from "../../src/cli/cleanup/cleanup.js";
 import { fileLeftovers } from "../../src/cli/cleanup/files.js";
 import { kernelLeftovers } from "../../src/cli/cleanup/leftovers.js";
+import { labelLeftovers } from "../../src/cli/cleanup/labels.js";
 import { leaseFindings } from "../../src/cli/cleanup/leases.js";
 import { serviceLeftovers } from "../../src/cli/cleanup/services.js";
 import type { IpAddress } from "../../src/lib/ip.js";
@@ -164,4 +165,18 @@ test("of files, sockets and the record go, and nothing else", async () => {
   for (const leftover of found) await leftover.remove(SIGNAL);
   expect(readdirSync(dir.path).toSorted()).toEqual(["addresses.json.old", "other.sock"]);
   expect(fileLeftovers(`${dir.path}/none`)).toEqual([]);
+});
+
+test("labels of Nodes are named and removed, those of others stay", async () => {
+  const labels = { "kube-vip.io/has-ip": "192.0.2.1", "service-provided.kube-vip.io/web.default": "192.0.2.2", zone: "a" };
+  const patches: unknown[] = [];
+  const reader = {
+    nodeLabels: async () => new Map<string, Readonly<Record<string, string>>>([["n1", labels], ["n2", { zone: "a" }]]),
+    patchNode: async (name: string, marks: unknown) => void patches.push([name, marks]),
+  };
+  const find: CleanupDeps["find"] = async (signal) => ({ leftovers: await labelLeftovers(reader, signal), problems: [] });
+  const { code, stdout } = await cleanup(true, { find });
+  expect(code).toBe(0);
+  expect(stdout).toBe("removed labels of Node n1: kube-vip.io/has-ip, service-provided.kube-vip.io/web.default\n1 found\n");
+  expect(patches).toEqual([["n1", { labels: { "kube-vip.io/has-ip": null, "service-provided.kube-vip.io/web.default": null } }]]);
 });

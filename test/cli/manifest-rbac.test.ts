@@ -38,6 +38,12 @@ describe("the rights that are asked for", () => {
     expect(rights(CONTROL_PLANE)).toEqual([LEASES.replace(",delete", "")]);
   });
 
+  test("for labels of Nodes are there only with these", () => {
+    const more = (env: Readonly<Record<string, string>>): readonly string[] => rights({ ...env, enable_node_labeling: "true" }).filter((right) => !rights(env).includes(right));
+    expect(more(SERVICES)).toEqual(["ClusterRole: get,list,watch,patch nodes"]);
+    expect(more(CONTROL_PLANE)).toEqual(["ClusterRole: get,list,watch,patch nodes"]);
+  });
+
   test("for Services of one namespace reach no other", () => {
     expect(rights({ ...SERVICES, svc_namespace: "shop" }, { role: true })).toEqual(["ClusterRole: get,list,watch nodes", ...FOR_SERVICES.map((right) => `Role shop: ${right}`), LEASES, "Role kube-system: get,list,watch configmaps kubevip"]);
   });

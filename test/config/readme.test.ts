@@ -29,8 +29,8 @@ test.each([
 test("every annotation that the core reads or writes is in the table, and no other is called supported", () => {
   const folders = ["core", "machine"].map((name) => new URL(`../../src/${name}/`, import.meta.url));
   const texts = folders.flatMap((folder) => readdirSync(folder).map((name) => readFileSync(new URL(name, folder), "utf8")));
-  const used = new Set(texts.flatMap((text) => [...text.matchAll(/"((?:(?:[a-z.]*kube-vip\.io|vip\.internal|metallb\.io)\/[A-Za-z_-]*[A-Za-z]|romana(?:ip|vip)))"/g)].map(([, name]) => name)));
-  const supported = ANNOTATIONS.filter(({ fate }) => fate === "supported").map(({ name }) => name);
+  const used = new Set(texts.flatMap((text) => [...text.matchAll(/"((?:(?:[a-z.]*kube-vip\.io|vip\.internal|metallb\.io)\/[A-Za-z_-]*[A-Za-z]|romana(?:ip|vip)|service-provided\.kube-vip\.io\/))"/g)].map(([, name]) => name)));
+  const supported = ANNOTATIONS.filter(({ fate }) => fate === "supported").map(({ name }) => name.replace("<service>.<namespace>", ""));
   expect(new Set(supported.filter((name) => !name.startsWith("<prefix>")))).toEqual(used);
   const prefixed = supported.flatMap((name) => /^<prefix>\/\[bgp-peers-N-\](.*)$/.exec(name)?.[1] ?? []);
   expect(new Set(prefixed)).toEqual(new Set(NODE_PEER_FIELDS));

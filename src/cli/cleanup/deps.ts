@@ -10,6 +10,7 @@ import { askDaemons, NoDaemon } from "../control-client.js";
 import { CONTROL_DIRECTORY } from "../control-socket.js";
 import type { CleanupDeps } from "./cleanup.js";
 import { fileLeftovers } from "./files.js";
+import { labelLeftovers } from "./labels.js";
 import { leaseFindings } from "./leases.js";
 import { kernelLeftovers, type Found } from "./leftovers.js";
 import { serviceLeftovers } from "./services.js";
@@ -60,5 +61,6 @@ async function apiLeftovers({ namespace, lease, ...api }: CleanupPlaces, cleanup
   const kube = cleanup.use(createKube({ connection, nodeName: "cleanup" }, { clock, log: SILENT, random: createRandom() }));
   const { living, leftovers } = await leaseFindings({ namespace, services: lease }, { reader, clock }, signal);
   if (living !== undefined) throw new Error(`${living.holder} holds and renews the Lease ${living.lease}: stop every vip and kube-vip that serves Services first, or it would write all of it again`);
-  return { leftovers: [...serviceLeftovers(await reader.services(signal), kube.services), ...leftovers], problems: [] };
+  const [services, labels] = [serviceLeftovers(await reader.services(signal), kube.services), await labelLeftovers(reader, signal)];
+  return { leftovers: [...services, ...labels, ...leftovers], problems: [] };
 }

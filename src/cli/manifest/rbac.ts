@@ -24,7 +24,7 @@ const RBAC = "rbac.authorization.k8s.io";
 export function rbacOf(settings: Settings, options: RbacOptions): readonly Json[] {
   const home = namespaceOf(settings);
   const account: Json = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: APP, namespace: home, labels: { [LABEL]: APP } } };
-  return [account, ...serviceRights(settings, options), ...leaseRights(settings), ...poolRights(settings), ...bgpRights(settings)];
+  return [account, ...serviceRights(settings, options), ...leaseRights(settings), ...poolRights(settings), ...bgpRights(settings), ...labelRights(settings)];
 }
 
 /** Services of one namespace need a Role there; nodes are in none. */
@@ -83,6 +83,12 @@ function bgpRights(settings: Settings): readonly Json[] {
     return bound({ name, namespace: object.namespace, rules: [{ apiGroups: [""], resources: [resource], resourceNames: [object.name], verbs: READ }] }, home);
   });
   return [...node, ...objects];
+}
+
+/** Labels of this node's Node, which a ClusterRole cannot tell from others; whoever may patch Nodes may also cordon and taint them. */
+function labelRights(settings: Settings): readonly Json[] {
+  if (!settings.nodeLabels) return [];
+  return bound({ name: `system:${APP}-labels`, rules: [{ apiGroups: [""], resources: ["nodes"], verbs: [...READ, "patch"] }] }, namespaceOf(settings));
 }
 
 interface RoleDraft {
