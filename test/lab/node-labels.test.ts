@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { describe, expect, test } from "vitest";
 import { Cluster, VIP } from "./cluster.js";
 import { loadBalancer } from "./kube-client.js";
@@ -23,7 +24,7 @@ async function labelled(cluster: Cluster, node: string, wanted: Readonly<Record<
   let last: Readonly<Record<string, string>> = {};
   const same = async (): Promise<boolean> => {
     last = await labels(cluster, node);
-    return JSON.stringify(Object.entries(last).toSorted()) === JSON.stringify(Object.entries(wanted).toSorted());
+    return isDeepStrictEqual(last, wanted);
   };
   await cluster.lab.waitFor(same, PATIENCE_MS, `labels of ${node}: ${JSON.stringify(wanted)}`).catch((error: unknown) => {
     throw new Error(`labels are ${JSON.stringify(last)}`, { cause: error });
