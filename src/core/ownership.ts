@@ -12,7 +12,7 @@ import {
 } from "../machine/election-state.js";
 import { electionStep, type ElectionAction, type ElectionEvent } from "../machine/election.js";
 import type { Clock } from "../ports/clock.js";
-import type { KubeErrorShape, Lease, LeaseId, Leases } from "../ports/kube.js";
+import type { KubeErrorShape, Lease, LeaseId, LeaseRecord, Leases, LeaseWrite } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
 import { Complaints } from "./complaints.js";
 import type { Fence } from "./mode.js";
@@ -33,6 +33,8 @@ type WithoutWall<E> = E extends unknown ? Omit<E, "wallMs"> : never;
 
 type Machine = Drive<ElectionState<Lease>, ElectionEvent<Lease>, ElectionAction<Lease>>;
 
+/** Annotation of a Lease: the renewTime that one of ours wrote. A kube-vip that takes it over leaves the annotation as it was, so that the two differ from then on. */
+const RENEWED = "vip.internal/renewed";
 /** Who hands over may be late by so much, ms. */
 const HAND_OVER_SLACK_MS = 250;
 
@@ -180,6 +182,7 @@ export class Ownership implements Fence, AsyncDisposable {
       view: leaseView(state, this.config, now),
       holder: state.lease?.record.holderIdentity ?? "",
       created: state.created,
+      ...(isForeign(state.lease) && { foreign: true }),
     };
     const before = seat.shown;
     const shown = sameState(before, next) ? before : next;
@@ -190,7 +193,7 @@ export class Ownership implements Fence, AsyncDisposable {
     const leaving = state.leavingSince !== undefined && !seat.leaving;
     seat.renewedAt = state.renewedAt;
     seat.leaving = state.leavingSince !== undefined;
-    if (shown.held !== before.held || shown.view !== before.view || shown.holder !== before.holder) {
+    if (shown.held !== before.held || shown.view !== before.view || shown.holder !== before.holder || shown.foreign !== before.foreign) {
       this.deps.log.info(shown.held && !before.held ? "ownership taken" : "ownership changed", { key, lease: seat.id.name, ...shown });
       this.deps.changed();
     }
@@ -242,9 +245,9 @@ export class Ownership implements Fence, AsyncDisposable {
       case "read":
         return { type: "seen", read: true, lease: await leases.get(id, action.timeoutMs, signal) };
       case "create":
-        return { type: "written", id: action.id, lease: await leases.create(id, action.record, action.timeoutMs, signal) };
+        return { type: "written", id: action.id, lease: await leases.create(id, marked(action.record), action.timeoutMs, signal) };
       case "replace":
-        return { type: "written", id: action.id, lease: await leases.replace(action.base, action.record, action.timeoutMs, signal) };
+        return { type: "written", id: action.id, lease: await leases.replace(action.base, marked(action.record), action.timeoutMs, signal) };
     }
   }
 
@@ -261,7 +264,17 @@ export class Ownership implements Fence, AsyncDisposable {
 }
 
 function sameState(a: OwnershipState, b: OwnershipState): boolean {
-  return a.held === b.held && a.view === b.view && a.holder === b.holder && a.created === b.created;
+  return a.held === b.held && a.view === b.view && a.holder === b.holder && a.created === b.created && a.foreign === b.foreign;
+}
+
+function marked(record: LeaseRecord): LeaseWrite {
+  return { ...record, annotations: { [RENEWED]: record.renewTime ?? "" } };
+}
+
+/** Whether the last one to write it was none of ours. One that nobody has ever held is nobody's. */
+function isForeign(lease: Lease | undefined): boolean {
+  const renewTime = lease?.record.renewTime;
+  return renewTime !== undefined && lease?.annotations[RENEWED] !== renewTime;
 }
 
 /** Somebody else was quicker. A Lease that cannot be found is one that was deleted, unless it was to be made: then its namespace is missing. */

@@ -1,11 +1,11 @@
 import type { Wish } from "../machine/claim-state.js";
-import type { Service } from "../ports/kube.js";
-import { LEASE_NAME } from "./groups.js";
+import type { EventDraft, Service } from "../ports/kube.js";
+import { LEASE_NAME, type ElectionAsked } from "./groups.js";
 import { KUBE_VIP_PREFIX, type LeaseText } from "./kube-vip-leases.js";
 import type { Placed } from "./layout.js";
 import type { OwnershipKey } from "./model.js";
 import type { Outcome } from "./plan-outcome.js";
-import { holds } from "./plan-owners.js";
+import { holderOf, holds } from "./plan-owners.js";
 import type { SkipReason } from "./plan-service.js";
 import type { World } from "./world.js";
 
@@ -19,12 +19,14 @@ export function kubeVipLeaseOf({ namespace, name, annotations, externalTrafficPo
 }
 
 /**
- * What is left of an outcome beside a kube-vip that elects an owner for each Service, too: nothing while it renews its Lease of the Service, and nothing on the
- * network until that Lease is ours.
+ * What is left of an outcome beside a kube-vip. One that holds all Services by one Lease: nothing of what has an owner of its own, until one of ours has that
+ * Lease. One that elects an owner for each Service, too: nothing while it renews its Lease of the Service, and nothing on the network until that Lease is ours.
  */
-export function besideKubeVip(outcome: Outcome, { service, owner }: Pick<Placed, "service" | "owner">, world: Pick<World, "kubeVip" | "ownership">): Outcome {
+export function besideKubeVip(outcome: Outcome, { service, owner }: Pick<Placed, "service" | "owner">, world: Beside): Outcome {
   const { kubeVip } = world;
-  if (typeof kubeVip === "string" || !owner.startsWith("svc/")) return outcome;
+  if (!owner.startsWith("svc/")) return outcome;
+  if (holdsAll(world)) return { ...idle(outcome, { code: "heldByKubeVip", message: allHeld(world) }), wish: NOWHERE, barred: true };
+  if (typeof kubeVip === "string") return outcome;
   const lease = kubeVipLeaseOf(service);
   const view = kubeVip.get(lease);
   if (view !== undefined && !view.ours) {
@@ -35,6 +37,35 @@ export function besideKubeVip(outcome: Outcome, { service, owner }: Pick<Placed,
   const kubeVipLease: readonly [LeaseText, OwnershipKey] = [lease, owner];
   if (view !== undefined) return { ...outcome, kubeVipLease };
   return { ...idle(outcome, { code: "waiting", message: `the Lease ${lease}, by which kube-vip would hold it, is being taken` }), kubeVipLease };
+}
+
+type Beside = Pick<World, "kubeVip" | "ownership">;
+
+/** What to tell of this node where a kube-vip keeps it from Services; one Event, however many they are. */
+export function besideEvents(world: Beside & Pick<World, "node">, { election, electionOnDemand }: ElectionAsked): ReadonlyMap<string, EventDraft> {
+  if (!(election || electionOnDemand) || !holdsAll(world)) return NO_EVENTS;
+  const { node } = world;
+  // The kubelet calls a node by its name where objects have a uid.
+  const about = { kind: "Node", namespace: "default", name: node, uid: node } as const;
+  return new Map([["kube-vip", { service: about, type: "Warning", reason: "HeldByKubeVip", message: allHeld(world) }]]);
+}
+
+/** True once it is known whether a kube-vip is there that holds Services. */
+export function kubeVipIsKnown({ kubeVip, ownership }: Beside, { election, electionOnDemand }: ElectionAsked): boolean {
+  return kubeVip !== "unknown" && (!(election || electionOnDemand) || ownership.get("services")?.view !== "unknown");
+}
+
+const NO_EVENTS: ReadonlyMap<string, EventDraft> = new Map();
+
+/** Also one that has gone or let go: another kube-vip may be quicker to take it, and would add every address. */
+function holdsAll({ ownership }: Beside): boolean {
+  return ownership.get("services")?.foreign === true;
+}
+
+function allHeld(world: Beside): string {
+  const holder = holderOf(world, "services");
+  const who = holder === "" ? "a kube-vip held all Services by one Lease, and let go of it" : `kube-vip on node ${holder} holds all Services by one Lease`;
+  return `${who}: nothing with an owner of its own (svc_election) is taken before one of ours has that Lease`;
 }
 
 /** Nothing on the network, and nothing said. */

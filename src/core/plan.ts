@@ -7,7 +7,7 @@ import { Collection } from "./plan-collect.js";
 import { controlPlaneOutcome } from "./plan-control-plane.js";
 import { serviceOutcome } from "./plan-serve.js";
 import { isOwnerless } from "./plan-bgp.js";
-import { besideKubeVip } from "./plan-kube-vip.js";
+import { besideEvents, besideKubeVip, kubeVipIsKnown } from "./plan-kube-vip.js";
 import { canServe, mainLink } from "./plan-links.js";
 import type { Plan, PlanConfig } from "./plan-model.js";
 import { PlanMemo } from "./plan-memo.js";
@@ -26,9 +26,11 @@ export function plan(world: World, config: PlanConfig, memo: PlanMemo = new Plan
   const known = memo.outcomes(world);
   for (const placed of layout.placed) collection.add(known.of(placed, () => besideKubeVip(serviceOutcome(placed, world, config), placed, world)), placed.facts.key, placed.owner);
   const campaigns = campaignsOf(world, config, collection.romana);
-  const wishes = listed(world) && world.kubeVip !== "unknown" ? collection.wishes : undefined;
+  const wishes = listed(world) && kubeVipIsKnown(world, config) ? collection.wishes : undefined;
   const terms = { drain: standsBack(world, config) !== undefined, weight: weightOf(world) };
-  return { ...collection.finish(), campaigns, wishes, terms, grants: layout.grants, settled: isSettled(world, config, { campaigns, wishes }) };
+  const planned = collection.finish();
+  const events = new Map([...planned.events, ...besideEvents(world, config)]);
+  return { ...planned, events, campaigns, wishes, terms, grants: layout.grants, settled: isSettled(world, config, { campaigns, wishes }) };
 }
 
 const NONE: ReadonlySet<IpAddress> = new Set();
@@ -66,7 +68,7 @@ function controlPlaneStance(world: World): Stance {
 
 /** A lease that is free, or names this node from an earlier life, is about to be taken: what stands under it is no leftover. */
 function isSettled(world: World, config: PlanConfig, { campaigns, wishes }: Pick<Plan, "campaigns" | "wishes">): boolean {
-  if (config.services && (!listed(world) || world.kubeVip === "unknown")) return false;
+  if (config.services && (!listed(world) || !kubeVipIsKnown(world, config))) return false;
   if (isOwnerless(config, "control-plane") && world.controlPlaneHealth === "unknown") return false;
   for (const [key, { fit, nodes }] of wishes ?? []) {
     const state = world.ownership.get(key);

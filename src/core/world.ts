@@ -23,6 +23,8 @@ export interface OwnershipState {
   readonly created: boolean;
   /** Another node handed it over a moment ago, and may still have what stands behind it. */
   readonly heir?: boolean;
+  /** The last one to write its Lease was none of ours, but a kube-vip, whether it still renews it or not. */
+  readonly foreign?: boolean;
 }
 
 export interface Subnet {

@@ -157,4 +157,35 @@ describe("the plan", () => {
     const { wants, kubeVip } = plan(with_("none", MINE), config);
     expect([wants.arp.size, kubeVip.size]).toEqual([1, 0]);
   });
+
+  const byOneLease = (state: OwnershipState, part: Partial<World> = {}): World => ({ ...worldWith([web]), kubeVip: "none", ownership: new Map<OwnershipKey, OwnershipState>([["services", state], [KEY, MINE]]), ...part });
+
+  test("wants nothing with an owner of its own while a kube-vip holds all Services, and says so once, of the node", () => {
+    const api = fakeService({ name: "api", uid: "api", loadBalancerIP: "192.0.2.11" });
+    const world = { ...worldWith([web, api]), kubeVip: "none", ownership: new Map<OwnershipKey, OwnershipState>([["services", { ...THEIRS, foreign: true }], [KEY, MINE]]) } as const;
+    const { wishes, wants, skipped, events } = plan(world, config);
+    expect([[...(wishes ?? [])].map(([, { fit }]) => fit), wants.arp.size]).toEqual([["drop", "drop"], 0]);
+    expect(skipped.get("default/web" as never)?.code).toBe("heldByKubeVip");
+    const told = [...events.values()].filter(({ reason }) => reason === "HeldByKubeVip");
+    expect(told.map(({ service: { kind, name }, type }) => [kind, name, type])).toEqual([["Node", "n1", "Warning"]]);
+    expect(told[0]?.message).toContain("kube-vip on node n2 holds all Services by one Lease");
+  });
+
+  test.each<readonly [string, OwnershipState, number]>([
+    ["has let go of it, and none of ours has taken it", { ...FREE, foreign: true }, 0],
+    ["runs on this very node", { ...MINE, foreign: true }, 0],
+    ["is gone, and one of ours has the Lease", THEIRS, 1],
+  ])("of a kube-vip that held all Services and %s", (_name, state, held) => {
+    expect(plan(byOneLease(state), config).wants.arp.size).toBe(held);
+  });
+
+  test("takes nothing before it knows who holds all Services", () => {
+    const { wishes, settled } = plan(byOneLease({ held: false, view: "unknown", holder: "", created: false }), config);
+    expect([wishes, settled]).toEqual([undefined, false]);
+  });
+
+  test("does not mind who holds all Services where they have no owners of their own", () => {
+    const { wants, events } = plan(byOneLease({ ...MINE, foreign: true }), PLAN_CONFIG);
+    expect([wants.arp.size, [...events.values()].some(({ reason }) => reason === "HeldByKubeVip")]).toEqual([1, false]);
+  });
 });

@@ -272,3 +272,43 @@ async function left({ ownership }: OwnershipBench): Promise<boolean> {
   await flush();
   return shown !== waiting;
 }
+
+describe("whose the Lease is", () => {
+  const foreign = (bench: OwnershipBench): boolean => bench.ownership.states().get("services")?.foreign === true;
+  const AS_KUBE_VIP = { leaseDurationSeconds: 5, acquireTime: "2026-01-02T00:00:00.000000Z", leaseTransitions: 1 };
+
+  test("one of ours writes it, gives it up, and another of ours takes it: nobody else's", async () => {
+    await using bench = await holder();
+    await using second = new OwnershipBench(bench.clock, bench.kube, "n2");
+    await bench.clock.advance(3000);
+    expect([foreign(bench), foreign(second)]).toEqual([false, false]);
+    await bench.campaign({ services: "drop" });
+    expect([foreign(bench), foreign(second)]).toEqual([false, false]);
+    await second.campaign({ services: "run" });
+    await bench.clock.advance(10);
+    expect([second.held(), foreign(bench), foreign(second)]).toEqual([true, false, false]);
+  });
+
+  test.each(["n7", "n1", ""])("a kube-vip has written it since, holder %j: its, until one of ours writes again", async (holderIdentity) => {
+    await using bench = await holder();
+    await bench.campaign({ services: "drop" });
+    const lease = bench.kube.lease(SERVICES.name);
+    if (lease === undefined) throw new Error("no Lease");
+    // client-go sends the annotations back as it read them.
+    await bench.kube.leases.replace(lease, { ...AS_KUBE_VIP, holderIdentity, renewTime: "2026-01-02T00:00:09.000000Z" }, 1000, new AbortController().signal);
+    await bench.clock.advance(10);
+    expect(foreign(bench)).toBe(true);
+    await bench.campaign({ services: "run" });
+    await bench.clock.advance(7000);
+    expect([bench.held(), foreign(bench)]).toEqual([true, false]);
+  });
+
+  test("nobody has made it yet, or nobody has ever held it: nobody else's", async () => {
+    await using bench = new OwnershipBench();
+    await bench.clock.advance(10);
+    expect(foreign(bench)).toBe(false);
+    await bench.kube.leases.create(SERVICES, { holderIdentity: "", leaseDurationSeconds: 1, acquireTime: undefined, renewTime: undefined, leaseTransitions: 0 }, 1000, new AbortController().signal);
+    await bench.clock.advance(10);
+    expect(foreign(bench)).toBe(false);
+  });
+});
