@@ -7,6 +7,7 @@ import { isShared, romanaKey } from "./model.js";
 import { wantAddress, wantLeases } from "./plan-address.js";
 import { isOwnerless, saidOfMany } from "./plan-bgp.js";
 import { Draft } from "./plan-draft.js";
+import { placementAsked } from "./placement-asked.js";
 import type { PlanConfig } from "./plan-model.js";
 import type { Outcome } from "./plan-outcome.js";
 import { holds, noAddressYet, notOwner, owns } from "./plan-owners.js";
@@ -71,6 +72,7 @@ function serve(draft: Draft, placed: Placed, fit: Fitness): void {
     } else if (outcome === "up") up.push(entry.address);
   }
   if (romana) noteExternalIPs(draft, placed, { up, lost });
+  if (isShared(placed.owner) && owns(world, placed.owner)) for (const problem of placementAsked(service).problems) draft.tell(service, "Warning", "InvalidPlacement", problem);
   if (isAnothers(draft, placed, fit)) reason = notOwner(world, placed.owner);
   if (isShared(placed.owner) && placed.names.length > 0) draft.campaignForNames(placed, fit);
   if (romana && addresses.length === 0) reason ??= noAddressYet(world);

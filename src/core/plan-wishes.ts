@@ -2,6 +2,7 @@ import type { Wish } from "../machine/claim-state.js";
 import type { Fitness } from "./eligible.js";
 import type { ServiceEndpoints } from "./endpoints.js";
 import type { Placed } from "./layout.js";
+import { placementAsked } from "./placement-asked.js";
 
 const NOWHERE: ReadonlySet<string> = new Set();
 
@@ -22,7 +23,8 @@ export function wishOf({ service, romana }: Pick<Placed, "service" | "romana">, 
   // Endpoints that are on no node are as far from every node, and the last ones to end are better than none.
   const anywhere = !local || (serving && (!onNodes || readyNodes.length === 0));
   const nodes = none ? NOWHERE : anywhere ? undefined : new Set(readyNodes);
-  return { fit: usable ? fitOf(fit, sick) : "drop", nodes, weight: 1, preferred: [] };
+  const { weight, preferred } = placementAsked(service);
+  return { fit: usable ? fitOf(fit, sick) : "drop", nodes, weight, preferred };
 }
 
 function fitOf(fit: Fitness, sick: boolean): Wish["fit"] {
@@ -33,9 +35,10 @@ function fitOf(fit: Fitness, sick: boolean): Wish["fit"] {
 
 const BETTER = { run: 2, yield: 1, drop: 0 } as const;
 
-/** The wish for a group: served where any of its Services can be. */
+/** The wish for a group: served where any of its Services can be. It counts as the heaviest of them; the oldest one that prefers nodes decides on these. */
 export function together(a: Wish | undefined, b: Wish): Wish {
   if (a === undefined) return b;
   const nodes = a.nodes === undefined || b.nodes === undefined ? undefined : new Set([...a.nodes, ...b.nodes]);
-  return { ...a, fit: BETTER[a.fit] >= BETTER[b.fit] ? a.fit : b.fit, nodes };
+  const fit = BETTER[a.fit] >= BETTER[b.fit] ? a.fit : b.fit;
+  return { fit, nodes, weight: Math.max(a.weight, b.weight), preferred: a.preferred.length > 0 ? a.preferred : b.preferred };
 }
