@@ -31,12 +31,15 @@ export interface ElectorOptions {
   readonly address: string;
   /** A Service of the namespace `default`: elected by a Lease of its own, as kube-vip does with svc_election. Otherwise as for the control plane. */
   readonly service?: string;
+  /** By this Lease of kube-system, as kube-vip does for all Services without svc_election. */
+  readonly lock?: string;
 }
 
 /** Starts a stand-in for kube-vip on a node: it holds the address while it leads. */
 export async function startElector(cluster: Cluster, binary: string, options: ElectorOptions): Promise<LabProcess> {
-  const { node, address, service } = options;
+  const { node, address, service, lock: shared } = options;
   const flags = ["-kubeconfig", cluster.api.adminConf, "-identity", node, "-address", `${address}/32`, "-link", "eth0"];
-  const lock = service === undefined ? [] : ["-namespace", "default", "-lock", `kubevip-${service}`];
+  const one = shared === undefined ? [] : ["-lock", shared];
+  const lock = service === undefined ? one : ["-namespace", "default", "-lock", `kubevip-${service}`];
   return await cluster.lab.spawn(node, [binary, "elect", ...flags, ...lock], { name: `elector-${node}${service === undefined ? "" : `-${service}`}` });
 }
