@@ -34,7 +34,7 @@ export const ANNOTATIONS: readonly Annotation[] = [
   supported("allow-reconcile-without-endpoints", "`\"true\"`: held although no endpoint serves; policy Cluster only."),
   supported("forcePerServiceElection", "`\"true\"`, with `per_service_election_on_demand`: the Service has an owner of its own, together with those that share something with it."),
   supported("leaseName", "With `svc_election` or `per_service_election_on_demand`: Services that name the same Lease (`name` or `namespace/name`) are owned together."),
-  supported("forwardUPNP", "`\"true\"`, with `enable_upnp`: every TCP and UDP port of the Service is opened at the gateway of the link, by UPnP (IGD 1 and 2), PCP or NAT-PMP, and leads to its IPv4 address."),
+  supported("forwardUPNP", "`\"true\"`, with `enable_upnp`: every TCP and UDP port of the Service is opened at the gateway of the link, by UPnP (IGD 1 and 2), PCP or NAT-PMP, and leads to its address; to an IPv6 address through a pinhole of the firewall."),
   supported("upnp-lease-duration", "For how long the gateway is asked at a time, as `1h30m` or `45s`; `0s`: for ever. Default `1h`. Asked again when half of it is over."),
   supported("loadbalancerHostname", "With `0.0.0.0` or `::`: the name that the DHCP server is told (option 12; DHCPv6: option 39)."),
   supported("ddns", "`\"true\"`: a DNS name among the addresses is none to look up: a DHCP server gives the address (`dhcp_mode` says of which family), and is told the first label of the name."),

@@ -25,7 +25,7 @@ export function portReports({ world, plan }: ExplainInput): readonly PortReport[
 function portReport({ owners, address, port, protocol }: Mapping, view: MappingView | undefined): PortReport {
   const status = view?.status ?? { kind: "asking" };
   const outside = view?.gateway?.externalAddress;
-  const external = status.kind === "mapped" && outside !== undefined ? `${outside}:${status.externalPort}` : null;
+  const external = status.kind === "mapped" && outside !== undefined ? `${outside.includes(":") ? `[${outside}]` : outside}:${status.externalPort}` : null;
   return { services: owners, address, port: `${port}/${protocol}`, state: status.kind, external, gateway: view?.gateway?.name ?? null, why: whyOf(status, view?.reason) };
 }
 

@@ -5,7 +5,7 @@ import type { Seen, ServiceView } from "./explain-view.js";
 export function gatewaySeen({ input, key, vips }: ServiceView): Seen {
   if (!input.config.upnp) return { outcome: "refused", text: "asked for, but enable_upnp is false here", next: "set enable_upnp to true" };
   const ports = portReports(input).filter(({ services }) => services.includes(key));
-  if (ports.length === 0) return { outcome: "pending", text: vips.some(({ state }) => state === "up") ? "no IPv4 address, or no port of TCP or UDP" : "only once an address is up" };
+  if (ports.length === 0) return { outcome: "pending", text: vips.some(({ state }) => state === "up") ? "no port of TCP or UDP" : "only once an address is up" };
   const text = ports.map(({ port, external, gateway, why }) => `${port} ${why === null ? `is open at ${external ?? "a gateway without an address"} (${gateway})` : `is not open: ${why}`}`).join(", ");
   const wrong = ports.find(({ state }) => state !== "mapped" && state !== "asking");
   if (wrong !== undefined) return { outcome: "refused", text, next: nextOf(wrong) };

@@ -1,4 +1,4 @@
-import { parseIp, type IpAddress } from "../lib/ip.js";
+import { familyOf, parseIp, type IpAddress } from "../lib/ip.js";
 import type { EventDraft, Service } from "../ports/kube.js";
 import { durationSeconds } from "../lib/duration.js";
 import type { Placed } from "./layout.js";
@@ -28,10 +28,10 @@ export function asksUpnp({ annotations }: Service): boolean {
   return annotations[FORWARD_UPNP] === "true";
 }
 
-/** The ports of one address of a Service that is up here, as the gateway is to open them. IPv4 only: there is nothing to translate in IPv6. */
+/** The ports of one address of a Service that is up here, as the gateway is to open them. In IPv6 there is nothing to translate, only to let through. */
 export function mappingsOf({ service, facts }: Pick<Placed, "service" | "facts">, at: { readonly iface: string; readonly address: IpAddress; readonly ownership: OwnershipKey }, world: World, config: UpnpPlanConfig): readonly Mapping[] {
   const { iface, address, ownership } = at;
-  if (!config.upnp || !asksUpnp(service) || address.includes(":")) return [];
+  if (!config.upnp || !asksUpnp(service)) return [];
   // Nobody has taken over, and the address is about to go: then the ports are closed as long as it is there.
   if (world.stage !== "running" && !owns(world, ownership) && isNobodyElses(world, ownership)) return [];
   const leaseSeconds = leaseOf(service);
@@ -64,6 +64,11 @@ export function publish(service: Service, { mappings, pending, world, config }: 
   return config.upnpStatus ? addressesIn(external ?? "") : [];
 }
 
+/** `[2001:db8::1]:80` */
+function endpoint(address: IpAddress, port: number): string {
+  return `${familyOf(address) === 6 ? `[${address}]` : address}:${port}`;
+}
+
 function isMappable<P extends Port>(port: P): port is P & { readonly protocol: "TCP" | "UDP" } {
   return port.protocol !== "SCTP";
 }
@@ -81,10 +86,10 @@ function leaseOf({ annotations }: Service): number {
 
 function openAt({ protocol }: Mapping, view: MappingView | undefined): readonly string[] {
   const address = view?.gateway?.externalAddress;
-  return view?.status.kind !== "mapped" || address === undefined ? [] : [`${address}:${view.status.externalPort}/${protocol}`];
+  return view?.status.kind !== "mapped" || address === undefined ? [] : [`${endpoint(address, view.status.externalPort)}/${protocol}`];
 }
 
-/** Of the annotation. IPv4 only, as what is mapped. */
+/** Of the annotation. IPv4 only: in IPv6 they are our own. */
 function addressesIn(external: string): readonly IpAddress[] {
   return [...new Set(external.split(",").flatMap((entry) => parseIp(entry.split(":")[0] ?? "") ?? []))];
 }
@@ -94,9 +99,9 @@ function eventOf({ address, port, protocol, iface }: Mapping, { status, gateway,
   const what = `port ${port}/${protocol} for ${address}`;
   switch (status.kind) {
     case "mapped": {
-      const outside = gateway?.externalAddress === undefined ? `port ${status.externalPort}/${protocol}` : `${gateway.externalAddress}:${status.externalPort}/${protocol}`;
+      const outside = gateway?.externalAddress === undefined ? `port ${status.externalPort}/${protocol}` : `${endpoint(gateway.externalAddress, status.externalPort)}/${protocol}`;
       const other = status.externalPort === port ? "" : `; port ${port} is taken there`;
-      return { type: "Normal", reason: "PortOpened", message: `${outside} leads to ${address}:${port}, opened at ${from}${other}` };
+      return { type: "Normal", reason: "PortOpened", message: `${outside} leads to ${endpoint(address, port)}, opened at ${from}${other}` };
     }
     case "refused":
       return { type: "Warning", reason: "PortRefused", message: `${what} is refused by ${from}: ${status.code} ${status.text}` };

@@ -2,7 +2,7 @@ import type { IpAddress } from "../lib/ip.js";
 import type { Gateway, GatewayCheck } from "../machine/upnp-gateway-state.js";
 import type { UpnpRefusal } from "../machine/upnp-mapping-state.js";
 import type { Http, HttpAnswer, HttpErrorShape } from "../ports/http.js";
-import { decodeDescription, gatewayServices, sameHost, WAN_IP_CONNECTION_2, type UpnpService } from "../wire/ssdp-description.js";
+import { decodeDescription, gatewayServices, sameHost, WAN_IP_CONNECTION_2, type UpnpDescription, type UpnpService } from "../wire/ssdp-description.js";
 import { decodeSoap, encodeSoap, type SoapCall, type SoapReply } from "../wire/soap.js";
 import * as igd from "../wire/soap-igd.js";
 import { MAX_XML_LENGTH } from "../wire/xml.js";
@@ -22,8 +22,7 @@ const CONFLICTS: ReadonlySet<number> = new Set([igd.IGD_ERROR.conflictInMappingE
 
 /** Reads the description at `location`, and chooses of the router's ways out the first that has an address, or else the first. Throws RouterError. */
 export async function describe(deps: IgdDeps, { location, host }: { readonly location: string; readonly host: IpAddress }, signal: AbortSignal): Promise<Gateway> {
-  const found = await page(deps, location, signal);
-  const description = parsed(`description at ${location}`, () => decodeDescription(found.body, found.url));
+  const description = await describedAt(deps, location, signal);
   const services = gatewayServices(description).mapping.slice(0, MAX_SERVICES);
   const [first] = services;
   if (first === undefined) throw new RouterError("noService", `${location} describes ${description.deviceType}, which maps no ports`);
@@ -34,8 +33,19 @@ export async function describe(deps: IgdDeps, { location, host }: { readonly loc
     const also = await lookAt(deps, other, signal);
     if (also.externalAddress !== undefined) [service, seen] = [other, also];
   }
+  return { ...gatewayOf(description, { location, host }, service), ...seen };
+}
+
+/** Reads the description at `location`. Throws RouterError. */
+export async function describedAt(deps: IgdDeps, location: string, signal: AbortSignal): Promise<UpnpDescription> {
+  const found = await page(deps, location, signal);
+  return parsed(`description at ${location}`, () => decodeDescription(found.body, found.url));
+}
+
+/** What a description says of the gateway whose service is used. */
+export function gatewayOf(description: UpnpDescription, { location, host }: { readonly location: string; readonly host: IpAddress }, service: UpnpService): Omit<Gateway, "externalAddress" | "uptimeSeconds"> {
   const name = description.friendlyName ?? description.modelName ?? host;
-  return { id: `${description.udn ?? location} ${service.controlUrl}`, name, location, host, udn: description.udn, service, ...seen };
+  return { id: `${description.udn ?? location} ${service.controlUrl}`, name, location, host, udn: description.udn, service };
 }
 
 /** Whether the router can choose another port. */
@@ -52,7 +62,7 @@ export async function check(deps: IgdDeps, { service }: Gateway, sample: igd.Por
 /** Asks for a mapping; `anyPort`: another external port will do. Throws RouterError. */
 export async function map(deps: IgdDeps, { service }: Gateway, mapping: igd.PortMapping & { readonly anyPort: boolean }, signal: AbortSignal): Promise<MapAnswer> {
   const ask = mapping.anyPort ? igd.addAnyPortMapping : igd.addPortMapping;
-  const reply = await call(deps, service, ask(service.serviceType, mapping), signal);
+  const reply = await callSoap(deps, service, ask(service.serviceType, mapping), signal);
   if (reply.type === "fault") return { type: "refused", refusal: refusalOf(reply.code), code: reply.code, text: reply.text, againSeconds: undefined };
   return { type: "mapped", externalPort: (mapping.anyPort ? igd.reservedPortOf(reply.values) : undefined) ?? mapping.externalPort, leaseSeconds: undefined };
 }
@@ -60,7 +70,7 @@ export async function map(deps: IgdDeps, { service }: Gateway, mapping: igd.Port
 /** Takes a mapping away, unless it leads elsewhere; `sure`: it is known to be ours. That it is not there is success. Throws RouterError. */
 export async function unmap(deps: IgdDeps, { service }: Gateway, mapping: igd.PortMapping & { readonly sure: boolean }, signal: AbortSignal): Promise<void> {
   if (!mapping.sure && !(await has(deps, service, mapping, signal))) return;
-  await call(deps, service, igd.deletePortMapping(service.serviceType, mapping), signal);
+  await callSoap(deps, service, igd.deletePortMapping(service.serviceType, mapping), signal);
 }
 
 function refusalOf(code: number): UpnpRefusal {
@@ -70,8 +80,8 @@ function refusalOf(code: number): UpnpRefusal {
 
 /** GetStatusInfo is no reason to do without a router that does not know it. */
 async function lookAt(deps: IgdDeps, service: UpnpService, signal: AbortSignal): Promise<Omit<GatewayCheck, "missing">> {
-  const external = await call(deps, service, igd.getExternalIpAddress(service.serviceType), signal);
-  const status = await call(deps, service, igd.getStatusInfo(service.serviceType), signal);
+  const external = await callSoap(deps, service, igd.getExternalIpAddress(service.serviceType), signal);
+  const status = await callSoap(deps, service, igd.getStatusInfo(service.serviceType), signal);
   return {
     externalAddress: external.type === "result" ? igd.externalAddressOf(external.values) : undefined,
     uptimeSeconds: status.type === "result" ? igd.uptimeOf(status.values) : undefined,
@@ -80,13 +90,14 @@ async function lookAt(deps: IgdDeps, service: UpnpService, signal: AbortSignal):
 
 /** Whether the router has exactly this. One that cannot say so is believed to. */
 async function has(deps: IgdDeps, service: UpnpService, mapping: igd.PortMapping, signal: AbortSignal): Promise<boolean> {
-  const reply = await call(deps, service, igd.getSpecificPortMappingEntry(service.serviceType, mapping), signal);
+  const reply = await callSoap(deps, service, igd.getSpecificPortMappingEntry(service.serviceType, mapping), signal);
   if (reply.type === "fault") return reply.code !== igd.IGD_ERROR.noSuchEntry;
   const entry = igd.mappingEntryOf(reply.values);
   return entry === undefined || (entry.internalClient === mapping.internalClient && entry.internalPort === mapping.internalPort);
 }
 
-async function call({ http, from }: IgdDeps, service: UpnpService, action: SoapCall, signal: AbortSignal): Promise<SoapReply> {
+/** Calls an action. Throws RouterError for everything but a fault. */
+export async function callSoap({ http, from }: IgdDeps, service: UpnpService, action: SoapCall, signal: AbortSignal): Promise<SoapReply> {
   const { headers, body } = encodeSoap(action);
   const answer = await answered(async () => http.request({ url: service.controlUrl, method: "POST", headers, body, from, limit: MAX_XML_LENGTH, timeoutMs: TIMEOUT_MS }, signal), signal);
   if (isRedirect(answer)) throw new RouterError("redirect", `${action.action} at ${service.controlUrl}: redirected to ${answer.location ?? "nowhere"}`);

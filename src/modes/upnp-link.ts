@@ -1,17 +1,15 @@
 import { messageOf } from "../lib/errors.js";
-import type { IpAddress } from "../lib/ip.js";
+import { familyOf, type Family, type IpAddress } from "../lib/ip.js";
 import { Drive } from "../machine/drive.js";
 import { gatewayStep } from "../machine/upnp-gateway.js";
-import { GATEWAY_TIMING, gatewayStart, type Candidate, type Gateway, type GatewayAction, type GatewayEvent, type GatewayState } from "../machine/upnp-gateway-state.js";
+import { GATEWAY_TIMING, gatewayStart, type Candidate, type Gateway, type GatewayAction, type GatewayCheck, type GatewayEvent, type GatewayState } from "../machine/upnp-gateway-state.js";
 import type { Http } from "../ports/http.js";
 import type { Log } from "../ports/log.js";
-import type { Ssdp, SsdpSearcher } from "../ports/ssdp.js";
+import type { Ssdp, SsdpPlace, SsdpSearcher } from "../ports/ssdp.js";
 import { DecodeError } from "../wire/reader.js";
-import { decodeSsdp, encodeSearch, IGD_SEARCH_TARGETS, SSDP_GROUP, type SsdpMessage } from "../wire/ssdp.js";
+import { decodeSsdp, encodeSearch, IGD_SEARCH_TARGETS, SSDP_GROUP, SSDP_GROUP_LINK_LOCAL, type SsdpMessage } from "../wire/ssdp.js";
 import { sameHost } from "../wire/ssdp-description.js";
-import type { PortMapping } from "../wire/soap-igd.js";
-import { check, describe } from "./upnp-igd.js";
-import { igdRouter } from "./upnp-igd-router.js";
+import type { IgdDeps } from "./upnp-igd.js";
 import { RouterError, type Router, type RouterClient, type RouterDeps } from "./upnp-router.js";
 
 /** What is needed to find gateways by UPnP. */
@@ -22,9 +20,13 @@ export interface IgdLinkDeps extends RouterDeps {
   nextHops(): ReadonlySet<IpAddress>;
 }
 
-export interface IgdClient extends RouterClient {
-  /** A mapping that the gateway should have. */
-  sample(): PortMapping | undefined;
+/** What is looked for: a router that translates, or one that only filters. */
+export interface IgdKind {
+  /** Throws RouterError. */
+  describe(deps: IgdDeps, candidate: Candidate, signal: AbortSignal): Promise<Gateway>;
+  /** Throws RouterError. */
+  check(deps: IgdDeps, gateway: Gateway, signal: AbortSignal): Promise<GatewayCheck>;
+  router(gateway: Gateway, http: Http): Router;
 }
 
 /** Datagrams that are looked at in a second: a search has some ten answers, for a device answers for each target. */
@@ -48,12 +50,12 @@ export class LinkGateway implements AsyncDisposable {
   #router: Router | undefined;
 
   constructor(
-    readonly link: string,
-    private readonly client: IgdClient,
+    private readonly at: { readonly link: string; readonly family: Family; readonly kind: IgdKind },
+    private readonly client: RouterClient,
     private readonly deps: IgdLinkDeps,
   ) {
     const { clock, random } = deps;
-    this.#log = deps.log.with({ link });
+    this.#log = deps.log.with({ link: at.link });
     this.#drive = new Drive(
       {
         start: gatewayStart(clock.now()),
@@ -114,7 +116,7 @@ export class LinkGateway implements AsyncDisposable {
         void this.#answer(action.id, async (signal) => {
           const { gateway } = this.#drive.state;
           if (gateway === undefined) throw new Error("no gateway");
-          return { type: "checked", check: await check(this.#igd(), gateway, this.client.sample(), signal) };
+          return { type: "checked", check: await this.at.kind.check(this.#igd(), gateway, signal) };
         });
         return;
       case "restarted":
@@ -123,13 +125,13 @@ export class LinkGateway implements AsyncDisposable {
     }
   }
 
-  async #described(candidate: Candidate, signal: AbortSignal): Promise<Awaited<ReturnType<typeof describe>>> {
-    const gateway = await describe(this.#igd(), candidate, signal);
+  async #described(candidate: Candidate, signal: AbortSignal): Promise<Gateway> {
+    const gateway = await this.at.kind.describe(this.#igd(), candidate, signal);
     this.#log.info("gateway found", { gateway: gateway.name, location: gateway.location, service: gateway.service.serviceType, external: gateway.externalAddress });
     return gateway;
   }
 
-  #igd(): Parameters<typeof describe>[0] {
+  #igd(): IgdDeps {
     return { http: this.deps.http, from: this.client.source() };
   }
 
@@ -147,7 +149,7 @@ export class LinkGateway implements AsyncDisposable {
   }
 
   #moved({ search, gateway }: GatewayState): void {
-    if (gateway !== this.#gateway) this.#router = gateway && igdRouter(gateway, this.deps.http);
+    if (gateway !== this.#gateway) this.#router = gateway && this.at.kind.router(gateway, this.deps.http);
     this.#gateway = gateway;
     const searching = search !== undefined;
     if (this.#searching && !searching) void this.#inTurn(async () => this.#endSearch());
@@ -163,15 +165,16 @@ export class LinkGateway implements AsyncDisposable {
   /** Without its answers there is no gateway, and the next search comes by itself. */
   async #search(): Promise<void> {
     const { signal } = this.#closing;
-    const source = this.client.source();
-    if (source === undefined || signal.aborted) return;
+    const address = this.client.source();
+    if (address === undefined || signal.aborted) return;
+    const place = { address, iface: this.at.link };
     const received = (bytes: Uint8Array, from: IpAddress): void => this.#received(bytes, from);
     try {
-      if (this.#listener === undefined) await this.#listen(source);
-      this.#searcher ??= await this.deps.ssdp.searcher(source, received, signal);
-      const hosts: readonly (IpAddress | "group")[] = ["group", ...[...this.deps.nextHops()].filter((host) => !host.includes(":"))];
+      if (this.#listener === undefined) await this.#listen(place);
+      this.#searcher ??= await this.deps.ssdp.searcher(place, received, signal);
+      const hosts: readonly (IpAddress | "group")[] = ["group", ...[...this.deps.nextHops()].filter((host) => familyOf(host) === this.at.family)];
       for (const target of IGD_SEARCH_TARGETS) {
-        const bytes = encodeSearch({ target, host: SSDP_GROUP, maxWaitSeconds: MAX_WAIT_SECONDS });
+        const bytes = encodeSearch({ target, host: this.at.family === 4 ? SSDP_GROUP : `[${SSDP_GROUP_LINK_LOCAL}]`, maxWaitSeconds: MAX_WAIT_SECONDS });
         // A next hop is asked by itself, too: multicast is what switches and firewalls lose.
         for (const host of hosts) await this.#searcher.send(bytes, host, signal);
       }
@@ -180,9 +183,9 @@ export class LinkGateway implements AsyncDisposable {
     }
   }
 
-  async #listen(source: IpAddress): Promise<void> {
+  async #listen(place: SsdpPlace): Promise<void> {
     try {
-      this.#listener = await this.deps.ssdp.listen(source, (bytes, from) => this.#received(bytes, from), this.#closing.signal);
+      this.#listener = await this.deps.ssdp.listen(place, (bytes, from) => this.#received(bytes, from), this.#closing.signal);
       this.#deaf = false;
     } catch (error) {
       // The checks find a restart, too, only later.
@@ -203,11 +206,17 @@ export class LinkGateway implements AsyncDisposable {
     }
     const message = this.#decoded(bytes);
     if (message === undefined) return;
-    if (message.location !== undefined && !sameHost(message.location, `http://${from}/`)) {
+    if (message.location !== undefined && !this.#mayDescribe(message.location, from)) {
       this.deps.refused("foreignLocation");
       return;
     }
     this.#drive.send({ type: "heard", message, host: from, preferred: this.deps.nextHops().has(from), random: this.deps.random.float() });
+  }
+
+  /** A router answers for itself. In IPv6 one that is known may announce itself from another of its addresses. */
+  #mayDescribe(location: string, from: IpAddress): boolean {
+    if (this.at.family === 4) return sameHost(location, `http://${from}/`);
+    return sameHost(location, `http://[${from}]/`) || location === this.#gateway?.location;
   }
 
   #decoded(bytes: Uint8Array): SsdpMessage | undefined {

@@ -3,9 +3,11 @@ import { familyOf, type Family, type IpAddress } from "../lib/ip.js";
 import type { Drive } from "../machine/drive.js";
 import type { UpnpMappingAction, UpnpMappingEvent, UpnpMappingState } from "../machine/upnp-mapping-state.js";
 import type { PortMapping } from "../wire/soap-igd.js";
-import { portMapping } from "./upnp-igd-router.js";
-import { LinkGateway, type IgdLinkDeps } from "./upnp-link.js";
+import { check, describe } from "./upnp-igd.js";
+import { igdRouter, portMapping } from "./upnp-igd-router.js";
+import { LinkGateway, type IgdKind, type IgdLinkDeps } from "./upnp-link.js";
 import { PcpGateway, type PcpDeps } from "./upnp-pcp.js";
+import { checkPinholes, describePinholes, pinholeRouter } from "./upnp-pinhole.js";
 import type { Router } from "./upnp-router.js";
 import { Turns } from "./upnp-turns.js";
 
@@ -25,6 +27,7 @@ export interface SiteClient<E> {
   restarted(entry: E): void;
 }
 
+const PINHOLES: IgdKind = { describe: describePinholes, check: checkPinholes, router: pinholeRouter };
 /** Requests to the router at once: theirs are small servers. */
 const AT_ONCE = 3;
 
@@ -59,7 +62,7 @@ export class Site<E extends SiteEntry> implements AsyncDisposable {
         if (which() === this.#speaks) each((entry) => client.restarted(entry))();
       },
     });
-    this.#igd = new LinkGateway(link, { ...heardBy(() => this.#igd), sample: () => this.#sample() }, deps);
+    this.#igd = new LinkGateway({ link, family, kind: family === 4 ? this.#translating() : PINHOLES }, heardBy(() => this.#igd), deps);
     this.#pcp = new PcpGateway({ link, family }, heardBy(() => this.#pcp), deps);
     this.#speaks = this.#igd;
   }
@@ -98,10 +101,14 @@ export class Site<E extends SiteEntry> implements AsyncDisposable {
     this.#speaks = this.#igd.router === undefined && this.#igd.searched && this.#pcp.router !== undefined ? this.#pcp : this.#igd;
   }
 
+  #translating(): IgdKind {
+    return { describe, check: async (deps, gateway, signal) => check(deps, gateway, this.#sample(), signal), router: igdRouter };
+  }
+
   /** A different one for each check. */
   #sample(): PortMapping | undefined {
     const mapped = [...this.entries].filter(({ drive }) => drive.state.held?.sure === true);
-    if (this.#speaks !== this.#igd || mapped.length === 0) return undefined;
+    if (mapped.length === 0) return undefined;
     this.#nextSample = (this.#nextSample + 1) % mapped.length;
     const entry = mapped[this.#nextSample];
     return entry === undefined ? undefined : portMapping(entry.want, entry.drive.state.held?.externalPort ?? entry.want.port, 0);

@@ -1,7 +1,7 @@
 import type { DownReason, Held, VipMode } from "../core/mode.js";
 import type { Mapping, MappingKey, MappingView } from "../core/model.js";
 import { messageOf } from "../lib/errors.js";
-import { familyOf } from "../lib/ip.js";
+import { familyOf, type IpAddress } from "../lib/ip.js";
 import { Drive } from "../machine/drive.js";
 import { upnpMappingStep } from "../machine/upnp-mapping.js";
 import {
@@ -13,7 +13,7 @@ import {
   type UpnpRequest,
   type UpnpStatus,
 } from "../machine/upnp-mapping-state.js";
-import { RouterError } from "./upnp-router.js";
+import { RouterError, type Router } from "./upnp-router.js";
 import { Site, siteKey, type SiteDeps } from "./upnp-site.js";
 
 export interface UpnpModeDeps extends SiteDeps {
@@ -167,7 +167,7 @@ class UpnpMode implements VipMode<"upnp"> {
     const { router, searched, reason } = entry.site;
     const view: MappingView = {
       status: status.kind === "noGateway" && !searched ? ASKING : status,
-      gateway: router && { name: router.name, host: router.host, externalAddress: router.externalAddress },
+      gateway: router && { name: router.name, host: router.host, externalAddress: outsideOf(entry.want, router) },
       reason,
     };
     if (sameView(view, entry.view) || this.#entries.get(entry.want.key) !== entry) return;
@@ -215,6 +215,11 @@ class UpnpMode implements VipMode<"upnp"> {
 }
 
 type EventBody = UpnpMappingEvent extends infer E ? (E extends UpnpMappingEvent ? Omit<E, "random"> : never) : never;
+
+/** What only filters leaves the address as it is. */
+function outsideOf({ address }: Mapping, { externalAddress }: Router): IpAddress | undefined {
+  return familyOf(address) === 6 ? address : externalAddress;
+}
 
 /** When it ends is of interest to the machine only: it moves with every refresh. */
 function sameView(a: MappingView, b: MappingView | undefined): boolean {

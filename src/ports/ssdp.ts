@@ -9,10 +9,16 @@ export interface SsdpSearcher extends AsyncDisposable {
   send(bytes: Uint8Array, to: IpAddress | "group", signal: AbortSignal): Promise<void>;
 }
 
-/** Datagrams of SSDP (UPnP Device Architecture 2.0, 1) over IPv4. `address`: one that this node holds; it says which link is meant. */
+/** An address that this node holds on a link; its family is the one that is spoken. */
+export interface SsdpPlace {
+  readonly address: IpAddress;
+  readonly iface: string;
+}
+
+/** Datagrams of SSDP (UPnP Device Architecture 2.0, 1 and annex A). */
 export interface Ssdp {
-  /** Opens a socket bound to `address`. Rejects where the node has no such address. */
-  searcher(address: IpAddress, received: OnDatagram, signal: AbortSignal): Promise<SsdpSearcher>;
-  /** Hears what devices announce to the group on the link of `address`. Rejects where that is not possible. */
-  listen(address: IpAddress, received: OnDatagram, signal: AbortSignal): Promise<AsyncDisposable>;
+  /** Opens a socket bound to the address. Rejects where the node has no such address. */
+  searcher(at: SsdpPlace, received: OnDatagram, signal: AbortSignal): Promise<SsdpSearcher>;
+  /** Hears what devices announce to the group on the link. Rejects where that is not possible. */
+  listen(at: SsdpPlace, received: OnDatagram, signal: AbortSignal): Promise<AsyncDisposable>;
 }

@@ -85,6 +85,11 @@ export function getStatusInfo(serviceType: string): SoapCall {
   return { serviceType, action: "GetStatusInfo", parameters: [] };
 }
 
+/** Of WANIPv6FirewallControl: whether the firewall is there, and lets pinholes be made. */
+export function getFirewallStatus(serviceType: string): SoapCall {
+  return { serviceType, action: "GetFirewallStatus", parameters: [] };
+}
+
 /** From anywhere to this port. The answer is read by `uniqueIdOf`. */
 export function addPinhole(serviceType: string, { protocol, internalPort, internalClient, leaseSeconds }: Pinhole): SoapCall {
   const parameters = [

@@ -35,6 +35,16 @@ describe("which ports are asked for", () => {
     expect(wants(web(), { observed: new Map() })).toEqual([]);
   });
 
+  test("also of an IPv6 address, and said with brackets", () => {
+    const SIX = ip("2001:db8::10");
+    const service = web({ "vip.internal/announced": JSON.stringify({ addresses: [SIX], node: "n1" }) }, { loadBalancerIP: SIX, ingress: [fakeIngress(SIX)] });
+    const [want] = wants(service, upOnEth0(SIX));
+    expect(want).toMatchObject({ address: SIX, protocol: "TCP", port: 80 });
+    const gateway = { ...ROUTER, externalAddress: SIX };
+    const { statuses } = plan(worldWith([service], { ...upOnEth0(SIX), ...mapped({ gateway }, want?.key) }), { ...PLAN_CONFIG, upnpStatus: true });
+    expect(JSON.stringify([...statuses.values()])).toContain("[2001:db8::10]:80/TCP");
+  });
+
   test.each<readonly [string, Service, Partial<World>, Partial<PlanConfig>]>([
     ["the Service does not ask", web({ "kube-vip.io/forwardUPNP": "false" }), {}, {}],
     ["enable_upnp is false", web(), {}, { upnp: false }],

@@ -8,17 +8,20 @@ export interface RouterOptions {
   readonly version?: 1 | 2;
   readonly secure?: boolean;
   readonly answers?: boolean;
+  /** Opens pinholes (WANIPv6FirewallControl) in place of mapping ports. */
+  readonly pinholes?: boolean;
   /** Answers in place of its own. */
   readonly page?: (request: HttpRequest) => HttpAnswer | Error | undefined;
 }
 
-const HOST = "10.77.0.1";
-const BASE = `http://${HOST}:5000`;
+const HOST = parseIp("10.77.0.1") as IpAddress;
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
 /** A router with UPnP in memory, and the link that leads to it. */
 export class FakeRouter {
-  readonly host = parseIp(HOST) as IpAddress;
+  /** Number -> `TCP [fd77::c8]:80 3600`, with IANA's number of the protocol. */
+  readonly pinholes = new Map<number, string>();
+  #nextPinhole = 1;
   /** `TCP 80` -> `10.77.0.200:80 3600`. */
   readonly mappings = new Map<string, string>();
   readonly requests: HttpRequest[] = [];
@@ -27,6 +30,8 @@ export class FakeRouter {
   external = "198.51.100.1";
   options: RouterOptions = {};
   readonly #listeners = new Set<OnDatagram>();
+
+  constructor(readonly host = HOST) {}
 
   readonly ssdp: Ssdp = {
     searcher: async (_address, received, signal) => {
@@ -57,6 +62,7 @@ export class FakeRouter {
   /** Loses all mappings, and announces itself. */
   restart(): void {
     this.mappings.clear();
+    this.pinholes.clear();
     this.bootId += 1;
     this.announce("ssdp:alive");
   }
@@ -70,13 +76,13 @@ export class FakeRouter {
     for (const received of this.#listeners) received(bytes, from);
   }
 
-  message(first: string, header: string, more = "", location = `${BASE}/root.xml`): Uint8Array {
+  message(first: string, header: string, more = "", location = `http://${this.host.includes(":") ? `[${this.host}]` : this.host}:5000/root.xml`): Uint8Array {
     const target = "urn:schemas-upnp-org:device:InternetGatewayDevice:1";
     return text(`${first}\r\n${header}: ${target}\r\nUSN: uuid:router::${target}\r\nLOCATION: ${location}\r\nBOOTID.UPNP.ORG: ${this.bootId}\r\n${more}\r\n`);
   }
 
   description(): string {
-    const type = `urn:schemas-upnp-org:service:WANIPConnection:${this.options.version ?? 2}`;
+    const type = `urn:schemas-upnp-org:service:${this.options.pinholes === true ? "WANIPv6FirewallControl:1" : `WANIPConnection:${this.options.version ?? 2}`}`;
     return `<root><device><deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:1</deviceType><friendlyName>Router</friendlyName><UDN>uuid:router</UDN><serviceList><service><serviceType>${type}</serviceType><controlURL>/ctl</controlURL></service></serviceList></device></root>`;
   }
 
@@ -105,6 +111,24 @@ export class FakeRouter {
       }
       case "DeletePortMapping":
         return this.mappings.delete(key) ? result(action, "") : fault(714, "NoSuchEntryInArray");
+      case "GetFirewallStatus":
+        return result(action, "<FirewallEnabled>1</FirewallEnabled><InboundPinholeAllowed>1</InboundPinholeAllowed>");
+      case "AddPinhole": {
+        if (from !== value("InternalClient")) return fault(606, "Action not authorized");
+        const wanted = `${value("Protocol")} [${value("InternalClient")}]:${value("InternalPort")}`;
+        const known = [...this.pinholes].find(([, pinhole]) => pinhole.startsWith(`${wanted} `))?.[0];
+        const number = known ?? this.#nextPinhole++;
+        this.pinholes.set(number, `${wanted} ${value("LeaseTime")}`);
+        return result(action, `<UniqueID>${number}</UniqueID>`);
+      }
+      case "UpdatePinhole": {
+        const [number, pinhole] = [Number(value("UniqueID")), this.pinholes.get(Number(value("UniqueID")))];
+        if (pinhole === undefined) return fault(704, "NoSuchEntry");
+        this.pinholes.set(number, `${pinhole.split(" ").slice(0, 2).join(" ")} ${value("NewLeaseTime")}`);
+        return result(action, "");
+      }
+      case "DeletePinhole":
+        return this.pinholes.delete(Number(value("UniqueID"))) ? result(action, "") : fault(704, "NoSuchEntry");
       default:
         return fault(401, "Invalid Action");
     }

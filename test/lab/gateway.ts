@@ -1,5 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ipFromBytes } from "../../src/lib/ip.js";
+import { fromHex } from "../wire/hex.js";
 import { run } from "./command.js";
 import type { Lab } from "./lab.js";
 import type { LabProcess } from "./process.js";
@@ -75,8 +77,8 @@ export class LabGateway {
   /** Makes the way out; no daemon runs yet. */
   static async create(lab: Lab, options: GatewayOptions = {}): Promise<LabGateway> {
     await run(["ip", "netns", "add", INTERNET_NS]);
-    await lab.exec(ROUTER_NS, ["ip", "-batch", "-"], { input: [`link add wan0 type veth peer name eth0 netns ${INTERNET_NS}`, `addr add ${OUTSIDE}/24 dev wan0`, "link set wan0 up"].join("\n") });
-    await lab.exec(INTERNET_NS, ["ip", "-batch", "-"], { input: ["link set lo up", "addr add 198.51.100.2/24 dev eth0", "link set eth0 up"].join("\n") });
+    await lab.exec(ROUTER_NS, ["ip", "-batch", "-"], { input: [`link add wan0 type veth peer name eth0 netns ${INTERNET_NS}`, `addr add ${OUTSIDE}/24 dev wan0`, "addr add fd98::1/64 dev wan0 nodad", "link set wan0 up"].join("\n") });
+    await lab.exec(INTERNET_NS, ["ip", "-batch", "-"], { input: ["link set lo up", "addr add 198.51.100.2/24 dev eth0", "addr add fd98::2/64 dev eth0 nodad", "link set eth0 up", "route add fd77::/64 via fd98::1"].join("\n") });
     return new LabGateway(lab, options);
   }
 
@@ -114,9 +116,15 @@ export class LabGateway {
     }));
   }
 
-  /** Who answers HTTP on the outside at this port, asked from the Internet; undefined when nobody does within a second. */
-  async answering(port: number): Promise<string | undefined> {
-    const { code, stdout } = await this.lab.exec(INTERNET_NS, ["curl", "-s", "-m", "1", `http://${OUTSIDE}:${port}/`], { mayFail: true });
+  /** IPv6 addresses and ports that the router's firewall lets through, by its rules: an independent reader. nft shows what miniupnpd made as raw octets. */
+  async pinholes(): Promise<readonly string[]> {
+    const { stdout } = await this.lab.exec(ROUTER_NS, ["nft", "list", "chain", "inet", "igd", "miniupnpd"]);
+    return [...stdout.matchAll(/dport (\d+) @nh,192,128 0x([\da-f]+) .*accept/g)].map(([, port = "", octets = ""]) => `[${ipFromBytes(fromHex(octets.padStart(32, "0")))}]:${port}`);
+  }
+
+  /** Who answers HTTP at this port of the router's outside (or of `host`), asked from the Internet; undefined when nobody does within a second. */
+  async answering(port: number, host = OUTSIDE): Promise<string | undefined> {
+    const { code, stdout } = await this.lab.exec(INTERNET_NS, ["curl", "-s", "-m", "1", `http://${host}:${port}/`], { mayFail: true });
     return code === 0 ? stdout.trim() : undefined;
   }
 }

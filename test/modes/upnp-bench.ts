@@ -13,12 +13,19 @@ export class UpnpBench implements Bench<"upnp"> {
   readonly leavesNothing = true;
   readonly clock = new FakeClock();
   readonly log = new FakeLog();
-  readonly router = new FakeRouter();
+  readonly router: FakeRouter;
   /** At the same host; knows nothing unless it is told to. */
-  readonly pcp = new FakePcpServer(this.router.host, () => this.clock.now());
+  readonly pcp: FakePcpServer;
   readonly views = new Map<MappingKey, MappingView>();
   readonly troubles = new Map<string, number>();
-  readonly mode = this.reborn();
+  readonly mode: VipMode<"upnp">;
+
+  /** `at`: the router's address. */
+  constructor(at?: IpAddress) {
+    this.router = new FakeRouter(at);
+    this.pcp = new FakePcpServer(this.router.host, () => this.clock.now());
+    this.mode = this.reborn();
+  }
 
   reborn(): VipMode<"upnp"> {
     const { clock, log, router, pcp } = this;
@@ -37,7 +44,7 @@ export class UpnpBench implements Bench<"upnp"> {
   }
 
   want(n: number, part: Partial<Mapping> = {}): Mapping {
-    const address = parseIp(`10.77.0.${200 + n}`) as IpAddress;
+    const address = parseIp(this.router.host.includes(":") ? `fd77::${200 + n}` : `10.77.0.${200 + n}`) as IpAddress;
     const port = part.port ?? 8000 + n;
     const protocol = part.protocol ?? "TCP";
     return { key: mappingKey(vipKey("eth0", address), { protocol, port }), owners: [`default/web-${n}` as ServiceKey], uid: `uid-${n}`, iface: "eth0", address, protocol, port, leaseSeconds: 3600, ...part };
