@@ -36,12 +36,12 @@ export function pinholeRouter(gateway: Gateway, http: Http): Router {
     if (number !== undefined) numbers.set(want.key, number);
     return reply;
   };
-  /** One that it has forgotten is asked for anew. */
+  /** One that it has forgotten, or cannot prolong, is asked for anew: routers say so with several numbers. */
   const renew = async (want: Mapping, leaseSeconds: number, signal: AbortSignal): Promise<SoapReply> => {
     const number = numbers.get(want.key);
     if (number === undefined) return await add(want, leaseSeconds, signal);
     const reply = await callSoap({ http, from: want.address }, service, igd.updatePinhole(service.serviceType, number, leaseSeconds), signal);
-    return reply.type === "fault" && reply.code === igd.IGD_ERROR.noSuchPinhole ? await add(want, leaseSeconds, signal) : reply;
+    return reply.type === "fault" ? await add(want, leaseSeconds, signal) : reply;
   };
   return {
     id,

@@ -3,6 +3,8 @@ import { DecodeError } from "./reader.js";
 export const SSDP_PORT = 1900;
 /** Also the group of SSDP for IPv4. */
 export const SSDP_GROUP = "239.255.255.250";
+/** For IPv6, on one link (UPnP Device Architecture 2.0, annex A). */
+export const SSDP_GROUP_LINK_LOCAL = "ff02::c";
 
 /** What is looked for, newest first: a router that speaks version 2 answers for version 1, too, and some answer for a service only. */
 export const IGD_SEARCH_TARGETS = [

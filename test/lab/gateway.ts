@@ -1,7 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ipFromBytes } from "../../src/lib/ip.js";
-import { fromHex } from "../wire/hex.js";
 import { run } from "./command.js";
 import type { Lab } from "./lab.js";
 import type { LabProcess } from "./process.js";
@@ -119,7 +117,7 @@ export class LabGateway {
   /** IPv6 addresses and ports that the router's firewall lets through, by its rules: an independent reader. nft shows what miniupnpd made as raw octets. */
   async pinholes(): Promise<readonly string[]> {
     const { stdout } = await this.lab.exec(ROUTER_NS, ["nft", "list", "chain", "inet", "igd", "miniupnpd"]);
-    return [...stdout.matchAll(/dport (\d+) @nh,192,128 0x([\da-f]+) .*accept/g)].map(([, port = "", octets = ""]) => `[${ipFromBytes(fromHex(octets.padStart(32, "0")))}]:${port}`);
+    return [...stdout.matchAll(/dport (\d+) @nh,192,128 0x([\da-f]+) .*accept/g)].map(([, port = "", octets = ""]) => `${new URL(`http://[${octets.padStart(32, "0").match(/.{4}/g)?.join(":") ?? ""}]/`).hostname}:${port}`);
   }
 
   /** Who answers HTTP at this port of the router's outside (or of `host`), asked from the Internet; undefined when nobody does within a second. */
