@@ -1,4 +1,5 @@
 import { messageOf } from "../lib/errors.js";
+import { Work } from "../lib/work.js";
 import type { Wish } from "../machine/claim-state.js";
 import {
   claimantStart,
@@ -60,7 +61,7 @@ export class Claims implements Fence, AsyncDisposable {
   readonly #states: ClaimStates;
   readonly #complaints: Complaints;
   readonly #listeners = new Set<Listener>();
-  readonly #work = new Set<Promise<void>>();
+  readonly #work = new Work();
   readonly #movedOnce: (() => void)[] = [];
   readonly #closing = new AbortController();
   #watching: AbortController | undefined;
@@ -188,7 +189,7 @@ export class Claims implements Fence, AsyncDisposable {
     this.#watching?.abort(reason);
     this.#machine.stop();
     for (const resolve of this.#movedOnce.splice(0)) resolve();
-    await Promise.allSettled(this.#work);
+    await this.#work.ended();
   }
 
   #at(): { readonly now: number; readonly config: ClaimantConfig } {
@@ -212,16 +213,11 @@ export class Claims implements Fence, AsyncDisposable {
       if (!abort.signal.aborted) for (const event of this.#feed.events(leases, this.deps.clock.wallTime())) this.#send(event);
     };
     const where = { namespace: this.config.namespace, label: OWNERSHIP_LABEL };
-    this.#track(
+    this.#work.add(
       this.deps.leases.watchLabelled(where, seen, abort.signal).catch((error: unknown) => {
         if (!abort.signal.aborted) this.#fail(error);
       }),
     );
-  }
-
-  #track(work: Promise<void>): void {
-    const tracked = work.finally(() => this.#work.delete(tracked));
-    this.#work.add(tracked);
   }
 
   #moved(state: ClaimantState): void {
@@ -247,7 +243,7 @@ export class Claims implements Fence, AsyncDisposable {
       this.#watch();
       return;
     }
-    this.#track(this.#carryOut(action));
+    this.#work.add(this.#carryOut(action));
   }
 
   async #carryOut(action: ClaimRequest): Promise<void> {

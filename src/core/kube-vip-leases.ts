@@ -1,4 +1,5 @@
 import { messageOf } from "../lib/errors.js";
+import { Work } from "../lib/work.js";
 import { microTime } from "../machine/election.js";
 import type { Clock, Timer } from "../ports/clock.js";
 import type { KubeErrorShape, Lease, LeaseId, Leases, LeaseWrite } from "../ports/kube.js";
@@ -54,7 +55,7 @@ export class KubeVipLeases implements AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #known = new Map<LeaseText, Known>();
   readonly #writing = new Set<LeaseText>();
-  readonly #work = new Set<Promise<void>>();
+  readonly #work = new Work();
   #wanted: ReadonlyMap<LeaseText, OwnershipKey> = new Map();
   /** All that this node has needed, for when it leaves: by then it holds nothing. */
   readonly #needed = new Map<LeaseText, OwnershipKey>();
@@ -87,7 +88,7 @@ export class KubeVipLeases implements AsyncDisposable {
     this.#wanted = wanted;
     for (const [id, key] of wanted) this.#needed.set(id, key);
     if (typeof this.#view === "string") return;
-    for (const id of wanted.keys()) if (!this.#view.has(id) && !this.#writing.has(id)) this.#track(this.#write(id, this.#claim()));
+    for (const id of wanted.keys()) if (!this.#view.has(id) && !this.#writing.has(id)) this.#work.add(this.#write(id, this.#claim()));
   }
 
   /** Gives back the Leases that this node needed for keys that nobody holds any more, so that a kube-vip takes them at once. */
@@ -100,7 +101,7 @@ export class KubeVipLeases implements AsyncDisposable {
     this.#closing.abort(new DOMException("closing", "AbortError"));
     this.#expiry?.cancel();
     this.#retry?.cancel();
-    await Promise.allSettled(this.#work);
+    await this.#work.ended();
   }
 
   /** Undefined: closed before there was an answer. Without the right to look there is nothing to be heeded. */
@@ -167,11 +168,6 @@ export class KubeVipLeases implements AsyncDisposable {
   #claim(): LeaseWrite {
     const time = microTime(this.deps.clock.wallTime(), 0);
     return { holderIdentity: `${HOLDER_PREFIX}${this.config.node}`, leaseDurationSeconds: FOR_GOOD_SECONDS, acquireTime: time, renewTime: time, leaseTransitions: 0 };
-  }
-
-  #track(work: Promise<void>): void {
-    const tracked = work.finally(() => this.#work.delete(tracked));
-    this.#work.add(tracked);
   }
 
   /** One write based on the version last seen; where somebody was quicker the watch tells, and another look comes in any case. */

@@ -1,4 +1,5 @@
 import { messageOf } from "../lib/errors.js";
+import { Work } from "../lib/work.js";
 import { Drive } from "../machine/drive.js";
 import {
   electionStart,
@@ -55,7 +56,7 @@ interface Seat {
 export class Ownership implements Fence, AsyncDisposable {
   readonly #seats = new Map<OwnershipKey, Seat>();
   readonly #movedListeners = new Set<(ownership: OwnershipKey) => void>();
-  readonly #work = new Set<Promise<void>>();
+  readonly #work = new Work();
   readonly #movedOnce: (() => void)[] = [];
   readonly #complaints: Complaints;
   #closed = false;
@@ -165,7 +166,7 @@ export class Ownership implements Fence, AsyncDisposable {
       machine.stop();
       abort.abort(new DOMException("closing", "AbortError"));
     }
-    await Promise.allSettled([...this.#work, ...[...this.#seats.values()].map(({ watch }) => watch)]);
+    await Promise.allSettled([this.#work.ended(), ...[...this.#seats.values()].map(({ watch }) => watch)]);
   }
 
   /** Rejects when a watch ends although nobody ended it: a bug, which must not pass in silence. */
@@ -216,8 +217,7 @@ export class Ownership implements Fence, AsyncDisposable {
   #act(key: OwnershipKey, action: ElectionAction<Lease>): void {
     const seat = this.#seats.get(key);
     if (seat === undefined) return;
-    const work = this.#carryOut(seat, action).finally(() => this.#work.delete(work));
-    this.#work.add(work);
+    this.#work.add(this.#carryOut(seat, action));
   }
 
   async #carryOut({ id, machine, abort }: Seat, action: ElectionAction<Lease>): Promise<void> {

@@ -3,6 +3,7 @@ import { partOf, splitVipKey, vipKey, type Marks, type OwnershipKey, type Part, 
 import { messageOf } from "../lib/errors.js";
 import { familyOf, hostPrefix, type IpAddress } from "../lib/ip.js";
 import type { MacAddress } from "../lib/mac.js";
+import { Work } from "../lib/work.js";
 import type { AnnounceConfig } from "../machine/announce.js";
 import type { ProbeOutcome } from "../machine/probe.js";
 import type { Clock } from "../ports/clock.js";
@@ -63,7 +64,9 @@ class ArpMode implements VipMode<"arp"> {
   readonly #announcer: Announcer<VipKey>;
   readonly #listeners: Listeners;
   readonly #probes: Probes;
-  readonly #work = new Set<Promise<void>>();
+  readonly #work = new Work((error) => {
+    if (!this.#closing.signal.aborted) this.deps.log.warn("address in doubt not taken off", { error: messageOf(error) });
+  });
 
   constructor(
     private readonly config: ArpConfig,
@@ -135,7 +138,7 @@ class ArpMode implements VipMode<"arp"> {
     this.#announcer[Symbol.dispose]();
     this.#probes[Symbol.dispose]();
     await this.#lifetimes[Symbol.asyncDispose]();
-    await Promise.allSettled(this.#work);
+    await this.#work.ended();
     await this.#listeners[Symbol.asyncDispose]();
   }
 
@@ -193,7 +196,7 @@ class ArpMode implements VipMode<"arp"> {
     const { ownership } = held.vip;
     const leaving = this.#isLeaving(ownership);
     if (!leaving && this.deps.clock.now() < held.defendedAt + DEFEND_INTERVAL_MS) return;
-    this.#track(leaving ? this.#letGo(held) : this.#doubt(held, claim.mac));
+    this.#work.add(leaving ? this.#letGo(held) : this.#doubt(held, claim.mac));
   }
 
   /** It is held still, and given up. */
@@ -237,15 +240,6 @@ class ArpMode implements VipMode<"arp"> {
     // A lifetime that was being set may have been set after the removal.
     await running;
     await this.deps.kernel.removeAddress(id, signal);
-  }
-
-  #track(work: Promise<void>): void {
-    const tracked = work
-      .catch((error: unknown) => {
-        if (!this.#closing.signal.aborted) this.deps.log.warn("address in doubt not taken off", { error: messageOf(error) });
-      })
-      .finally(() => this.#work.delete(tracked));
-    this.#work.add(tracked);
   }
 
   #link({ iface, address }: { readonly iface: string; readonly address: IpAddress }): EthernetLink {

@@ -1,7 +1,8 @@
-import type { LeaseSeen, LeaseTrouble, LeaseWant } from "../core/model.js";
+import type { LeaseSeen, LeaseWant } from "../core/model.js";
 import { messageOf } from "../lib/errors.js";
 import type { IpAddress } from "../lib/ip.js";
-import { BROADCAST_MAC, macToBytes, type MacAddress } from "../lib/mac.js";
+import { BROADCAST_MAC, macToBytes } from "../lib/mac.js";
+import { Work } from "../lib/work.js";
 import { dhcpStep } from "../machine/dhcp-client.js";
 import { dhcpStart, type DhcpAction, type DhcpClientConfig, type DhcpEvent, type DhcpInput, type DhcpState, type DhcpTiming } from "../machine/dhcp-client-state.js";
 import { Drive } from "../machine/drive.js";
@@ -11,8 +12,8 @@ import type { Log } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
 import { decodeClientFrame, encodeClientFrame } from "../wire/dhcp/frame.js";
 import { DecodeError } from "../wire/reader.js";
-import { Listeners } from "./listeners.js";
-import { Probes } from "./probes.js";
+import { LeaseProbe } from "./lease-probe.js";
+import { LeaseStory } from "./lease-story.js";
 
 export interface LeaseClientConfig {
   readonly timing: DhcpTiming;
@@ -31,8 +32,6 @@ export interface LeaseClientDeps {
 
 /** Option 61, RFC 2132 9.14: the type of the hardware and its address. */
 const HARDWARE_ETHERNET = 1;
-/** Not for us: ordinary on a link with other clients. */
-const ORDINARY: ReadonlySet<string> = new Set(["notAReply", "otherHardware", "otherTransaction", "otherClient"]);
 
 type Machine = Drive<DhcpState, DhcpEvent, DhcpAction>;
 
@@ -44,26 +43,20 @@ export class DhcpLeaseClient implements AsyncDisposable {
   #want: LeaseWant | undefined;
   #machine: Machine | undefined;
   #socket: FrameSocket | undefined;
-  #trouble: LeaseTrouble | undefined;
-  #shown: LeaseSeen | undefined;
-  readonly #listeners: Listeners;
-  readonly #probes: Probes;
+  readonly #probe: LeaseProbe;
+  readonly #story: LeaseStory;
   readonly #closing = new AbortController();
-  readonly #work = new Set<Promise<void>>();
+  readonly #work = new Work((error) => {
+    // The machine asks again.
+    if (!this.#closing.signal.aborted) this.deps.log.warn("dhcp work not done", { error: messageOf(error) });
+  });
 
   constructor(
     private readonly config: LeaseClientConfig,
     private readonly deps: LeaseClientDeps,
   ) {
-    const { kernel, clock } = deps;
-    this.#listeners = new Listeners({
-      kernel,
-      claimed: (linkIndex, claim) => {
-        // Another node of ours has the same MAC until it has let go.
-        if (claim.mac !== this.#want?.mac) this.#probes.claimed(linkIndex, claim);
-      },
-    });
-    this.#probes = new Probes({ clock, ask: (linkIndex, address, mac) => this.#listeners.ask(linkIndex, address, mac) });
+    this.#probe = new LeaseProbe({ ...config, ...deps });
+    this.#story = new LeaseStory({ ...deps, changed: (seen) => deps.changed(seen) });
   }
 
   /** From now on asks for this. The first time it starts; on another link it looks whether the lease is good there. Throws what the kernel says. */
@@ -71,9 +64,9 @@ export class DhcpLeaseClient implements AsyncDisposable {
     const before = this.#want;
     this.#want = want;
     if (this.#socket !== undefined && before?.linkIndex !== want.linkIndex) {
-      this.#track(this.#close(this.#socket));
+      this.#work.add(this.#close(this.#socket));
       this.#socket = undefined;
-      this.#listeners.keep(new Set([want.linkIndex]));
+      this.#probe.keep(want.linkIndex);
     }
     this.#socket ??= this.deps.kernel.openDhcp(want.linkIndex, (frame) => this.#received(frame));
     if (this.#machine === undefined) {
@@ -90,9 +83,8 @@ export class DhcpLeaseClient implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new DOMException("closing", "AbortError"));
     this.#machine?.stop();
-    this.#probes[Symbol.dispose]();
-    await Promise.allSettled(this.#work);
-    await this.#listeners[Symbol.asyncDispose]();
+    await this.#work.ended();
+    await this.#probe[Symbol.asyncDispose]();
     await this.#socket?.[Symbol.asyncDispose]();
   }
 
@@ -125,46 +117,26 @@ export class DhcpLeaseClient implements AsyncDisposable {
       this.#send({ type: "received", message, from: source });
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
-      this.#drop("malformed", messageOf(error));
+      this.#story.drop("malformed", messageOf(error));
     }
   }
 
   #act(action: DhcpAction): void {
-    const { log } = this.deps;
     switch (action.type) {
       case "send":
         this.#transmit(action);
         return;
       case "probe":
-        this.#track(this.#probe(action.address));
+        this.#work.add(this.#ask(action.address));
         return;
-      case "lease": {
-        const { address, server, expiresAt } = action.lease;
-        const fresh = this.#shown?.lease?.address !== address;
-        this.#trouble = undefined;
-        log[fresh ? "info" : "debug"](fresh ? "dhcp lease" : "dhcp lease renewed", { address, server, seconds: Math.round((expiresAt - this.deps.clock.now()) / 1000) });
-        break;
-      }
-      case "lost":
-        log[action.reason === "released" ? "info" : "warn"]("dhcp lease lost", { address: action.address, reason: action.reason });
-        this.#trouble = { type: "lost", address: action.address, reason: action.reason };
-        break;
-      case "refused":
-        log.warn("dhcp server refuses", { server: action.server, text: action.text });
-        this.#trouble = { type: "refused", server: action.server, text: action.text };
-        break;
-      case "declined":
-        log.warn("dhcp address declined, it is in use", { address: action.address, server: action.server });
-        this.#trouble = { type: "declined", address: action.address, server: action.server, by: this.#foundAt };
-        break;
       case "dropped":
-        if (!ORDINARY.has(action.reason)) this.#drop(action.reason);
+        this.#story.drop(action.reason);
         return;
+      default:
+        this.#story.note(action, this.#probe.foundAt);
+        if (this.#machine !== undefined) this.#moved(this.#machine.state);
     }
-    if (this.#machine !== undefined) this.#moved(this.#machine.state);
   }
-
-  #foundAt: MacAddress | undefined;
 
   #transmit({ message, path }: Extract<DhcpAction, { readonly type: "send" }>): void {
     const { mac } = this.#want ?? {};
@@ -180,49 +152,19 @@ export class DhcpLeaseClient implements AsyncDisposable {
     }
   }
 
-  async #probe(address: IpAddress): Promise<void> {
+  async #ask(address: IpAddress): Promise<void> {
     const want = this.#want;
     if (want === undefined) return;
-    const { linkIndex, mac } = want;
-    let inUse = false;
-    // What a node of ours announced a moment ago may still be there, and its other links answer for it, too.
-    if (this.config.duplicateCheck && want.known?.includes(address) === false) {
-      this.#listeners.listen(linkIndex, address);
-      const outcome = await this.#probes.run({ linkIndex, address, mac }, this.#closing.signal);
-      // Who answers for every address keeps the server from giving any.
-      inUse = outcome.type === "inUse" && !outcome.proxy;
-      this.#foundAt = outcome.type === "inUse" ? outcome.mac : undefined;
-    }
-    this.#send({ type: "probed", address, inUse });
+    this.#send({ type: "probed", address, inUse: await this.#probe.isInUse(address, want, this.#closing.signal) });
   }
 
   async #close(socket: FrameSocket): Promise<void> {
     await socket[Symbol.asyncDispose]();
   }
 
-  #track(work: Promise<void>): void {
-    const tracked = work
-      .catch((error: unknown) => {
-        // The machine asks again.
-        if (!this.#closing.signal.aborted) this.deps.log.warn("dhcp work not done", { error: messageOf(error) });
-      })
-      .finally(() => this.#work.delete(tracked));
-    this.#work.add(tracked);
-  }
-
-  #drop(reason: string, detail?: string): void {
-    this.deps.log.debug("dhcp message dropped", { reason, ...(detail !== undefined && { detail }) });
-    this.deps.dropped?.(reason);
-  }
-
   #moved({ phase, lease, sends, seekingSince }: DhcpState): void {
     const mac = this.#want?.mac;
     if (mac === undefined || this.#closing.signal.aborted) return;
-    const seen: LeaseSeen = { phase, mac, lease, sends, seekingSince, trouble: this.#trouble };
-    const before = this.#shown;
-    this.#shown = seen;
-    const same =
-      before !== undefined && before.phase === phase && before.mac === mac && before.lease === lease && before.sends === sends && before.seekingSince === seekingSince && before.trouble === seen.trouble;
-    if (!same) this.deps.changed(seen);
+    this.#story.show({ phase, mac, lease, sends, seekingSince });
   }
 }

@@ -1,8 +1,8 @@
-import type { LeaseSeen, LeaseTrouble, LeaseWant } from "../core/model.js";
+import type { LeaseSeen, LeaseWant } from "../core/model.js";
 import { messageOf } from "../lib/errors.js";
 import type { IpAddress } from "../lib/ip.js";
 import { linkLocalOf } from "../lib/link-local.js";
-import type { MacAddress } from "../lib/mac.js";
+import { Work } from "../lib/work.js";
 import { dhcp6Step } from "../machine/dhcp6-client.js";
 import { dhcp6Start, type Dhcp6Action, type Dhcp6ClientConfig, type Dhcp6Event, type Dhcp6Input, type Dhcp6State, type Dhcp6Timing } from "../machine/dhcp6-client-state.js";
 import { Drive } from "../machine/drive.js";
@@ -14,8 +14,8 @@ import type { Random } from "../ports/random.js";
 import { encodeDuidUuid } from "../wire/dhcp6/duid.js";
 import { decodeDhcp6, encodeDhcp6, type Dhcp6Message } from "../wire/dhcp6/message.js";
 import { DecodeError } from "../wire/reader.js";
-import { Listeners } from "./listeners.js";
-import { Probes } from "./probes.js";
+import { LeaseProbe } from "./lease-probe.js";
+import { LeaseStory } from "./lease-story.js";
 
 export interface Lease6ClientConfig {
   readonly timing: Dhcp6Timing;
@@ -37,8 +37,6 @@ const IAID = 1;
 const LINK_LOCAL_PREFIX = 64;
 /** No mark: the address is no VIP, and goes with its link, which is ours. */
 const NO_MARK = 0;
-/** Not for us: ordinary on a link with other clients. */
-const ORDINARY: ReadonlySet<string> = new Set(["notAReply", "otherTransaction", "otherClient"]);
 
 /**
  * One lease of DHCPv6 (machine/dhcp6-client.ts) with its socket. Answers come by unicast to a link-local address, which is put on the link of the lease: it
@@ -48,30 +46,23 @@ export class Dhcp6LeaseClient implements AsyncDisposable {
   #want: LeaseWant | undefined;
   #machine: Drive<Dhcp6State, Dhcp6Event, Dhcp6Action> | undefined;
   #socket: Dhcp6Socket | undefined;
-  #trouble: LeaseTrouble | undefined;
-  #foundAt: MacAddress | undefined;
-  #shown: LeaseSeen | undefined;
   /** Messages go out in their order, and the first one opens the socket. */
   #sending: Promise<void> = Promise.resolve();
-  readonly #listeners: Listeners;
-  readonly #probes: Probes;
+  readonly #probe: LeaseProbe;
+  readonly #story: LeaseStory;
   readonly #closing = new AbortController();
   readonly #released = Promise.withResolvers<void>();
-  readonly #work = new Set<Promise<void>>();
+  readonly #work = new Work((error) => {
+    // The machine asks again.
+    if (!this.#closing.signal.aborted) this.deps.log.warn("dhcp work not done", { error: messageOf(error) });
+  });
 
   constructor(
     private readonly config: Lease6ClientConfig,
     private readonly deps: Lease6ClientDeps,
   ) {
-    const { kernel, clock } = deps;
-    this.#listeners = new Listeners({
-      kernel,
-      claimed: (linkIndex, claim) => {
-        // Another node of ours has the same MAC until it has let go.
-        if (claim.mac !== this.#want?.mac) this.#probes.claimed(linkIndex, claim);
-      },
-    });
-    this.#probes = new Probes({ clock, ask: (linkIndex, address, mac) => this.#listeners.ask(linkIndex, address, mac) });
+    this.#probe = new LeaseProbe({ ...config, ...deps });
+    this.#story = new LeaseStory({ ...deps, changed: (seen) => deps.changed(seen) });
   }
 
   /** From now on asks for this. The first time it starts; on another link it looks whether the lease is good there. */
@@ -82,8 +73,8 @@ export class Dhcp6LeaseClient implements AsyncDisposable {
       this.#machine = this.#start(want);
       this.#send({ type: "tick" });
     } else if (before.linkIndex !== want.linkIndex || before.mac !== want.mac) {
-      this.#track(this.#closeSocket());
-      this.#listeners.keep(new Set([want.linkIndex]));
+      this.#work.add(this.#closeSocket());
+      this.#probe.keep(want.linkIndex);
       this.#send({ type: "rejoined" });
     }
   }
@@ -99,9 +90,8 @@ export class Dhcp6LeaseClient implements AsyncDisposable {
     this.#closing.abort(new DOMException("closing", "AbortError"));
     this.#machine?.stop();
     this.#released.resolve();
-    this.#probes[Symbol.dispose]();
-    await Promise.allSettled(this.#work);
-    await this.#listeners[Symbol.asyncDispose]();
+    await this.#work.ended();
+    await this.#probe[Symbol.asyncDispose]();
     await this.#closeSocket();
   }
 
@@ -131,44 +121,26 @@ export class Dhcp6LeaseClient implements AsyncDisposable {
       this.#send({ type: "received", message: decodeDhcp6(bytes), from });
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
-      this.#drop(`malformed: ${error.code}`, messageOf(error));
+      this.#story.drop(`malformed: ${error.code}`, messageOf(error));
     }
   }
 
   #act(action: Dhcp6Action): void {
-    const { log } = this.deps;
     switch (action.type) {
       case "send":
         this.#sending = this.#sending.then(async () => this.#transmit(action.message));
-        this.#track(this.#sending);
+        this.#work.add(this.#sending);
         return;
       case "probe":
-        this.#track(this.#probe(action.address));
+        this.#work.add(this.#ask(action.address));
         return;
-      case "lease": {
-        const { address, server, expiresAt } = action.lease;
-        const fresh = this.#shown?.lease?.address !== address;
-        this.#trouble = undefined;
-        log[fresh ? "info" : "debug"](fresh ? "dhcp lease" : "dhcp lease renewed", { address, server, seconds: Math.round((expiresAt - this.deps.clock.now()) / 1000) });
-        break;
-      }
-      case "lost":
-        log[action.reason === "released" ? "info" : "warn"]("dhcp lease lost", { address: action.address, reason: action.reason });
-        this.#trouble = { type: "lost", address: action.address, reason: action.reason };
-        break;
-      case "refused":
-        log.warn("dhcp server refuses", { server: action.server, text: action.text });
-        this.#trouble = { type: "refused", server: action.server, text: action.text };
-        break;
-      case "declined":
-        log.warn("dhcp address declined, it is in use", { address: action.address, server: action.server });
-        this.#trouble = { type: "declined", address: action.address, server: action.server, by: this.#foundAt };
-        break;
       case "dropped":
-        if (!ORDINARY.has(action.reason)) this.#drop(action.reason);
+        this.#story.drop(action.reason);
         return;
+      default:
+        this.#story.note(action, this.#probe.foundAt);
+        if (this.#machine !== undefined) this.#moved(this.#machine.state);
     }
-    if (this.#machine !== undefined) this.#moved(this.#machine.state);
   }
 
   async #transmit(message: Dhcp6Message): Promise<void> {
@@ -201,46 +173,16 @@ export class Dhcp6LeaseClient implements AsyncDisposable {
     await socket?.[Symbol.asyncDispose]();
   }
 
-  async #probe(address: IpAddress): Promise<void> {
+  async #ask(address: IpAddress): Promise<void> {
     const want = this.#want;
     if (want === undefined) return;
-    const { linkIndex, mac } = want;
-    let inUse = false;
-    // What a node of ours announced a moment ago may still be there.
-    if (this.config.duplicateCheck && want.known?.includes(address) === false) {
-      this.#listeners.listen(linkIndex, address);
-      const outcome = await this.#probes.run({ linkIndex, address, mac }, this.#closing.signal);
-      // Who answers for every address keeps the server from giving any.
-      inUse = outcome.type === "inUse" && !outcome.proxy;
-      this.#foundAt = outcome.type === "inUse" ? outcome.mac : undefined;
-    }
-    this.#send({ type: "probed", address, inUse });
-  }
-
-  #track(work: Promise<void>): void {
-    const tracked = work
-      .catch((error: unknown) => {
-        // The machine asks again.
-        if (!this.#closing.signal.aborted) this.deps.log.warn("dhcp work not done", { error: messageOf(error) });
-      })
-      .finally(() => this.#work.delete(tracked));
-    this.#work.add(tracked);
-  }
-
-  #drop(reason: string, detail?: string): void {
-    this.deps.log.debug("dhcp message dropped", { reason, ...(detail !== undefined && { detail }) });
-    this.deps.dropped?.(reason);
+    this.#send({ type: "probed", address, inUse: await this.#probe.isInUse(address, want, this.#closing.signal) });
   }
 
   #moved({ phase, lease, sends, seekingSince }: Dhcp6State): void {
     if (phase === "released") this.#released.resolve();
     const mac = this.#want?.mac;
     if (mac === undefined || this.#closing.signal.aborted) return;
-    const seen: LeaseSeen = { phase, mac, lease, sends, seekingSince, trouble: this.#trouble };
-    const before = this.#shown;
-    this.#shown = seen;
-    const same =
-      before !== undefined && before.phase === phase && before.mac === mac && before.lease === lease && before.sends === sends && before.seekingSince === seekingSince && before.trouble === seen.trouble;
-    if (!same) this.deps.changed(seen);
+    this.#story.show({ phase, mac, lease, sends, seekingSince });
   }
 }

@@ -194,7 +194,7 @@ describe("a flood", () => {
     });
     const updatesPerSecond = Math.round((hammered.updates / hammered.ms) * 1000);
     figure("one Service updated as fast as it can be for 6 s", { updatesPerSecond, othersServedMs: others, requests, statusWrites: writes, rssBeforeKiB: before, rssPeakKiB: peak, gapMs });
-    expect(hammered.updates).toBeGreaterThan(1000);
+    expect(hammered.updates).toBeGreaterThan(300);
     // Most of them: what one of them takes is what the machine has left beside API, clients and kernel tools.
     expect(others.toSorted((a, b) => a - b)[others.length >> 1]).toBeLessThan(1000);
     expect(Math.max(...others)).toBeLessThan(3000);
