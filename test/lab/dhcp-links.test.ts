@@ -1,10 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Cluster, ingressOf } from "./cluster.js";
 import { Dnsmasq, macvlans } from "./dhcp-servers.js";
-import { loadBalancer } from "./kube-client.js";
 import { answers, cleared, deploy, expose, shows, told } from "./kubectl-services.js";
 
-const MANY = 100;
 let cluster: Cluster;
 let server: Dnsmasq;
 let owner: string;
@@ -100,19 +98,4 @@ test("an address that somebody has already is declined, and another one is taken
   await answers(cluster, other);
   await cluster.lab.exec("client", ["ip", "addr", "del", `${taken}/32`, "dev", "eth0"]);
   await gone();
-});
-
-test(`${MANY} Services at once`, async () => {
-  const { client } = cluster.api;
-  const began = cluster.lab.now();
-  await Promise.all(Array.from({ length: MANY }, async (_, n) => await client.createService(loadBalancer({ name: `many-${n}`, ip: "0.0.0.0" }))));
-  await cluster.lab.waitFor(async () => (await client.services()).filter((s) => s.metadata.name.startsWith("many-") && ingressOf(s).length > 0).length === MANY, 40_000, `${MANY} addresses`);
-  process.stdout.write(`${JSON.stringify({ figure: `${MANY} Services by DHCP, created to all in status`, ms: Math.round(cluster.lab.now() - began) })}\n`);
-  const services = (await client.services()).filter((s) => s.metadata.name.startsWith("many-"));
-  const addresses = new Set(services.map((s) => ingressOf(s)[0] ?? ""));
-  expect(addresses.size).toBe(MANY);
-  expect(addresses.difference(new Set(server.leases().keys())).size).toBe(0);
-  await Promise.all([...addresses].slice(0, 5).map(async (address) => await answers(cluster, address)));
-  await gone();
-  await cluster.lab.waitFor(() => server.leases().size === 0, 3000, "all leases to be given back");
 });

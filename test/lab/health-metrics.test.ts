@@ -65,7 +65,7 @@ describe("health and metrics", () => {
     expect([await metric(cluster, owner, 'vip_is_owner{key="services"}'), await metric(cluster, other, 'vip_is_owner{key="services"}')]).toEqual([1, 0]);
     expect(await metric(cluster, other, 'vip_takeovers_total{key="services"}')).toBe(0);
     expect(await metric(cluster, other, 'vip_announcements_total{protocol="arp"}')).toBe(0);
-    expect(await metric(cluster, other, 'vip_services_skipped{reason="notOwner"}')).toBe(1);
+    await cluster.lab.waitFor(async () => (await metric(cluster, other, 'vip_services_skipped{reason="notOwner"}')) === 1, 2000, "the other node to have heard of the Service");
     await cluster.vip(owner).stop("SIGKILL");
     await cluster.heldBy(VIP, 8000, other);
     await cluster.lab.waitFor(async () => (await metric(cluster, other, series)) === 1, 2000, "the figures of the new owner");

@@ -125,29 +125,4 @@ describe("leader election per Service (svc_election)", () => {
     await cluster.free(ip, 3000);
     expect(await placed(cluster, 1000)).toEqual(others);
   });
-
-  test("costs the API the same for 12 and for 300 Services: a write per node and renew period", async () => {
-    await using cluster = await serving();
-    const { admin } = cluster;
-    const rate = async (): Promise<number> => {
-      await admin.resetCounters();
-      await sleep(5000);
-      const { requests } = await admin.counters();
-      const byVip = requests.filter(({ verb, remote }) => verb !== "watch" && cluster.lab.nodes.some(({ apiIpv4 }) => remote === apiIpv4 || remote.startsWith(`${apiIpv4}:`)));
-      return byVip.reduce((sum, { count }) => sum + count, 0) / 5;
-    };
-    await sleep(3000);
-    const few = await rate();
-    await admin.bulkServices({ count: 300, prefix: "bulk", ipBase: "10.99.1.1" });
-    await cluster.lab.waitFor(async () => {
-      const held = await Promise.all(cluster.lab.nodes.map(async ({ name }) => (await cluster.lab.addresses(name, "eth0")).filter(({ local }) => local.startsWith("10.99.")).length));
-      return held.reduce((a, b) => a + b, 0) === 300;
-    }, 20_000, "300 more VIPs");
-    // Status and Event of each are written at a limited rate, and then it is quiet.
-    let many = Infinity;
-    await cluster.lab.waitFor(async () => (many = await rate()) <= few + 2, 20_000, "the same rate as with few Services");
-    console.log(JSON.stringify({ figure: "API requests per second with svc_election, three nodes", few, many }));
-    expect(few).toBeGreaterThan(0);
-    expect(many).toBeGreaterThan(0);
-  });
 });
