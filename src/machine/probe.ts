@@ -69,7 +69,8 @@ function tick(state: ProbeState, now: number, config: ProbeConfig): StepResult<P
   // A process that was held up asks the remaining questions late rather than not at all, and still waits for the answers.
   const due = config.questionsAtMs[state.asked];
   if (due === undefined && now >= nextAt(state, config)) return decided(state, { type: "free" });
-  const ask = due !== undefined && now - startedAt >= due;
+  // The sum that `nextAt` makes, for a difference may be rounded to another number.
+  const ask = due !== undefined && now >= startedAt + due;
   const next: ProbeState = { ...state, startedAt, asked: ask ? state.asked + 1 : state.asked, askedAt: ask ? now : state.askedAt };
   return { state: next, actions: ask ? [{ type: "ask" }] : [], wakeAt: nextAt(next, config) };
 }

@@ -6,6 +6,9 @@ interface Pending {
   readonly fn: () => void;
 }
 
+/** No timer is shorter, as with a real clock: what waits until a time that it was rounded away from gets there. */
+const GRAIN_MS = 1e-6;
+
 /** Time that stands still until `advance` moves it; timers run in order, promises between them. */
 export class FakeClock implements Clock {
   #now: number;
@@ -28,7 +31,7 @@ export class FakeClock implements Clock {
   }
 
   after(ms: number, fn: () => void): Timer {
-    const entry: Pending = { at: this.#now + Math.max(0, ms), order: this.#order++, fn };
+    const entry: Pending = { at: this.#now + (ms > 0 ? Math.max(GRAIN_MS, ms) : 0), order: this.#order++, fn };
     this.#pending.add(entry);
     return { cancel: () => void this.#pending.delete(entry) };
   }

@@ -39,6 +39,17 @@ describe("a duplicate-address probe", () => {
     expect(run([[3, { type: "claimed", mac: MAC }]])).toEqual(["0 ask", "3 askCanary", `18 inUse ${MAC}`]);
   });
 
+  test.each([1013.2739766601304, 1005.1174100504101])("each step is done at the time that it was due, where sums of times are rounded: started at %d", (startedAt) => {
+    let step = probeStep(probeStart(), { type: "tick" }, startedAt, PROBE);
+    const asked: number[] = [];
+    for (let n = 1; n < 4 && step.wakeAt !== undefined; n += 1) {
+      step = probeStep(step.state, { type: "tick" }, step.wakeAt, PROBE);
+      asked.push(step.actions.length);
+    }
+    expect(asked).toEqual([1, 1, 1]);
+    expect(step.state.done).toBe(true);
+  });
+
   test("one that answers for the impossible address as well answers for everything", () => {
     expect(run([[3, { type: "claimed", mac: MAC }], [5, { type: "canaryClaimed", mac: MAC }]])).toEqual(["0 ask", "3 askCanary", `5 inUse ${MAC} proxy`]);
   });
