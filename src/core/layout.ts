@@ -1,4 +1,4 @@
-import type { IpAddress } from "../lib/ip.js";
+import { familyOf, type Family, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
 import { assign, type Wanting } from "./allocate.js";
 import { electsItself, groupsOf, membersOf, type ElectionAsked } from "./groups.js";
@@ -71,7 +71,7 @@ export function layOut(services: readonly (readonly [Service, ServiceFacts])[], 
   const owners = ownersOf(services, config);
   const who = asked.map((one): Asking => {
     const romana = one.facts.asked.type !== "skip" && one.facts.asked.romana;
-    const own = one.facts.asked.type === "any" ? (grants.get(one.service.uid) ?? []) : one.addresses;
+    const own = [...one.addresses, ...(grants.get(one.service.uid) ?? [])];
     return { ...one, romana, own, owner: romana ? romanaKey(one.facts.key) : owners(one.service, one.facts) };
   });
   for (const one of who) for (const address of one.own) if (one.facts.recorded?.includes(address) === true) table.place(address, one);
@@ -170,10 +170,10 @@ function resolveName(name: string, { asked, recorded = [], world, config }: Name
 /** What nobody names comes from the pools, once everything that is named or in a status is known. */
 function grant(asked: readonly Resolved[], world: LayoutWorld): Pick<Layout, "grants"> & { readonly refused: ReadonlyMap<string, SkipReason> } {
   const unnamed = asked.filter(({ facts }) => facts.asked.type === "any");
-  const wanting = unnamed.map(({ service }) => wantingOf(service));
+  const wanting = asked.flatMap((one) => (one.facts.asked.type === "any" ? wantingOf(one.service) : (lackingOf(one) ?? [])));
   if (!world.allocates || world.pools === undefined || wanting.length === 0) {
     const waiting: SkipReason = { code: "waiting", message: "an address is given to it once the pools are known" };
-    return { grants: NO_GRANTS, refused: new Map(world.allocates ? wanting.map(({ uid }) => [uid, waiting]) : []) };
+    return { grants: NO_GRANTS, refused: new Map(world.allocates ? unnamed.map(({ service }) => [service.uid, waiting]) : []) };
   }
   const taken = new Set<IpAddress>([...world.inUse, ...asked.flatMap(({ addresses }) => addresses)]);
   const assigned = assign({ wanting, previous: world.grants, taken, excluded: world.reserved, pools: world.pools });
@@ -199,6 +199,17 @@ function wantingOf({ uid, namespace, ipFamilies, ipFamilyPolicy }: Service): Wan
   const families = ipFamilies.map((family) => (family === "IPv4" ? 4 : 6));
   return { uid, namespace, families, policy: ipFamilyPolicy ?? "SingleStack" };
 }
+
+/** A dual-stack Service whose status has an address of one family only: it was written before the other one was up, or when there was none to be had. */
+function lackingOf({ service, facts: { asked }, addresses }: Resolved): Wanting | undefined {
+  if (asked.type !== "entries" || asked.from !== "status" || addresses.length !== 1) return undefined;
+  const wanting = wantingOf(service);
+  if (wanting.policy !== "RequireDualStack" && (wanting.policy !== "PreferDualStack" || wanting.families.length < 2)) return undefined;
+  const families = FAMILIES.filter((family) => !addresses.some((address) => familyOf(address) === family));
+  return { ...wanting, families, policy: "SingleStack" };
+}
+
+const FAMILIES: readonly Family[] = [4, 6];
 
 interface Claim {
   readonly first: Asking | undefined;

@@ -133,7 +133,7 @@ function askedOfLoadBalancer(service: Service, families: readonly Family[]): Ask
   const announced = announcedAddresses(service);
   if (announced.length === 0 && spec === "") return granted(service, false) ?? othersStatus(service) ?? { type: "any", romana: false };
   if (announced.length === 0) return parse(from, spec);
-  if (spec === "") return entries("status", announced);
+  if (spec === "") return grantedBeyond(service, announced) ?? entries("status", announced);
   const asked = parse(from, spec);
   if (asked.type !== "entries") return asked;
   // A name may stand for addresses of either family: what it stood for once is not asked for beside it.
@@ -156,6 +156,14 @@ function othersStatus({ ingress, statusManager }: Service): Asked | undefined {
   const others = ingress.map(({ ip, hostname }) => ip ?? hostname ?? "").join(", ");
   if (others === "") return undefined;
   return skip("foreignController", `the status holds ${others}, written by ${statusManager ?? "another controller"}, and no address is asked for: left alone`);
+}
+
+/** What was given, where the status does not have all of it yet. */
+function grantedBeyond(service: Service, announced: readonly IpAddress[]): Asked | undefined {
+  const given = granted(service, false);
+  if (given?.type !== "entries") return undefined;
+  const addresses = new Set(given.entries.flatMap((entry) => ("address" in entry ? [entry.address] : [])));
+  return addresses.size > announced.length && announced.every((address) => addresses.has(address)) ? given : undefined;
 }
 
 function granted(service: Service, romana: boolean): Asked | undefined {

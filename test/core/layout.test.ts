@@ -142,6 +142,24 @@ describe("an address from the pool", () => {
     expect(shown(third)).toEqual(shown(first));
   });
 
+  describe("of a dual-stack Service whose status has only the family that was up first", () => {
+    const both = parsePools({ "cidr-global": "192.0.2.8/29,2001:db8::/120" }, undefined).pools;
+    const dual: Partial<Service> = { ipFamilies: ["IPv4", "IPv6"], ipFamilyPolicy: "RequireDualStack" };
+    const said = (annotations: Readonly<Record<string, string>> = {}, part = dual): Service => bare("a", 0, { ...part, annotations: { "vip.internal/announced": `{"addresses":["192.0.2.9"],"node":"n1"}`, ...annotations } });
+    const given = new Map([["uid-a", [ip("192.0.2.9"), ip("2001:db8::7")]]]);
+
+    test.each<readonly [string, Service, LayoutWorld, readonly string[]]>([
+      ["the other one stays", said(), world({ pools: both, grants: given }), ["a 192.0.2.9 services 2001:db8::7 services"]],
+      ["the next free one is given, where nobody knows of another", said(), world({ pools: both }), ["a 192.0.2.9 services 2001:db8::1 services"]],
+      ["that one serves, where the pools have no other", said(), pooled(), ["a 192.0.2.9 services"]],
+      ["that one serves, on a node that does not own the Services", said(), world({ pools: both, allocates: false }), ["a 192.0.2.9 services"]],
+      ["both, where it is written down what was given", said({ "vip.internal/granted": "192.0.2.9,2001:db8::7" }), world({ pools: both, allocates: false }), ["a 192.0.2.9 services 2001:db8::7 services"]],
+      ["that one, for a Service that asks for no more", said({}, { ipFamilies: ["IPv4"], ipFamilyPolicy: "PreferDualStack" }), world({ pools: both, grants: given }), ["a 192.0.2.9 services"]],
+    ])("%s", (_name, service, at, expected) => {
+      expect(shown(layout([service], at))).toEqual(expected);
+    });
+  });
+
   test("of a Service that went is given to the next, and nobody else moves", () => {
     const { grants } = layout([a, b, c], pooled());
     const found = layout([b, c, d], pooled({ grants }));
