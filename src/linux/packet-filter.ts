@@ -36,14 +36,23 @@ const IPV4_FRAGMENT = 20;
 const IPV4_PROTOCOL = 23;
 const FRAGMENT_OFFSET = 0x1fff;
 
+type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
+
+/** What is for another host jumps over so many instructions, counted after the second one here; what this link sent itself lands at the same. */
+function unlessOthers(jump: number): readonly Instruction[] {
+  return [
+    [LOAD_BYTE, 0, 0, ANCILLARY_PACKET_TYPE],
+    [JUMP_EQUAL, jump, 0, PACKET_OTHERHOST],
+    [JUMP_EQUAL, jump - 1, 0, PACKET_OUTGOING],
+  ];
+}
+
 /**
  * ARP by which somebody claims an address: replies, announcements (sender = target) and probes (sender 0.0.0.0). Ordinary requests, the bulk of
  * the broadcasts on a LAN, wake nobody. Nothing that is not for this link or that this link sent itself.
  */
 export const ARP_CLAIMS = encodeFilter([
-  [LOAD_BYTE, 0, 0, ANCILLARY_PACKET_TYPE],
-  [JUMP_EQUAL, 11, 0, PACKET_OTHERHOST],
-  [JUMP_EQUAL, 10, 0, PACKET_OUTGOING],
+  ...unlessOthers(11),
   [LOAD_HALF, 0, 0, 12],
   [JUMP_EQUAL, 0, 8, ETHERTYPE_ARP],
   [LOAD_HALF, 0, 0, ARP_OPERATION],
@@ -62,9 +71,7 @@ export const ARP_CLAIMS = encodeFilter([
  * not fragmented).
  */
 export const ND_CLAIMS = encodeFilter([
-  [LOAD_BYTE, 0, 0, ANCILLARY_PACKET_TYPE],
-  [JUMP_EQUAL, 17, 0, PACKET_OTHERHOST],
-  [JUMP_EQUAL, 16, 0, PACKET_OUTGOING],
+  ...unlessOthers(17),
   [LOAD_HALF, 0, 0, 12],
   [JUMP_EQUAL, 0, 14, ETHERTYPE_IPV6],
   [LOAD_BYTE, 0, 0, 20],
@@ -86,9 +93,7 @@ export const ND_CLAIMS = encodeFilter([
 
 /** UDP over IPv4 to the port of DHCP clients, by broadcast or to the address of this link. */
 export const DHCP_ANSWERS = encodeFilter([
-  [LOAD_BYTE, 0, 0, ANCILLARY_PACKET_TYPE],
-  [JUMP_EQUAL, 11, 0, PACKET_OTHERHOST],
-  [JUMP_EQUAL, 10, 0, PACKET_OUTGOING],
+  ...unlessOthers(11),
   [LOAD_HALF, 0, 0, 12],
   [JUMP_EQUAL, 0, 8, ETHERTYPE_IPV4],
   [LOAD_BYTE, 0, 0, IPV4_PROTOCOL],
@@ -103,7 +108,7 @@ export const DHCP_ANSWERS = encodeFilter([
 ]);
 
 /** The program as the kernel takes it: 8 octets for each instruction. */
-export function encodeFilter(instructions: readonly (readonly [code: number, ifTrue: number, ifFalse: number, operand: number])[]): Uint8Array {
+export function encodeFilter(instructions: readonly Instruction[]): Uint8Array {
   const program = new DataView(new ArrayBuffer(instructions.length * 8));
   instructions.forEach(([code, ifTrue, ifFalse, operand], index) => {
     program.setUint16(index * 8, code, true);

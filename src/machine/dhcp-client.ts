@@ -1,8 +1,9 @@
 import type { IpAddress } from "../lib/ip.js";
 import { judgeAnswer, grantedLease } from "./dhcp-client-answers.js";
 import { decline, discover, release, requestKnown, requestOffer, requestRebinding, requestRenewal } from "./dhcp-client-messages.js";
-import { aged, type DhcpAction, type DhcpClientConfig, type DhcpEvent, type DhcpLease, type DhcpLossReason, type DhcpState } from "./dhcp-client-state.js";
+import { aged, type DhcpAction, type DhcpClientConfig, type DhcpEvent, type DhcpLease, type DhcpState } from "./dhcp-client-state.js";
 import type { StepResult } from "./step.js";
+import { heldAt, leaseWakeAt, lossOf, withoutExpired } from "./dhcp-lease.js";
 import { after, just, type Turn as MachineTurn } from "./turn.js";
 
 /*
@@ -28,10 +29,10 @@ const RENEW_FLOOR_MS = 1000;
 export function dhcpStep(state: DhcpState, event: DhcpEvent, now: number, config: DhcpClientConfig): StepResult<DhcpState, DhcpAction> {
   if (state.phase === "released") return { state, actions: [], wakeAt: undefined };
   const moment: Moment = { now, random: event.random, config };
-  const timely = withoutExpired(event.type === "slept" ? aged(state, event.ms) : state, now);
+  const timely = withoutExpired(event.type === "slept" ? aged(state, event.ms) : state, now, seeking);
   const absorbed = after(timely, (next) => absorb(next, event, moment));
   const turn = after(absorbed, (next) => due(next, moment));
-  return { ...turn, wakeAt: wakeAt(turn.state) };
+  return { ...turn, wakeAt: leaseWakeAt(turn.state) };
 }
 
 function absorb(state: DhcpState, event: DhcpEvent, moment: Moment): Turn {
@@ -80,7 +81,7 @@ function refused(state: DhcpState, reason: DhcpAction, { now, random, config }: 
 
 /** RFC 2131 3.1.5: a client that finds the address in use MUST send DECLINE and restart, after 10 s or more. */
 function taken(state: DhcpState, address: IpAddress, { now, random, config }: Moment): Turn {
-  const held = state.pending?.address === address ? state.pending : state.lease?.address === address ? state.lease : undefined;
+  const held = heldAt(state, address);
   if (held === undefined) return just(state);
   const next = { ...state, xid: newXid(random) };
   const lost = lossOf(held === state.lease ? held : undefined, "inUse");
@@ -116,15 +117,6 @@ function given(state: DhcpState, config: DhcpClientConfig): Turn {
   const told = held.map((lease) => release(state, config, lease));
   // First the message, for it is sent from the address.
   return { state: { ...state, phase: "released", lease: undefined, pending: undefined }, actions: [...told, ...lossOf(state.lease, "released")] };
-}
-
-function withoutExpired(state: DhcpState, now: number): Turn {
-  const { lease, pending } = state;
-  const next = pending !== undefined && now >= pending.expiresAt ? seeking(state, now) : state;
-  if (lease === undefined || now < lease.expiresAt) return just(next);
-  // RFC 2131 4.4.5: the client must stop using it, and restarts.
-  const kept = next.phase === "bound" || next.phase === "renewing" || next.phase === "rebinding";
-  return { state: { ...(kept ? seeking(next, now) : next), lease: undefined }, actions: lossOf(lease, "expired") };
 }
 
 /** What the phase does on its own when its time has come. */
@@ -202,14 +194,4 @@ function newXid(random: number): number {
 
 function secondsSince({ seekingSince }: DhcpState, now: number): number {
   return Math.floor((now - (seekingSince ?? now)) / 1000);
-}
-
-function lossOf(lease: DhcpLease | undefined, reason: DhcpLossReason): readonly DhcpAction[] {
-  return lease === undefined ? [] : [{ type: "lost", address: lease.address, reason }];
-}
-
-function wakeAt({ phase, nextAt, lease, pending }: DhcpState): number | undefined {
-  if (phase === "released") return undefined;
-  const at = Math.min(nextAt, lease?.expiresAt ?? Infinity, pending?.expiresAt ?? Infinity);
-  return at === Infinity ? undefined : at;
 }

@@ -1,9 +1,9 @@
 import type { IpAddress } from "../lib/ip.js";
-import type { DhcpLossReason } from "./dhcp-client-state.js";
 import { dhcp6Lease, judgeDhcp6Answer } from "./dhcp6-client-answers.js";
 import { decline, rebind, release, renew, request, solicit } from "./dhcp6-client-messages.js";
-import type { Dhcp6Action, Dhcp6ClientConfig, Dhcp6Event, Dhcp6Lease, Dhcp6Offer, Dhcp6Phase, Dhcp6State, Retransmission } from "./dhcp6-client-state.js";
+import type { Dhcp6Action, Dhcp6ClientConfig, Dhcp6Event, Dhcp6Lease, Dhcp6Phase, Dhcp6State, Retransmission } from "./dhcp6-client-state.js";
 import type { StepResult } from "./step.js";
+import { heldAt, leaseWakeAt, lossOf, withoutExpired } from "./dhcp-lease.js";
 import { after, just, type Turn as MachineTurn } from "./turn.js";
 
 /*
@@ -36,9 +36,9 @@ const REFUSED_DOUBLINGS = 4;
 export function dhcp6Step(state: Dhcp6State, event: Dhcp6Event, now: number, config: Dhcp6ClientConfig): StepResult<Dhcp6State, Dhcp6Action> {
   if (state.phase === "released") return { state, actions: [], wakeAt: undefined };
   const moment: Moment = { now, random: event.random, config };
-  const absorbed = after(withoutExpired(state, now), (next) => absorb(next, event, moment));
+  const absorbed = after(withoutExpired(state, now, seeking), (next) => absorb(next, event, moment));
   const turn = after(absorbed, (next) => due(next, moment));
-  return { ...turn, wakeAt: wakeAt(turn.state) };
+  return { ...turn, wakeAt: leaseWakeAt(turn.state) };
 }
 
 function absorb(state: Dhcp6State, event: Dhcp6Event, moment: Moment): Turn {
@@ -109,7 +109,7 @@ function refused(state: Dhcp6State, told: Dhcp6Action, { now, random, config }: 
 
 /** RFC 8415 18.2.8, 18.2.10.1: an address that is in use is declined. */
 function taken(state: Dhcp6State, address: IpAddress, moment: Moment): Turn {
-  const held = state.pending?.address === address ? state.pending : state.lease?.address === address ? state.lease : undefined;
+  const held = heldAt(state, address);
   if (held === undefined) return just(state);
   const lost = lossOf(held === state.lease ? held : undefined, "inUse");
   const next = { ...state, pending: undefined, lease: held === state.lease ? undefined : state.lease, wanted: undefined, leaving: held };
@@ -139,14 +139,6 @@ function given(state: Dhcp6State, moment: Moment): Turn {
   const held = state.lease ?? state.pending;
   const ended = { ...state, lease: undefined, pending: undefined, leaving: held };
   return { state: held === undefined ? { ...ended, phase: "released" } : exchange(ended, "releasing", moment), actions: lossOf(state.lease, "released") };
-}
-
-function withoutExpired(state: Dhcp6State, now: number): Turn {
-  const { lease, pending } = state;
-  const next = pending !== undefined && now >= pending.expiresAt ? seeking(state, now) : state;
-  if (lease === undefined || now < lease.expiresAt) return just(next);
-  const kept = next.phase === "bound" || next.phase === "renewing" || next.phase === "rebinding";
-  return { state: { ...(kept ? seeking(next, now) : next), lease: undefined }, actions: lossOf(lease, "expired") };
 }
 
 /** What the phase does on its own when its time has come. */
@@ -221,14 +213,4 @@ function seeking(state: Dhcp6State, nextAt: number): Dhcp6State {
 function obeying(state: Dhcp6State, seconds: number | undefined): Dhcp6State {
   if (seconds === undefined || seconds < SOL_MAX_RT_LEAST || seconds > SOL_MAX_RT_MOST) return state;
   return { ...state, solicitMostMs: seconds * 1000 };
-}
-
-function lossOf(lease: Dhcp6Offer | undefined, reason: DhcpLossReason): readonly Dhcp6Action[] {
-  return lease === undefined ? [] : [{ type: "lost", address: lease.address, reason }];
-}
-
-function wakeAt({ phase, nextAt, lease, pending }: Dhcp6State): number | undefined {
-  if (phase === "released") return undefined;
-  const at = Math.min(nextAt, lease?.expiresAt ?? Infinity, pending?.expiresAt ?? Infinity);
-  return at === Infinity ? undefined : at;
 }

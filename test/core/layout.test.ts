@@ -151,6 +151,7 @@ describe("an address from the pool", () => {
     test.each<readonly [string, Service, LayoutWorld, readonly string[]]>([
       ["the other one stays", said(), world({ pools: both, grants: given }), ["a 192.0.2.9 services 2001:db8::7 services"]],
       ["the next free one is given, where nobody knows of another", said(), world({ pools: both }), ["a 192.0.2.9 services 2001:db8::1 services"]],
+      ["another one is given, where a stranger has it", said(), world({ pools: both, grants: given, inUse: new Set([ip("2001:db8::7")]) }), ["a 192.0.2.9 services 2001:db8::1 services"]],
       ["that one serves, where the pools have no other", said(), pooled(), ["a 192.0.2.9 services"]],
       ["that one serves, on a node that does not own the Services", said(), world({ pools: both, allocates: false }), ["a 192.0.2.9 services"]],
       ["both, where it is written down what was given", said({ "vip.internal/granted": "192.0.2.9,2001:db8::7" }), world({ pools: both, allocates: false }), ["a 192.0.2.9 services 2001:db8::7 services"]],

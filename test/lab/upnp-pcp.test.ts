@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Cluster, VIP } from "./cluster.js";
 import { LabGateway, TOLD } from "./gateway.js";
-import { forwarded, reachedAt, toldOf, UPNP } from "./upnp.js";
+import { opened, toldOf, UPNP } from "./upnp.js";
 
 /** What the lease file says: `TCP:32380:10.77.0.200:32380:<end>:<description>`. */
 const leads = (gateway: LabGateway): readonly string[] => gateway.leases().map((line) => line.split(":").slice(0, 4).join(":"));
@@ -13,14 +13,9 @@ describe.each([
   test("opens the port to the Internet, again after a restart, for the next holder, and closes it when the Service is deleted", async () => {
     await using cluster = await Cluster.up(2, UPNP);
     const { lab, api } = cluster;
-    await lab.serve({ ports: [32380] });
     const gateway = await LabGateway.create(lab, options);
-    await gateway.start();
-    await api.client.createService(forwarded("web"));
-    const holder = await cluster.heldBy(VIP, 5000);
-    expect(await lab.waitFor(async () => await gateway.answering(32380), 20_000, "an answer on the outside")).toBe(holder);
+    const holder = await opened(cluster, gateway);
     expect(leads(gateway)).toEqual([`TCP:32380:${VIP}:32380`]);
-    await reachedAt(cluster, "web", `${TOLD}:32380/TCP`, 5000);
     const [event] = await toldOf(cluster, "web", "PortOpened");
     expect(event?.message).toBe(`${TOLD}:32380/TCP leads to ${VIP}:32380, opened at gateway ${name} (10.77.0.1)`);
 

@@ -3,7 +3,7 @@ import { Cluster, VIP } from "./cluster.js";
 import { LabGateway, TOLD } from "./gateway.js";
 import { deploy } from "./kubectl-services.js";
 import { HAVE_KUBECTL } from "./kubectl.js";
-import { forwarded, reachedAt, toldOf, UPNP } from "./upnp.js";
+import { forwarded, opened, reachedAt, toldOf, UPNP } from "./upnp.js";
 
 describe.each([
   ["IGD 2, secure mode", { igd1: false, secure: true }],
@@ -12,14 +12,9 @@ describe.each([
   test("opens the port of an annotated Service to the Internet, and closes it when the Service is deleted", async () => {
     await using cluster = await Cluster.up(2, UPNP);
     const { lab, api } = cluster;
-    await lab.serve({ ports: [32380] });
     const gateway = await LabGateway.create(lab, options);
-    await gateway.start();
-    await api.client.createService(forwarded("web"));
-    const holder = await cluster.heldBy(VIP, 2000);
-    expect(await lab.waitFor(async () => await gateway.answering(32380), 8000, "an answer on the outside")).toBe(holder);
+    await opened(cluster, gateway);
     expect(await gateway.listed()).toMatchObject([{ protocol: "TCP", externalPort: 32380, target: `${VIP}:32380` }]);
-    await reachedAt(cluster, "web", `${TOLD}:32380/TCP`, 2000);
     await api.client.deleteService("web");
     await lab.waitFor(async () => (await gateway.listed()).length === 0, 2000, "no mapping");
     await cluster.free(VIP, 2000);

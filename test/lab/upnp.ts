@@ -1,5 +1,6 @@
-import type { Cluster } from "./cluster.js";
-import { VIP } from "./cluster.js";
+import { expect } from "vitest";
+import { VIP, type Cluster } from "./cluster.js";
+import { TOLD, type LabGateway } from "./gateway.js";
 import { loadBalancer, type KubeEvent, type KubeService } from "./kube-client.js";
 
 /** The annotation that says where the ports of a Service are reached from outside. */
@@ -24,6 +25,18 @@ export function forwarded(name: string, { ip = VIP, port = 32380, annotations = 
 /** Waits until the Service says that its ports are reached there; undefined: nowhere. */
 export async function reachedAt(cluster: Cluster, name: string, external: string | undefined, ms: number): Promise<void> {
   await cluster.service(name, ms, `${name} to be reached at ${external ?? "nothing"}`, (s) => s.metadata.annotations?.[EXTERNAL] === external);
+}
+
+/** Starts the gateway and a Service `web` whose port it opens, from the API to an answer on the outside; which node holds the VIP. */
+export async function opened(cluster: Cluster, gateway: LabGateway): Promise<string> {
+  const { lab, api } = cluster;
+  await lab.serve({ ports: [32380] });
+  await gateway.start();
+  await api.client.createService(forwarded("web"));
+  const holder = await cluster.heldBy(VIP, 5000);
+  expect(await lab.waitFor(async () => await gateway.answering(32380), 20_000, "an answer on the outside")).toBe(holder);
+  await reachedAt(cluster, "web", `${TOLD}:32380/TCP`, 5000);
+  return holder;
 }
 
 /** Waits for Events of this reason about a Service. */
