@@ -163,6 +163,6 @@ function notHeard(since: number): BfdReport {
     detectMs: undefined,
     transmitMs: undefined,
     problem: undefined,
-    counters: { sent: 0, received: 0, discarded: 0, notSent: 0 },
+    counters: readCounters(bfdCounters()),
   };
 }

@@ -72,10 +72,10 @@ function detailLines({ name, address, port, link, localAs, session, sent, receiv
   return about.flatMap((text, i) => wrap(text, i === 0 ? 2 : 4, i === 0 ? "" : "  "));
 }
 
-function bfdText({ state, since, diagnostic, detectMs, counters: { sent, received, discarded, notSent } }: BfdSessionReport): string {
+function bfdText({ state, since, diagnostic, detectMs, counters: { ups, downs, sent, received, discarded, notSent } }: BfdSessionReport): string {
   const why = diagnostic === "" ? "" : `: ${diagnostic}`;
   const after = detectMs === null ? "" : `, down after ${detectMs} ms of silence`;
-  return `BFD ${state} for ${age(since.seconds)}${why}${after}; packets sent ${sent}, received ${received}, discarded ${discarded}, not sent ${notSent}`;
+  return `BFD ${state} for ${age(since.seconds)}${why}${after}; sessions ${ups}, lost ${downs}; packets sent ${sent}, received ${received}, discarded ${discarded}, not sent ${notSent}`;
 }
 
 const BY = { local: "this side", peer: "the peer", transport: "TCP" } as const;

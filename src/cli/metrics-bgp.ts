@@ -1,4 +1,5 @@
-import type { BgpPeerReport, BgpPeerState } from "../modes/bgp-report.js";
+import type { BgpBfdReport, BgpPeerReport, BgpPeerState } from "../modes/bgp-report.js";
+import type { BfdCounters } from "../ports/bfd.js";
 import { byFamilyAndState, type GaugeRow, type GaugeSources, type Sample } from "./metrics-row.js";
 
 const PEER = ["peer"];
@@ -14,13 +15,22 @@ export const BGP_ROWS: readonly GaugeRow[] = [
   { name: "vip_bgp_updates_received_total", help: "UPDATE messages of a BGP peer.", labels: PEER, counter: true, samples: each(({ counters }) => counters.updatesReceived) },
   { name: "vip_bgp_sessions_established_total", help: "Sessions with a BGP peer that came up.", labels: PEER, counter: true, samples: each(({ counters }) => counters.established) },
   { name: "vip_bgp_sessions_lost_total", help: "Sessions with a BGP peer that were up and ended.", labels: PEER, counter: true, samples: each(({ counters }) => counters.flaps) },
-  { name: "vip_bfd_session_up", help: "1 where BFD says that a BGP peer is up; only peers that are watched.", labels: PEER, samples: bfd },
+  { name: "vip_bfd_session_up", help: "1 where BFD says that a BGP peer is up; only peers that are watched.", labels: PEER, samples: bfd(isBfdUp) },
+  { name: "vip_bfd_sessions_established_total", help: "How often BFD with a BGP peer came up.", labels: PEER, counter: true, samples: bfd(counter("ups")) },
+  { name: "vip_bfd_sessions_lost_total", help: "How often BFD with a BGP peer was up and went down.", labels: PEER, counter: true, samples: bfd(counter("downs")) },
+  { name: "vip_bfd_packets_sent_total", help: "BFD packets sent to a BGP peer.", labels: PEER, counter: true, samples: bfd(counter("sent")) },
+  { name: "vip_bfd_packets_received_total", help: "BFD packets of a BGP peer.", labels: PEER, counter: true, samples: bfd(counter("received")) },
+  { name: "vip_bfd_packets_discarded_total", help: "BFD packets of a BGP peer that broke a rule.", labels: PEER, counter: true, samples: bfd(counter("discarded")) },
   // MetalLB's names, where they say the same.
   { name: "metallb_bgp_session_up", help: "As in MetalLB.", labels: PEER, samples: each(isUp, metallbName) },
   { name: "metallb_bgp_updates_total", help: "As in MetalLB: UPDATE messages sent.", labels: PEER, counter: true, samples: each(({ counters }) => counters.updatesSent, metallbName) },
   { name: "metallb_bgp_announced_prefixes_total", help: "As in MetalLB: prefixes that the peer has now.", labels: PEER, samples: each(prefixes, metallbName) },
   { name: "metallb_bgp_pending_prefixes_total", help: "As in MetalLB: prefixes that should be announced.", labels: PEER, samples: pending },
-  { name: "metallb_bfd_session_up", help: "As in MetalLB.", labels: PEER, samples: (sources) => bfdSamples(sources, metallbName) },
+  { name: "metallb_bfd_session_up", help: "As in MetalLB.", labels: PEER, samples: bfd(isBfdUp, addressOf) },
+  { name: "metallb_bfd_control_packet_input", help: "As in MetalLB: BFD packets received.", labels: PEER, counter: true, samples: bfd(counter("received"), addressOf) },
+  { name: "metallb_bfd_control_packet_output", help: "As in MetalLB: BFD packets sent.", labels: PEER, counter: true, samples: bfd(counter("sent"), addressOf) },
+  { name: "metallb_bfd_session_up_events", help: "As in MetalLB: how often BFD came up.", labels: PEER, counter: true, samples: bfd(counter("ups"), addressOf) },
+  { name: "metallb_bfd_session_down_events", help: "As in MetalLB: how often BFD went down.", labels: PEER, counter: true, samples: bfd(counter("downs"), addressOf) },
   // kube-vip's.
   { name: "kube_vip_manager_bgp_session_info", help: "As in kube-vip: 1 for the state of each session.", labels: ["state", "peer"], samples: kubeVipStates },
 ];
@@ -37,10 +47,15 @@ function nameOf({ peer }: BgpPeerReport): string {
   return peer.name;
 }
 
-/** `192.0.2.1:179`. */
-function metallbName({ peer, remote }: BgpPeerReport): string {
-  const address = peer.address ?? remote?.address ?? peer.name;
-  return address.includes(":") ? `[${address}]:${peer.port}` : `${address}:${peer.port}`;
+/** What MetalLB calls a peer of BFD: `192.0.2.1`, */
+function addressOf({ peer, remote }: BgpPeerReport): string {
+  return peer.address ?? remote?.address ?? peer.name;
+}
+
+/** and one of BGP: `192.0.2.1:179`. */
+function metallbName(report: BgpPeerReport): string {
+  const address = addressOf(report);
+  return address.includes(":") ? `[${address}]:${report.peer.port}` : `${address}:${report.peer.port}`;
 }
 
 function each(value: (report: BgpPeerReport) => number, naming: Naming = nameOf): GaugeRow["samples"] {
@@ -74,12 +89,17 @@ function sent(sources: GaugeSources): readonly Sample[] {
   return reports(sources).flatMap((report) => ([4, 6] as const).map((family): Sample => [{ peer: nameOf(report), family: `ipv${family}` }, report.sent[family]]));
 }
 
-function bfd(sources: GaugeSources): readonly Sample[] {
-  return bfdSamples(sources, nameOf);
+/** Of the peers that BFD watches. */
+function bfd(value: (report: BgpBfdReport) => number, naming: Naming = nameOf): GaugeRow["samples"] {
+  return (sources) => reports(sources).flatMap((report) => (report.bfd === undefined ? [] : [[{ peer: naming(report) }, value(report.bfd)]]));
 }
 
-function bfdSamples(sources: GaugeSources, naming: Naming): readonly Sample[] {
-  return reports(sources).flatMap((report) => (report.bfd === undefined ? [] : [[{ peer: naming(report) }, report.bfd.state === "Up" ? 1 : 0]]));
+function isBfdUp({ state }: BgpBfdReport): number {
+  return state === "Up" ? 1 : 0;
+}
+
+function counter(of: keyof BfdCounters): (report: BgpBfdReport) => number {
+  return ({ counters }) => counters[of];
 }
 
 /** GoBGP's names of states. */

@@ -19,15 +19,18 @@ const SENT = 0;
 const RECEIVED = 1;
 const DISCARDED = 2;
 const NOT_SENT = 3;
+const UPS = 4;
+const DOWNS = 5;
+const PLACES = 6;
 
 /** The counters of a session that begins. */
 export function bfdCounters(): Float64Array<SharedArrayBuffer> {
-  return new Float64Array(new SharedArrayBuffer(4 * Float64Array.BYTES_PER_ELEMENT));
+  return new Float64Array(new SharedArrayBuffer(PLACES * Float64Array.BYTES_PER_ELEMENT));
 }
 
 export function readCounters(counters: Float64Array): BfdReport["counters"] {
   const at = (place: number): number => counters[place] ?? 0;
-  return { sent: at(SENT), received: at(RECEIVED), discarded: at(DISCARDED), notSent: at(NOT_SENT) };
+  return { sent: at(SENT), received: at(RECEIVED), discarded: at(DISCARDED), notSent: at(NOT_SENT), ups: at(UPS), downs: at(DOWNS) };
 }
 
 export interface RunningConfig {
@@ -198,9 +201,11 @@ export class RunningSession {
     const before = this.#told;
     const report = this.report();
     if (this.#closed || sameReport(before, report)) return;
-    this.#told = report;
-    this.deps.moved(report);
-    if (report.state !== before.state || report.since !== before.since) this.deps.changed(report);
+    const turned = (before.state === "Up") !== (report.state === "Up");
+    if (turned) this.#count(report.state === "Up" ? UPS : DOWNS);
+    this.#told = turned ? { ...report, counters: readCounters(this.config.counters) } : report;
+    this.deps.moved(this.#told);
+    if (report.state !== before.state || report.since !== before.since) this.deps.changed(this.#told);
   }
 }
 

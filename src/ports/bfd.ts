@@ -14,7 +14,7 @@ export interface BfdTarget {
 
 export type BfdStateName = "AdminDown" | "Down" | "Init" | "Up";
 
-/** How many packets since the session was opened. */
+/** What was counted since the session was opened: packets, and changes of its state. */
 export interface BfdCounters {
   readonly sent: number;
   readonly received: number;
@@ -22,6 +22,10 @@ export interface BfdCounters {
   readonly discarded: number;
   /** The kernel would not send them. */
   readonly notSent: number;
+  /** How often the session came up, */
+  readonly ups: number;
+  /** and how often it was up and went down. */
+  readonly downs: number;
 }
 
 /** What is known of a session. */

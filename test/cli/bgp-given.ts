@@ -31,7 +31,7 @@ export const UP: BgpPeerReport = {
   sent: { 4: 1, 6: 0 },
   received: 2,
   counters: { updatesSent: 3, updatesReceived: 4, established: 2, flaps: 1 },
-  bfd: { state: "Up", since: 900, diagnostic: "", detectMs: 900, counters: { sent: 40, received: 39, discarded: 0, notSent: 0 } },
+  bfd: { state: "Up", since: 900, diagnostic: "", detectMs: 900, counters: { sent: 40, received: 39, discarded: 2, notSent: 1, ups: 3, downs: 2 } },
   rival: undefined,
   problem: undefined,
 };

@@ -68,7 +68,8 @@ test("peers are told with what both sides agreed on, and never with a password",
       the peer offers: multiprotocol 1/1, route refresh, 4-octet AS 64501
       routes sent: 1 IPv4, 0 IPv6; received and left alone: 2; UPDATEs sent 3, received 4; sessions 2,
         lost 1
-      BFD Up for 0s, down after 900 ms of silence; packets sent 40, received 39, discarded 0, not sent 0
+      BFD Up for 0s, down after 900 ms of silence; sessions 3, lost 2; packets sent 40, received 39,
+        discarded 2, not sent 1
       last end 0s ago, by the peer: Cease/Administrative Reset
     tor2: 2001:db8::2 port 179, own AS 64500
       routes sent: 0 IPv4, 0 IPv6; received and left alone: 2; UPDATEs sent 3, received 4; sessions 2,

@@ -94,9 +94,9 @@ describe("BFD over UDP", () => {
     const { clock, bfd, log, changed, reports, goUp, end } = setUp();
     const session = bfd.open(ONE, TIMING, changed);
     await goUp();
-    expect(session.report()).toMatchObject({ state: "Up", detectMs: 900, transmitMs: 300, remoteState: "Up", counters: { sent: 3, received: 2 } });
+    expect(session.report()).toMatchObject({ state: "Up", detectMs: 900, transmitMs: 300, remoteState: "Up", counters: { sent: 3, received: 2, ups: 1, downs: 0 } });
     await clock.advance(1000);
-    expect(session.report()).toMatchObject({ state: "Down", since: 900, diagnostic: "control detection time expired", remoteState: undefined });
+    expect(session.report()).toMatchObject({ state: "Down", since: 900, diagnostic: "control detection time expired", remoteState: undefined, counters: { ups: 1, downs: 1 } });
     expect(reports.map(({ state }) => state)).toEqual(["Init", "Up", "Down"]);
     expect(log.lines.map(({ level, message }) => `${level} ${message}`)).toEqual(["info bfd up", "warn bfd down"]);
     await end();

@@ -119,7 +119,7 @@ export const CAPABILITIES: readonly Capability[] = [
 export class FakeBfd implements Bfd {
   readonly open_ = new Map<string, { readonly target: BfdTarget; readonly changed: (report: BfdReport) => void }>();
   readonly timings: number[] = [];
-  #report: BfdReport = { state: "Down", since: 0, diagnostic: "", remoteDiagnostic: "", remoteState: undefined, detectMs: undefined, transmitMs: undefined, problem: undefined, counters: { sent: 0, received: 0, discarded: 0, notSent: 0 } };
+  #report: BfdReport = { state: "Down", since: 0, diagnostic: "", remoteDiagnostic: "", remoteState: undefined, detectMs: undefined, transmitMs: undefined, problem: undefined, counters: { sent: 0, received: 0, discarded: 0, notSent: 0, ups: 0, downs: 0 } };
 
   open: Bfd["open"] = (target, timing, changed) => {
     if (this.open_.has(target.address)) throw new RangeError(`a session to ${target.address} exists`);
