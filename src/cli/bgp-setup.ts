@@ -2,12 +2,15 @@ import type { Settings } from "../config/settings.js";
 import { bgpPeers, type BgpPeerFacts } from "../core/bgp-peers.js";
 import type { Pass } from "../core/engine.js";
 import type { Fence } from "../core/mode.js";
+import { isToReturn } from "../core/node-standing.js";
 import type { World } from "../core/world.js";
 import { Cleanup } from "../lib/cleanup.js";
+import { messageOf } from "../lib/errors.js";
 import { createNative } from "../linux/native.js";
 import { createTcpTable } from "../linux/tcp-table.js";
 import { createNet } from "../linux/tcp.js";
 import { createUdp } from "../linux/udp.js";
+import type { AddressesOfRoutes } from "../modes/address.js";
 import type { NodeAddress } from "../modes/bgp-report.js";
 import type { BgpMode } from "../modes/bgp.js";
 import { createBgpMode } from "../modes/index.js";
@@ -28,6 +31,10 @@ export interface BgpSetupDeps {
   /** As it is known now. */
   world(): World;
 }
+
+const SECOND_MS = 1000;
+/** How long the kernel may take to set the lifetimes of all addresses, ms. */
+const ADDRESSES_MS = 2000;
 
 /** What peers are made of beside settings and links. */
 export type PeerSources = Omit<BgpPeerFacts, "subnets">;
@@ -78,6 +85,23 @@ export class BgpSetup implements AsyncDisposable {
     }
     const asWanted = [...plan.wants.bgp.keys()].every((key) => world.observedRoutes.get(key)?.state === "up") && [...plan.wants.arp.keys()].every((key) => world.observed.get(key)?.state !== "pending");
     if (plan.settled && asWanted) this.mode.complete();
+  }
+
+  /**
+   * A clean stop (`BgpMode.drain`). Where routers keep routes for the process that follows, the kernel keeps the addresses for as long, and no longer: what is left of
+   * this process is in the stage that is returned.
+   */
+  async leave(addresses: AddressesOfRoutes): Promise<"ending" | "restarting"> {
+    const { clock, log } = this.deps;
+    const keptMs = await this.mode.drain(isToReturn(this.deps.world()) ? "restarting" : "ending");
+    if (keptMs === 0) return "ending";
+    try {
+      // Whole seconds, rounded down: not before the routes go.
+      await addresses.endBy(clock.now() + keptMs + SECOND_MS, AbortSignal.timeout(ADDRESSES_MS));
+    } catch (error) {
+      log.warn("addresses have no end of their own: they stay until a process follows, or vip cleanup", { error: messageOf(error) });
+    }
+    return "restarting";
   }
 
   /** The mode is whose it was given to. */

@@ -90,6 +90,8 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   const labels = createNodeLabels(settings, node, { nodes: kube.nodes, clock, log });
   if (labels !== undefined) cleanup.use(labels);
   const config = engineConfig(settings, node);
+  const links = () => engine.world.links.values();
+  const addresses = createAddressMode({ marks: MARKS, serves }, { kernel, clock, log, links });
   const engine: Engine = cleanup.use(
     new Engine(config, {
       clock,
@@ -101,8 +103,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
       modes: {
         arp: (report) => {
           const announce = { burstMs: BURST_MS, refreshMs: settings.arpRateMs, packetsPerSecond: settings.arpPacketsPerSecond };
-          const links = () => engine.world.links.values();
-          if (bgp !== undefined) return createAddressMode({ marks: MARKS, serves }, { kernel, clock, log, links });
+          if (bgp !== undefined) return addresses;
           return createArpMode({ announce, marks: MARKS, serves, duplicateCheck: settings.duplicateCheck }, { kernel, fence, clock, log, links, report, taken: (address) => configured(engine.world, address)?.controlPlane === true });
         },
         link: () => createLinkMode({ serves, manageParent: settings.dhcpManageParent }, { kernel, log, answers: (parent, conf) => engine.learn({ answering: replaced(engine.world.answering, parent, conf) }) }),
@@ -156,14 +157,14 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   log.info("stopping");
   monitoring.stopping();
   // Heirs announce what is handed over before it is withdrawn here.
-  const drained = bgp?.mode.drain();
+  const left = bgp?.leave(addresses);
   bootstrap?.leave();
   ownership.leave();
   const heirsShown = clock.after(HEIR_SHOWS_MS, () => engine.learn({ stage: "leaving" }));
   await Promise.race([ownership.left(), delay(clock, HAND_OVER_MS + STOP_MS)]);
-  await drained;
+  const stage = (await left) ?? "ending";
   heirsShown.cancel();
-  engine.learn({ stage: "ending" });
+  engine.learn({ stage });
   await Promise.race([engine.settle(), delay(clock, STOP_MS)]);
   await Promise.race([labels?.clear(), delay(clock, STOP_MS)]);
   await kubeVip?.release((key) => (ownership.states().get(key)?.holder ?? "") !== "");

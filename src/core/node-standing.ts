@@ -42,6 +42,16 @@ export function controlPlaneStandsBack({ node, nodes, drained }: Known): boolean
   return drained || isDrained(nodes.get(node));
 }
 
+/**
+ * Whether another process is likely to follow this one on its node at once, as in an update. Not where somebody wants the node without VIPs, nor where it looks
+ * as if it is on its way down: cordoned, not ready (the kubelet says so first when the machine is shut down), or no node of the cluster any more.
+ */
+export function isToReturn({ node, nodes, drained }: Known): boolean {
+  const own = nodes.get(node);
+  if (own === undefined) return !drained && nodes.size === 0;
+  return !drained && reasons(own, { moveCordoned: true }).length === 0;
+}
+
 /** How many keys this node takes in proportion to others. What is no number above 0 counts as 1. */
 export function weightOf({ node, nodes }: Pick<World, "node" | "nodes">): number {
   return positive(nodes.get(node)?.annotations[WEIGHT]) ?? 1;

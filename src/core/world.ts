@@ -93,8 +93,11 @@ export interface World {
   readonly controlPlaneHealth: Health | undefined;
 }
 
-/** Of the life of this process. `leaving`: whoever takes over from it has had the time to show; `ending`: what nobody has to own is not served here any more. */
-export type Stage = "running" | "leaving" | "ending";
+/**
+ * Of the life of this process. `leaving`: whoever takes over from it has had the time to show; `ending`: what nobody has to own is not served here any more;
+ * `restarting`: that is left for the process that follows.
+ */
+export type Stage = "running" | "leaving" | "ending" | "restarting";
 
 export function emptyWorld(node: string): World {
   return {

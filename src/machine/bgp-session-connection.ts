@@ -15,8 +15,8 @@ export const OPEN_WAIT_MS = 240_000;
 const LASTING_MS = 60_000;
 const SHORT_CONTEXT = updateContext({ asSize: 4, internal: false });
 
-/** How a connection ends. Without a notification nothing is said to the peer. */
-export type Ending = Pick<SessionEnd, "by" | "reason"> & { readonly notification?: Notification };
+/** How a connection ends. Without a notification nothing is said to the peer; `delivered`: what was said before still gets there. */
+export type Ending = Pick<SessionEnd, "by" | "reason"> & { readonly notification?: Notification; readonly delivered?: true };
 
 /** The connection with this name, where it still exists. */
 export function connectionOf({ state }: Turn, id: ConnectionId): Connection | undefined {
@@ -80,7 +80,7 @@ export function dropCollided(turn: Turn, connection: Connection): Turn {
 /** Ends all connections; who is asked to forget the routes is told so in the way that was agreed on (RFC 8538 3). */
 export function endAll(turn: Turn, cease: Cease | undefined, moment: Moment): Turn {
   return turn.state.connections.reduce((next, connection) => {
-    if (cease === undefined) return endConnection(next, connection, { by: "local", reason: "left for the process that follows" }, moment);
+    if (cease === undefined) return endConnection(next, connection, { by: "local", reason: "left for the process that follows", delivered: true }, moment);
     const notification = ceaseNotification(cease, connection.negotiated?.notificationRestart === true);
     return endConnection(next, connection, { by: "local", notification, reason: describeNotification(notification) }, moment);
   }, turn);
@@ -98,11 +98,11 @@ function ceaseNotification({ subcode, text, hard }: Cease, restartable: boolean)
   return restartable && forGood ? hardReset(plain) : plain;
 }
 
-function farewell({ id, phase }: Connection, { by, notification }: Ending): readonly BgpSessionAction[] {
+function farewell({ id, phase }: Connection, { by, notification, delivered }: Ending): readonly BgpSessionAction[] {
   // The caller has closed it already.
   if (by === "transport") return [];
   const tell = by === "local" && notification !== undefined && phase !== "Connect";
-  return [...(tell ? [sendAction(id, { type: "notification", notification })] : []), { type: "close", id, graceful: tell }];
+  return [...(tell ? [sendAction(id, { type: "notification", notification })] : []), { type: "close", id, graceful: tell || delivered === true }];
 }
 
 function fresh(id: ConnectionId, now: number): Omit<Connection, "incoming" | "phase" | "deadline"> {

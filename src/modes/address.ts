@@ -19,20 +19,27 @@ export interface AddressDeps {
   links(): Iterable<Link>;
 }
 
+/** Addresses that routes lead to. */
+export interface AddressesOfRoutes extends VipMode<"arp"> {
+  /** From now on whatever is held goes by the kernel's clock, at this monotonic ms at the latest. Rejects where the kernel refuses it. */
+  endBy(validUntil: number, signal: AbortSignal): Promise<void>;
+}
+
 /** Ten years, ms: a finite lifetime is a part of how addresses of ours are known on kernels that keep no mark. */
 const LIFETIME_MS = 10 * 365 * 86_400_000;
 
 /**
  * Stands in for ARP mode where routes lead to addresses: the address is on a link, which may be `lo`, so that the kernel takes packets to it, and that is
  * all. It does not end with this process, since several nodes may have it at once: what a process that dies leaves behind harms nobody, as routers stop
- * sending when its sessions end, and the next life finds it by its mark.
+ * sending when its sessions end, and the next life finds it by its mark. What is left for a restart on purpose has an end (`endBy`).
  */
-export function createAddressMode(config: AddressConfig, deps: AddressDeps): VipMode<"arp"> {
+export function createAddressMode(config: AddressConfig, deps: AddressDeps): AddressesOfRoutes {
   return new AddressMode(config, deps);
 }
 
-class AddressMode implements VipMode<"arp"> {
+class AddressMode implements AddressesOfRoutes {
   readonly name = "arp";
+  #endsBy: number | undefined;
 
   constructor(
     private readonly config: AddressConfig,
@@ -44,7 +51,7 @@ class AddressMode implements VipMode<"arp"> {
     const linkIndex = this.#indexOf(iface);
     if (linkIndex === undefined) throw new Error(`hold ${address} on ${iface}: there is no such link`);
     const scope = familyOf(address) === 4 ? "host" : "global";
-    const validUntil = this.deps.clock.now() + LIFETIME_MS;
+    const validUntil = this.#endsBy ?? this.deps.clock.now() + LIFETIME_MS;
     await this.deps.kernel.putAddress({ linkIndex, address, prefix, scope, mark: this.config.marks[partOf(ownership)], validUntil }, signal);
     this.deps.log.info("address put", { vip: key });
   }
@@ -64,6 +71,12 @@ class AddressMode implements VipMode<"arp"> {
       const name = names.get(linkIndex);
       return name === undefined ? [] : [{ key: vipKey(name, address), describe: `${address}/${prefix} on ${name}` }];
     });
+  }
+
+  async endBy(validUntil: number, signal: AbortSignal): Promise<void> {
+    this.#endsBy = validUntil;
+    const ours = await this.#ours(signal);
+    await Promise.all(ours.map(async (one) => this.deps.kernel.putAddress({ ...one, validUntil }, signal)));
   }
 
   /** What is not taken down stays in the kernel. */

@@ -15,7 +15,7 @@ import { isUpdate, MAX_EXTENDED_MESSAGE } from "../wire/bgp/message.js";
 import { splitStream } from "../wire/bgp/stream.js";
 import { chooseNextHop } from "./bgp-next-hop.js";
 import type { BgpPeerCounters, BgpPeerReport, BgpSentRoute, NodeAddress } from "./bgp-report.js";
-import type { Rib } from "./bgp-rib.js";
+import type { Leaving, Rib } from "./bgp-rib.js";
 import { dialTarget, isInternal, peerProblem, sessionConfig } from "./bgp-session-options.js";
 import type { RouteKey } from "../core/model.js";
 
@@ -27,8 +27,8 @@ export interface PeeringDeps {
   nodeAddresses(): readonly NodeAddress[];
   /** What there is to announce now; undefined: not yet known in full, and this peer has to wait for it. */
   rib(peer: BgpPeer): Rib | undefined;
-  /** This node is about to go. */
-  leaving(): boolean;
+  /** Routes of this peer that are about to be withdrawn. */
+  leaving(peer: BgpPeer): Leaving;
   changed(): void;
 }
 
@@ -77,6 +77,11 @@ export class Peering {
 
   get established(): boolean {
     return this.#name === "Established";
+  }
+
+  /** The session can end in a way that leaves the peer with the routes (RFC 4724); BFD would tell it that they lead nowhere. */
+  get keepsRoutes(): boolean {
+    return this.#peer.bfd === undefined && establishedOf(this.#drive.state)?.negotiated?.gracefulRestart !== undefined;
   }
 
   /** Everything that the peer is to have is with the kernel. */
@@ -182,7 +187,7 @@ export class Peering {
       addresses: this.#deps.nodeAddresses(),
       isVip: (address) => rib.isVip(address),
     });
-    if (hop !== undefined) return rib.announced({ peer: name, localAs, internal, policy, family, hop, leaving: this.#deps.leaving() });
+    if (hop !== undefined) return rib.announced({ peer: name, localAs, internal, policy, family, hop, leaving: this.#deps.leaving(this.#peer) });
     if (rib.count(family) > 0) problems.push(`no IPv${family} next hop: this node has no usable IPv${family} address`);
     return NO_ROUTES;
   }

@@ -7,6 +7,9 @@ import { WELL_KNOWN_COMMUNITIES } from "../wire/bgp/community.js";
 import type { RouteAttributes, Route as SentRoute } from "../wire/bgp/pack.js";
 import type { NextHop } from "./bgp-next-hop.js";
 
+/** Which routes are about to be withdrawn: those that a Lease stands behind, or all. */
+export type Leaving = "none" | "owned" | "all";
+
 /** What the attributes of a route depend on beside the route. */
 export interface ExportContext {
   readonly peer: string;
@@ -16,8 +19,8 @@ export interface ExportContext {
   readonly policy: BgpRoutePolicy;
   readonly family: Family;
   readonly hop: NextHop;
-  /** This node is about to go: GRACEFUL_SHUTDOWN (RFC 8326). */
-  readonly leaving: boolean;
+  /** These have GRACEFUL_SHUTDOWN (RFC 8326). */
+  readonly leaving: Leaving;
 }
 
 const NONE: RouteMap = new Map();
@@ -59,12 +62,13 @@ export class Rib {
   #make(context: ExportContext): RouteMap {
     const attributes = new Map<string, RouteAttributes>();
     const routes = new Map<string, SentRoute>();
-    for (const { key, address, length, policy, peers } of this.#routes.values()) {
+    for (const { key, address, length, policy, peers, ownership } of this.#routes.values()) {
       if (familyOf(address) !== context.family || peers?.includes(context.peer) === false) continue;
-      const policyKey = JSON.stringify(policy);
+      const goes = context.leaving === "all" || (context.leaving === "owned" && ownership !== undefined);
+      const policyKey = JSON.stringify([policy, goes]);
       let said = attributes.get(policyKey);
       if (said === undefined) {
-        said = exportAttributes(exportPolicy(policy, context), context);
+        said = exportAttributes(exportPolicy(policy, context, goes), context);
         attributes.set(policyKey, said);
       }
       routes.set(key, { prefix: { address, length }, attributes: said });
@@ -74,9 +78,9 @@ export class Rib {
 }
 
 /** What a route says for itself goes before what its peer says for all. */
-function exportPolicy(route: BgpRoutePolicy, { policy, hop, leaving }: ExportContext): ExportPolicy {
+function exportPolicy(route: BgpRoutePolicy, { policy, hop }: ExportContext, goes: boolean): ExportPolicy {
   const said = { ...policy, ...route, ...hop };
-  if (!leaving) return said;
+  if (!goes) return said;
   const shutdown = WELL_KNOWN_COMMUNITIES["graceful-shutdown"];
   // RFC 8326 4.1: what an internal peer would otherwise have to do by itself.
   return { ...said, communities: [...(said.communities ?? []), ...(shutdown === undefined ? [] : [shutdown])], localPref: 0 };

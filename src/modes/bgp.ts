@@ -55,10 +55,11 @@ export interface BgpMode extends VipMode<"bgp"> {
   /** `nodeAddresses` may answer differently: next hops are chosen anew. */
   addressesChanged(): void;
   /**
-   * A clean stop, bounded in time: GRACEFUL_SHUTDOWN, then all is withdrawn, then every session ends with Cease/Administrative Shutdown. Without it,
-   * disposing leaves the routes of peers with graceful restart to the process that follows.
+   * A clean stop, bounded in time: GRACEFUL_SHUTDOWN, then all is withdrawn, then every session ends with Cease/Administrative Shutdown. `restarting`: another
+   * process follows at once, so peers with graceful restart, unless BFD watches them, keep what no Lease stands behind, and hear no Cease. Resolves with
+   * for how long they do, ms; 0: none does. Without it, disposing leaves all routes of peers with graceful restart to the process that follows.
    */
-  drain(): Promise<void>;
+  drain(next: "ending" | "restarting"): Promise<number>;
 }
 
 /** Nothing is sent at once, so that what comes in one turn goes out in one UPDATE, ms. */
@@ -94,7 +95,10 @@ class BgpSpeaker implements BgpMode {
   #deferral: Timer | undefined;
   #complete = false;
   #leaving: "no" | "shown" | "gone" = "no";
-  #drained: Promise<void> | undefined;
+  /** Peers that keep routes over a restart, and what these are. */
+  #keeping: ReadonlySet<string> = new Set();
+  #kept = new Rib([]);
+  #drained: Promise<number> | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(config: BgpModeConfig, deps: BgpModeDeps) {
@@ -169,8 +173,8 @@ class BgpSpeaker implements BgpMode {
     this.#schedule();
   }
 
-  async drain(): Promise<void> {
-    await (this.#drained ??= this.#drain());
+  async drain(next: "ending" | "restarting"): Promise<number> {
+    return await (this.#drained ??= this.#drain(next));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -194,8 +198,8 @@ class BgpSpeaker implements BgpMode {
     const deps: PeeringDeps = {
       ...this.#deps,
       nodeAddresses: () => this.#deps.nodeAddresses(),
-      rib: ({ gracefulRestartSeconds }) => (gracefulRestartSeconds === undefined || this.#complete ? this.#rib : undefined),
-      leaving: () => this.#leaving === "shown",
+      rib: (of) => this.#ribFor(of),
+      leaving: ({ name }) => (this.#leaving !== "shown" ? "none" : this.#keeping.has(name) ? "owned" : "all"),
       changed: () => {
         if (peering.established) rival.clear();
         else if (peering.report().lastEnd !== undefined) rival.look();
@@ -229,22 +233,30 @@ class BgpSpeaker implements BgpMode {
     const now = clock.now();
     const routes: Route[] = [];
     let next = Infinity;
-    for (const route of this.#leaving === "gone" ? [] : this.#routes.values()) {
+    for (const route of this.#routes.values()) {
       const until = route.ownership === undefined ? Infinity : fence.heldUntil(route.ownership);
       if (until <= now) continue;
       routes.push(route);
       next = Math.min(next, until);
     }
-    this.#rib = new Rib(routes);
+    this.#rib = new Rib(this.#leaving === "gone" ? [] : routes);
+    this.#kept = new Rib(this.#leaving === "gone" ? routes.filter(({ ownership }) => ownership === undefined) : []);
     // A process that cannot renew what it owns falls silent by itself.
     this.#fenceEnd?.cancel();
     this.#fenceEnd = next === Infinity ? undefined : clock.after(next - now, () => this.#announce());
     for (const { peering } of this.#neighbours.values()) peering.announce();
   }
 
-  async #drain(): Promise<void> {
-    const told = [...this.#neighbours.values()].some(({ peering }) => peering.routes().length > 0);
-    if (told && this.#config.gracefulShutdownMs > 0) {
+  #ribFor({ name, gracefulRestartSeconds }: BgpPeer): Rib | undefined {
+    if (gracefulRestartSeconds !== undefined && !this.#complete) return undefined;
+    return this.#leaving === "gone" && this.#keeping.has(name) ? this.#kept : this.#rib;
+  }
+
+  async #drain(next: "ending" | "restarting"): Promise<number> {
+    const all = [...this.#neighbours.values()];
+    const keeping = next === "ending" ? [] : all.filter(({ peering }) => peering.keepsRoutes).map(({ peering: { peer } }) => peer);
+    this.#keeping = new Set(keeping.map(({ name }) => name));
+    if (all.some((one) => this.#goes(one)) && this.#config.gracefulShutdownMs > 0) {
       this.#leaving = "shown";
       this.#announce();
       await this.#wait(this.#config.gracefulShutdownMs);
@@ -252,9 +264,18 @@ class BgpSpeaker implements BgpMode {
     this.#leaving = "gone";
     this.#announce();
     const until = this.#deps.clock.now() + WITHDRAW_MS;
-    while (this.#deps.clock.now() < until && ![...this.#neighbours.values()].every(({ peering }) => peering.flushed)) await this.#wait(WITHDRAW_POLL_MS);
-    for (const neighbour of this.#neighbours.values()) end(neighbour, { subcode: CEASE_ADMIN_SHUTDOWN });
+    while (this.#deps.clock.now() < until && !all.every(({ peering }) => peering.flushed)) await this.#wait(WITHDRAW_POLL_MS);
+    for (const one of all) end(one, this.#keeping.has(one.peering.peer.name) ? "abandon" : { subcode: CEASE_ADMIN_SHUTDOWN });
     this.#deps.changed();
+    const seconds = Math.max(0, ...keeping.map(({ gracefulRestartSeconds = 0 }) => gracefulRestartSeconds));
+    if (seconds > 0) this.#deps.log.info("routes left for the process that follows", { peers: [...this.#keeping], seconds });
+    return seconds * 1000;
+  }
+
+  /** Whether something is to be withdrawn from this peer. */
+  #goes({ peering }: Neighbour): boolean {
+    const has = peering.routes();
+    return this.#keeping.has(peering.peer.name) ? has.some(({ key }) => this.#routes.get(key)?.ownership !== undefined) : has.length > 0;
   }
 
   async #wait(ms: number): Promise<void> {

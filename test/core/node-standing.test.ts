@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { controlPlaneStandsBack, DRAIN, standsBack, WEIGHT, weightOf } from "../../src/core/node-standing.js";
+import { controlPlaneStandsBack, DRAIN, isToReturn, standsBack, WEIGHT, weightOf } from "../../src/core/node-standing.js";
 import { plan } from "../../src/core/plan.js";
 import type { Node } from "../../src/ports/kube.js";
 import { fakeNode, fakeNodes } from "../fakes/node.js";
@@ -41,6 +41,20 @@ describe("whether a node hands its VIPs over", () => {
 
   test("it is the only node", () => {
     expect(standsBack({ node: "n1", nodes: fakeNodes(fakeNode("n1", { ready: false, ...DRAINED })), drained: true }, MOVE)).toBeUndefined();
+  });
+
+  test.each([
+    { name: "nothing is the matter", at: known({}), want: true },
+    { name: "it is excluded as kubeadm does with the control plane", at: known({ excluded: true, controlPlane: true }), want: true },
+    { name: "no node can be listed", at: { node: "n1", nodes: new Map(), drained: false }, want: true },
+    { name: "it is cordoned, as all others are", at: known({ cordoned: true }, { cordoned: true }), want: false },
+    { name: "it is not ready, as all others are", at: known({ ready: false }, { ready: false }), want: false },
+    { name: "it is drained by its annotation", at: known(DRAINED), want: false },
+    { name: "this process was asked to", at: known({}, {}, true), want: false },
+    { name: "this process was asked to, and no node can be listed", at: { node: "n1", nodes: new Map(), drained: true }, want: false },
+    { name: "it is no node any more", at: { node: "n1", nodes: fakeNodes(fakeNode("n2")), drained: false }, want: false },
+  ])("another process is expected on the node where $name: $want", ({ at, want }) => {
+    expect(isToReturn(at)).toBe(want);
   });
 
   test("the control-plane VIP goes only where somebody asked for it", () => {

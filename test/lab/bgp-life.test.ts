@@ -112,7 +112,7 @@ describe("the end", () => {
   it("of a drained node is a route that others are preferred to, then none, then a session that is shut down", async () => {
     await begin([first()], [route("192.0.2.1")]);
     await prefixes("alpha", ["192.0.2.1/32"]);
-    const drained = mode.drain();
+    const drained = mode.drain("ending");
     await waitFor(async () => (await bird.routes("alpha"))[0]?.communities.includes("65535:0"), 2000, "GRACEFUL_SHUTDOWN");
     await drained;
     await prefixes("alpha", []);

@@ -13,6 +13,8 @@ export interface ProbeOptions {
 export interface ProtocolResult {
   readonly sent: number;
   readonly answered: number;
+  /** Rounds before the last answered one that were not. */
+  readonly lost: number;
   /** The longest silence: from the last answered round before it to the first answered one after it, by the times of sending. */
   readonly gapMs: number;
   /** When the last answered round before that silence was sent. */

@@ -141,7 +141,7 @@ describe("the end of a session", () => {
 
   test("for the process that follows nothing is said, so that the peer keeps the routes", () => {
     const bench = Bench.in("Established", GR_CONFIG, GR_OPEN);
-    expect(bench.send({ type: "abandon" })).toEqual(["out-1 close hard", "ended by local: left for the process that follows"]);
+    expect(bench.send({ type: "abandon" })).toEqual(["out-1 close", "ended by local: left for the process that follows"]);
     expect([bench.name, bench.wakeAt]).toEqual(["Idle", undefined]);
   });
 

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { VipMode } from "../../src/core/mode.js";
 import { vipKey, type Part, type Vip, type VipKey } from "../../src/core/model.js";
 import { hostPrefix, type IpAddress } from "../../src/lib/ip.js";
-import { createAddressMode } from "../../src/modes/address.js";
+import { createAddressMode, type AddressesOfRoutes } from "../../src/modes/address.js";
 import { FakeClock } from "../fakes/clock.js";
 import { FakeKernel } from "../fakes/kernel.js";
 import { FakeLog } from "../fakes/log.js";
@@ -17,7 +16,7 @@ class AddressBench implements Bench<"arp"> {
 
   constructor(private readonly prefix = "192.0.2.") {}
 
-  reborn(serves: readonly Part[] = ["services"]): VipMode<"arp"> {
+  reborn(serves: readonly Part[] = ["services"]): AddressesOfRoutes {
     const { kernel, clock } = this;
     return createAddressMode({ marks: { services: 118, "control-plane": 119 }, serves: new Set(serves) }, { kernel, clock, log: new FakeLog(), links: () => kernel.linkList });
   }
@@ -65,6 +64,18 @@ describe("an address that routes lead to", () => {
     await bench.kernel.putAddress({ linkIndex: 1, address: "192.0.2.1" as IpAddress, prefix: 24, scope: "global", mark: 118, validUntil: bench.clock.now() + 60_000 }, signal);
     await bench.mode.down(bench.want(1).key, "leftover", signal);
     expect(bench.kernel.shown()).toEqual([]);
+  });
+
+  test("ends by itself where a process may follow, also what is put after that was said, and has ten years again with the next", async () => {
+    await using bench = new AddressBench();
+    await bench.mode.up(bench.want(1), signal);
+    await bench.mode.endBy(bench.clock.now() + 60_999, signal);
+    await bench.mode.up(bench.want(2), signal);
+    expect((await bench.kernel.addresses()).map(({ address, validSeconds, scope, mark }) => [address, validSeconds, scope, mark])).toEqual([["192.0.2.1", 60, "host", 118], ["192.0.2.2", 60, "host", 118]]);
+    await bench.reborn().up(bench.want(1), signal);
+    expect((await bench.kernel.addresses()).map(({ validSeconds }) => validSeconds)).toEqual([315_360_000, 60]);
+    await bench.clock.advance(61_000);
+    expect(bench.kernel.shown()).toEqual(["192.0.2.1/32 dev lo scope host"]);
   });
 
   test("on a link that is not there is an error that names both", async () => {

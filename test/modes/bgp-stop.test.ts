@@ -5,6 +5,7 @@ import { BgpBench, CAPABILITIES, NODE4, peer, route, ROUTER4, Router } from "./b
 
 const PASSIVE = peer({ passive: true });
 const GRACEFUL = { kind: "gracefulRestart", restarting: false, notification: false, seconds: 120, families: [{ afi: 1, safi: 1, forwarding: true }] } as const;
+const OTHER = "10.0.0.2" as IpAddress;
 const TIMING = { receiveMs: 300, transmitMs: 300, multiplier: 3 };
 
 describe("listening", () => {
@@ -75,7 +76,7 @@ describe("the end", () => {
     await using bench = new BgpBench();
     await bench.peers(peer({ policy: { communities: [5] } }));
     await bench.up(route(1));
-    const drained = bench.mode.drain();
+    const drained = bench.mode.drain("ending");
     await bench.clock.advance(499);
     expect(bench.router().rib.get("192.0.2.1/32")?.communities).toEqual([5, 0xffff0000]);
     expect(bench.router().notification).toBeUndefined();
@@ -91,12 +92,12 @@ describe("the end", () => {
     await bench.peers(peer());
     bench.router().connection.draining = false;
     await bench.up(route(1));
-    const stuck = bench.mode.drain();
+    const stuck = bench.mode.drain("ending");
     await bench.clock.advance(1600);
     await stuck;
     await using idle = new BgpBench();
     await idle.peers(peer());
-    const done = idle.mode.drain();
+    const done = idle.mode.drain("ending");
     await idle.clock.advance(0);
     await done;
     expect(idle.router().notification).toBe("6/2");
@@ -110,14 +111,59 @@ describe("the end", () => {
     await bench.peers(graceful, peer({ name: "other", address: "10.0.0.2" as IpAddress }));
     await bench.mode[Symbol.asyncDispose]();
     expect(bench.router().notification).toBeUndefined();
-    expect(bench.router().connection.closed).toBe("reset");
+    expect(bench.router().connection.closed).toBe("graceful");
     expect(bench.router("10.0.0.2").notification).toBe("6/2");
     await using drained = new BgpBench({ gracefulShutdownMs: 0 });
     await drained.peers(graceful);
-    const done = drained.mode.drain();
+    const done = drained.mode.drain("ending");
     await drained.clock.advance(0);
-    await done;
+    expect(await done).toBe(0);
     expect(drained.router().notification).toBe("6/2");
+  });
+
+  test("before a restart, peers with graceful restart keep what no Lease stands behind, and others hear of the end as ever", async () => {
+    await using bench = new BgpBench();
+    bench.behaviour.set(ROUTER4, { capabilities: [...CAPABILITIES, GRACEFUL] });
+    await bench.peers(peer({ gracefulRestartSeconds: 120 }), peer({ name: "other", address: OTHER }));
+    bench.mode.complete();
+    bench.fence.renew();
+    await bench.up(route(1), route(2, { ownership: "services" }));
+    const drained = bench.mode.drain("restarting");
+    await bench.clock.advance(499);
+    const shown = (address: string): readonly unknown[] => [...bench.router(address).rib.values()].map(({ communities }) => communities?.[0]);
+    expect([shown(ROUTER4), shown(OTHER)]).toEqual([[undefined, 0xffff0000], [0xffff0000, 0xffff0000]]);
+    await bench.clock.advance(20);
+    expect(await drained).toBe(120_000);
+    expect([[...bench.router().rib.keys()], bench.router().notification, bench.router().connection.closed]).toEqual([["192.0.2.1/32"], undefined, "graceful"]);
+    expect([bench.router(OTHER).rib.size, bench.router(OTHER).notification]).toEqual([0, "6/2"]);
+  });
+
+  test("before a restart with nothing to withdraw there is nothing to wait for", async () => {
+    await using bench = new BgpBench();
+    bench.behaviour.set(ROUTER4, { capabilities: [...CAPABILITIES, GRACEFUL] });
+    await bench.peers(peer({ gracefulRestartSeconds: 120 }));
+    bench.mode.complete();
+    await bench.up(route(1));
+    const drained = bench.mode.drain("restarting");
+    await bench.clock.advance(2);
+    expect(await drained).toBe(120_000);
+    expect(bench.router().rib.size).toBe(1);
+  });
+
+  test.each([
+    { name: "without the capability", capabilities: CAPABILITIES, given: {} },
+    { name: "that BFD watches", capabilities: [...CAPABILITIES, GRACEFUL], given: { bfd: TIMING } },
+  ])("a peer $name keeps nothing over a restart", async ({ capabilities, given }) => {
+    await using bench = new BgpBench({ gracefulShutdownMs: 0 });
+    bench.behaviour.set(ROUTER4, { capabilities });
+    await bench.peers(peer({ gracefulRestartSeconds: 120, ...given }));
+    bench.mode.complete();
+    await bench.up(route(1));
+    expect(bench.router().rib.size).toBe(1);
+    const drained = bench.mode.drain("restarting");
+    await bench.clock.advance(20);
+    expect(await drained).toBe(0);
+    expect([bench.router().rib.size, bench.router().notification]).toEqual([0, "6/2"]);
   });
 
   test("after a start, a peer with graceful restart hears that this is one, and nothing of routes before all are there", async () => {

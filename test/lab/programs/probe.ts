@@ -37,7 +37,8 @@ class Track {
       if (at - before > gap.gapMs) gap = { gapMs: at - before, gapStart: before };
     });
     const silentAtEndMs = ended - (times.at(-1) ?? this.#sent[0] ?? ended);
-    return { sent: this.#sent.length, answered: times.length, ...gap, silentAtEndMs, nodes: this.#nodes };
+    const lost = Math.max(-1, ...this.#answered) + 1 - times.length;
+    return { sent: this.#sent.length, answered: times.length, lost, ...gap, silentAtEndMs, nodes: this.#nodes };
   }
 }
 
