@@ -95,12 +95,15 @@ export class BgpSetup implements AsyncDisposable {
     const { clock, log } = this.deps;
     const keptMs = await this.mode.drain(isToReturn(this.deps.world()) ? "restarting" : "ending");
     if (keptMs === 0) return "ending";
+    const late = new AbortController();
+    const timer = clock.after(ADDRESSES_MS, () => late.abort(new Error(`not done within ${ADDRESSES_MS} ms`)));
     try {
       // Whole seconds, rounded down: not before the routes go.
-      await addresses.endBy(clock.now() + keptMs + SECOND_MS, AbortSignal.timeout(ADDRESSES_MS));
+      await addresses.endBy(clock.now() + keptMs + SECOND_MS, late.signal);
     } catch (error) {
       log.warn("addresses have no end of their own: they stay until a process follows, or vip cleanup", { error: messageOf(error) });
     }
+    timer.cancel();
     return "restarting";
   }
 
