@@ -61,7 +61,7 @@ export class ModeSyncs implements AsyncDisposable {
       { ...shared, failed: (_key, error) => deps.vipFailed(error), reason: (key) => deps.letGo(key), before: async (reason) => this.#closePorts(reason) },
     );
     // What is given back to its server is told by a link that may go with it.
-    this.links = new ModeSync(modes.link(), { noun: "link", concurrency: 8, same: sameLink }, { ...shared, before: async () => this.#leases.settle() });
+    this.links = new ModeSync(modes.link(), { noun: "link", concurrency: 32, same: sameLink }, { ...shared, before: async () => this.#leases.settle() });
     this.#leases = new ModeSync(
       modes.dhcp((key, seen) => deps.leaseSeen(key, seen)),
       { noun: "lease", concurrency: Infinity, same: sameLease },

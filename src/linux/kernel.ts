@@ -1,4 +1,5 @@
 import { familyOf, type Family } from "../lib/ip.js";
+import { SharedLook } from "../lib/shared-look.js";
 import type { Clock } from "../ports/clock.js";
 import type { AddressId, AddressPut, ArpConf, FrameSocket, Kernel, KernelEvent, Link, LinkAddress, MacvlanPut, Route, VlanPut } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
@@ -64,6 +65,8 @@ class LinuxKernel implements Kernel {
   readonly #requests: NetlinkRequests;
   readonly #open = new Set<AsyncDisposable>();
   readonly #dumps = new Set<Promise<unknown>>();
+  /** A hundred links that come or go at once are not a hundred lists of all links, and the kernel has nobody else in while it lists. */
+  readonly #links = new SharedLook(async () => this.#dumpLinks());
   readonly #stop = new AbortController();
   readonly #marks: AddressMarks;
   #closed: Promise<void> | undefined;
@@ -76,9 +79,10 @@ class LinuxKernel implements Kernel {
   }
 
   async links(signal: AbortSignal): Promise<readonly Link[]> {
-    const request = { type: RTM_GETLINK, flags: 0, payload: encodeLinkDump, tried: "list links" };
-    const messages = await this.#dump(request, RTM_NEWLINK, signal);
-    return messages.flatMap((message) => linkFrom(decodeLink(message.payload)) ?? []);
+    signal.throwIfAborted();
+    const links = await this.#links.get();
+    signal.throwIfAborted();
+    return links;
   }
 
   async addVlan({ vlan, ...link }: VlanPut, signal: AbortSignal): Promise<void> {
@@ -96,8 +100,7 @@ class LinuxKernel implements Kernel {
 
   async arpConf(name: string, signal: AbortSignal): Promise<{ readonly own: ArpConf; readonly all: ArpConf }> {
     signal.throwIfAborted();
-    const [own, all] = await Promise.all([readArpConf(name), readArpConf("all")]);
-    return { own, all };
+    return { own: readArpConf(name), all: readArpConf("all") };
   }
 
   async setArpConf(linkIndex: number, conf: ArpConf, signal: AbortSignal): Promise<void> {
@@ -289,6 +292,12 @@ class LinuxKernel implements Kernel {
         this.#open.delete(resource);
       },
     };
+  }
+
+  async #dumpLinks(): Promise<readonly Link[]> {
+    const request = { type: RTM_GETLINK, flags: 0, payload: encodeLinkDump, tried: "list links" };
+    const messages = await this.#dump(request, RTM_NEWLINK, this.#stop.signal);
+    return messages.flatMap((message) => linkFrom(decodeLink(message.payload)) ?? []);
   }
 
   async #dump(request: NetlinkRequest, answer: number, signal: AbortSignal): Promise<readonly NetlinkMessage[]> {

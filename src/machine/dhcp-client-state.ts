@@ -26,6 +26,8 @@ export interface DhcpTiming {
   readonly retryFirstMs: number;
   readonly retryMostMs: number;
   readonly jitterMs: number;
+  /** The most before the second DISCOVER that follows a NAK, then doubled; the first one goes out at once. */
+  readonly refusedFirstMs: number;
   /** REQUESTs for one offer before it is given up. */
   readonly requestTries: number;
   /** REQUESTs for the address of an earlier life before it is only a wish in a DISCOVER: a server that does not know us is silent (RFC 2131 4.3.2). */
@@ -43,6 +45,7 @@ export const DHCP_TIMING: DhcpTiming = {
   retryFirstMs: 4000,
   retryMostMs: 64_000,
   jitterMs: 1000,
+  refusedFirstMs: 500,
   requestTries: 3,
   rebootTries: 1,
   declineWaitMs: 10_000,

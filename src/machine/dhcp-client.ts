@@ -1,4 +1,5 @@
 import type { IpAddress } from "../lib/ip.js";
+import { backoffMs } from "./backoff.js";
 import { judgeAnswer, grantedLease } from "./dhcp-client-answers.js";
 import { decline, discover, release, requestKnown, requestOffer, requestRebinding, requestRenewal } from "./dhcp-client-messages.js";
 import { aged, type DhcpAction, type DhcpClientConfig, type DhcpEvent, type DhcpLease, type DhcpState } from "./dhcp-client-state.js";
@@ -71,10 +72,13 @@ function received(state: DhcpState, event: Extract<DhcpEvent, { readonly type: "
   }
 }
 
-/** RFC 2131 3.1.5, 4.4.5: from the start. At once the first time, then with back-off: a server that offers what it refuses is not asked in a loop. */
+/**
+ * RFC 2131 3.1.5, 4.4.5: from the start. At once the first time, then with back-off: a server that offers what it refuses is not asked in a loop. The first
+ * waits are short, for of many clients that come at once some servers offer one address to several, and refuse it to all but one.
+ */
 function refused(state: DhcpState, reason: DhcpAction, { now, random, config }: Moment): Turn {
   const refusals = state.refusals + 1;
-  const nextAt = refusals === 1 ? now : now + backOff(refusals - 2, random, config);
+  const nextAt = refusals === 1 ? now : now + backoffMs(refusals - 2, config.timing.refusedFirstMs, config.timing.retryMostMs, random);
   const lost = lossOf(state.lease, "refused");
   return { state: { ...seeking(state, nextAt), refusals, lease: undefined, offer: undefined }, actions: [...lost, reason] };
 }

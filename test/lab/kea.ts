@@ -16,6 +16,12 @@ export interface KeaTimes {
   readonly valid: number;
 }
 
+/** What it gives. */
+export interface KeaOptions {
+  /** First and last address. Default 10.77.0.150 to 10.77.0.159. */
+  readonly range?: readonly [first: string, last: string];
+}
+
 /** A lease as Kea tells it. */
 export interface KeaLease {
   readonly "ip-address": string;
@@ -34,7 +40,7 @@ export class Kea {
   ) {}
 
   /** Resolves when it takes commands. */
-  static async start(lab: Lab, { renew, rebind, valid }: KeaTimes): Promise<Kea> {
+  static async start(lab: Lab, { renew, rebind, valid }: KeaTimes, { range: [first, last] = ["10.77.0.150", "10.77.0.159"] }: KeaOptions = {}): Promise<Kea> {
     const dir = join(lab.dir, "kea");
     mkdirSync(dir, { recursive: true });
     const socket = join(dir, "kea4.sock");
@@ -48,7 +54,7 @@ export class Kea {
         "renew-timer": renew,
         "rebind-timer": rebind,
         "valid-lifetime": valid,
-        subnet4: [{ id: 1, subnet: "10.77.0.0/24", interface: "eth0", pools: [{ pool: "10.77.0.150-10.77.0.159" }] }],
+        subnet4: [{ id: 1, subnet: "10.77.0.0/24", interface: "eth0", pools: [{ pool: `${first}-${last}` }] }],
       },
     };
     writeFileSync(join(dir, "kea4.json"), JSON.stringify(config));
