@@ -18,6 +18,8 @@ export interface UpnpTiming {
   readonly refusedMs: number;
   /** Between checks of a mapping that is for ever: a restart may have gone unheard. */
   readonly permanentMs: number;
+  /** After the first answer, with up to a tenth off: the holder before may have been removing the mapping meanwhile. */
+  readonly confirmMs: number;
   /** Not sooner than this, whatever lease a router gives. */
   readonly refreshLeastMs: number;
   /** After a restart all mappings are asked for within this time. */
@@ -31,6 +33,7 @@ export const UPNP_TIMING: UpnpTiming = {
   retryMostMs: 60_000,
   refusedMs: 300_000,
   permanentMs: 600_000,
+  confirmMs: 10_000,
   refreshLeastMs: 5000,
   restartSpreadMs: 1000,
   removeTries: 3,
@@ -107,7 +110,7 @@ export interface UpnpMappingState {
 /** `random` is uniform in [0, 1). */
 export type UpnpMappingEvent = { readonly random: number } & (
   | { readonly type: "tick" }
-  /** The router to ask; undefined where there is none. */
+  /** The router to ask; undefined where none was found. */
   | { readonly type: "gateway"; readonly gateway: UpnpGateway | undefined }
   /** The router has been restarted, and has forgotten (a new boot id, `byebye` and `alive`, less uptime, PCP's epoch). */
   | { readonly type: "restarted" }
@@ -117,8 +120,8 @@ export type UpnpMappingEvent = { readonly random: number } & (
   /** `againSeconds`: the router's own word on when it may be asked again; undefined where it has none. */
   | { readonly type: "refused"; readonly id: number; readonly refusal: UpnpRefusal; readonly code: number; readonly text: string; readonly againSeconds: number | undefined }
   | { readonly type: "failed"; readonly id: number; readonly reason: string }
-  /** Not wanted any more. */
-  | { readonly type: "down" }
+  /** Not wanted any more. `searching`: no router is known yet, and one may still be found; another event `gateway` follows. */
+  | { readonly type: "down"; readonly searching: boolean }
 );
 
 /** `cancel`: the answer is of no more interest; it may still come, and is ignored. */

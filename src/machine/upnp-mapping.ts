@@ -15,6 +15,10 @@ import type {
  * not wanted any more. What the router speaks (UPnP, NAT-PMP, PCP, pinholes) is the caller's business: it turns `map` and `unmap` into requests, with a time
  * limit of its own, and brings each one's answer. One request at a time.
  *
+ * Who takes a VIP over finds a mapping that the holder before asked for, perhaps one that it is just removing. So the first answer is confirmed by asking once
+ * more, and what is not wanted any more is looked for at the router also where nothing has been asked yet. A request that is under way is waited for before its
+ * mapping is removed: it may still be carried out.
+ *
  * A refusal is no failure: the router has answered, and is asked again only now and then. A failure (no answer, nothing understandable) is tried
  * again soon, and a mapping counts as one until the time is over that the router last gave it.
  */
@@ -22,6 +26,8 @@ import type {
 type Answer = Extract<UpnpMappingEvent, { readonly id: number }>;
 type MappedAnswer = Extract<Answer, { readonly type: "mapped" }>;
 type RefusedAnswer = Extract<Answer, { readonly type: "refused" }>;
+
+const REMOVED = { status: { kind: "removed" }, nextAt: Infinity } as const;
 
 interface Moment {
   readonly now: number;
@@ -51,11 +57,11 @@ function absorb(state: UpnpMappingState, event: UpnpMappingEvent, moment: Moment
     case "tick":
       return state;
     case "gateway":
-      return changed(state, event.gateway, moment.now);
+      return changed(state, event.gateway, moment);
     case "restarted":
       return restarted(state, moment);
     case "down":
-      return unwanted(state, moment.now);
+      return unwanted(state, event.searching, moment.now);
     case "mapped":
     case "unmapped":
     case "refused":
@@ -70,11 +76,18 @@ function isAnswer(event: UpnpMappingEvent, request: UpnpRequest): boolean {
 }
 
 /** Another router knows nothing of us; what the one before has ends with its lease. */
-function changed(state: UpnpMappingState, gateway: UpnpGateway | undefined, now: number): UpnpMappingState {
+function changed(state: UpnpMappingState, gateway: UpnpGateway | undefined, { now, config }: Moment): UpnpMappingState {
+  if (!state.wanted) return foundLate(state, gateway, { now, config });
   if (gateway?.id === state.gateway?.id) return { ...state, gateway };
   const next = { ...state, gateway, request: undefined, held: undefined, permanent: false, elsewhere: false, failures: 0 };
-  if (!state.wanted) return { ...next, status: { kind: "removed" }, nextAt: Infinity };
   return gateway === undefined ? { ...next, status: { kind: "noGateway" }, nextAt: Infinity } : { ...next, status: { kind: "asking" }, nextAt: now };
+}
+
+/** The first one that is found may have what the holder before asked for. */
+function foundLate(state: UpnpMappingState, gateway: UpnpGateway | undefined, { now, config }: Pick<Moment, "now" | "config">): UpnpMappingState {
+  if (state.status.kind === "removed") return state;
+  if (gateway !== undefined && state.gateway === undefined) return { ...state, gateway, held: { externalPort: config.externalPort, sure: false }, nextAt: now };
+  return gateway !== undefined && gateway.id === state.gateway?.id ? state : { ...state, gateway, request: undefined, held: undefined, ...REMOVED };
 }
 
 /** A request that was under way is lost. A port that was given elsewhere is asked for again: whoever knows it should find it there. */
@@ -83,10 +96,12 @@ function restarted(state: UpnpMappingState, { now, random, config }: Moment): Up
   return { ...state, request: undefined, elsewhere: false, failures: 0, nextAt: now + config.timing.restartSpreadMs * random };
 }
 
-function unwanted(state: UpnpMappingState, now: number): UpnpMappingState {
+function unwanted(state: UpnpMappingState, searching: boolean, now: number): UpnpMappingState {
   if (!state.wanted) return state;
-  const next: UpnpMappingState = { ...state, wanted: false, request: undefined, failures: 0 };
-  return state.held === undefined || state.gateway === undefined ? { ...next, status: { kind: "removed" }, nextAt: Infinity } : { ...next, nextAt: now };
+  const next: UpnpMappingState = { ...state, wanted: false, failures: 0 };
+  if (state.gateway === undefined) return searching ? { ...next, status: { kind: "asking" } } : { ...next, ...REMOVED };
+  if (state.request !== undefined) return next;
+  return state.held === undefined ? { ...next, ...REMOVED } : { ...next, nextAt: now };
 }
 
 function answered(state: UpnpMappingState, request: UpnpRequest, moment: Moment & { readonly event: Answer }): UpnpMappingState {
@@ -94,9 +109,15 @@ function answered(state: UpnpMappingState, request: UpnpRequest, moment: Moment 
   if (request.type === "unmap") {
     // A refusal is the end, too: no such entry says that it is gone, and the others would be said again.
     const over = event.type !== "failed" || state.failures + 1 >= moment.config.timing.removeTries;
-    if (over) return { ...state, held: undefined, status: { kind: "removed" }, nextAt: Infinity };
+    if (over) return { ...state, held: undefined, ...REMOVED };
     return { ...state, failures: state.failures + 1, nextAt: retryAt(state, moment) };
   }
+  const next = asked(state, request, moment);
+  return state.wanted ? next : { ...next, status: state.status, failures: 0, nextAt: moment.now };
+}
+
+function asked(state: UpnpMappingState, request: MapRequest, moment: Moment & { readonly event: Answer }): UpnpMappingState {
+  const { event } = moment;
   switch (event.type) {
     case "mapped":
       return mapped(state, request, { ...moment, event });
@@ -115,7 +136,9 @@ function mapped(state: UpnpMappingState, request: MapRequest, moment: Moment & {
   const { event, now, random, config } = moment;
   const leaseMs = 1000 * (event.leaseSeconds ?? request.leaseSeconds);
   // Half of the lease, less up to a tenth, so that those that were made together do not stay together.
-  const refreshMs = leaseMs === 0 ? config.timing.permanentMs : Math.max(config.timing.refreshLeastMs, (leaseMs / 2) * (1 - random / 10));
+  const { timing } = config;
+  const halfMs = leaseMs === 0 ? timing.permanentMs : Math.max(timing.refreshLeastMs, (leaseMs / 2) * (1 - random / 10));
+  const refreshMs = state.held?.sure === true ? halfMs : Math.min(halfMs, timing.confirmMs * (1 - random / 10));
   const until = leaseMs === 0 ? Infinity : request.startedAt + leaseMs;
   const nextAt = Math.max(request.startedAt + refreshMs, now);
   const { externalPort } = event;
@@ -144,7 +167,7 @@ function withRequest(state: UpnpMappingState, { now, config }: Moment): UpnpMapp
   if (state.request !== undefined || state.gateway === undefined || now < state.nextAt) return state;
   const { nextId: id, held } = state;
   if (!state.wanted) {
-    if (held === undefined) return { ...state, status: { kind: "removed" }, nextAt: Infinity };
+    if (held === undefined) return { ...state, ...REMOVED };
     return { ...state, nextId: id + 1, request: { type: "unmap", id, ...held } };
   }
   // One that was given elsewhere is asked for by its own port, or else each refresh would take one more.

@@ -10,6 +10,8 @@ import { RouterError, type MapAnswer, type Router } from "./upnp-router.js";
 
 /** WANIPv6FirewallControl:1, 2.2.6: a day is the most. */
 const MOST_SECONDS = 86_400;
+/** As long as it takes to remove it. */
+const MOMENT_SECONDS = 60;
 
 /** Reads the description at `location` for a service that opens pinholes. Throws RouterError. */
 export async function describePinholes(deps: IgdDeps, { location, host }: { readonly location: string; readonly host: IpAddress }, signal: AbortSignal): Promise<Gateway> {
@@ -56,9 +58,10 @@ export function pinholeRouter(gateway: Gateway, http: Http): Router {
       return { type: "mapped", externalPort: want.port, leaseSeconds: given };
     },
     unmap: async (want, _request, signal) => {
+      // Asked for again for a moment it has the number that the holder before was given.
+      if (!numbers.has(want.key)) await add(want, MOMENT_SECONDS, signal);
       const number = numbers.get(want.key);
       numbers.delete(want.key);
-      // Without its number it ends with its lease.
       if (number !== undefined) await callSoap({ http, from: want.address }, service, igd.deletePinhole(service.serviceType, number), signal);
     },
   };

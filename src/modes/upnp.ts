@@ -23,6 +23,8 @@ export interface UpnpModeDeps extends SiteDeps {
 
 /** How long `down` waits for a router. Then the end of the lease is left to do it. */
 const REMOVE_MS = 1500;
+/** So much longer where a request is still to be answered (in 4 s at the latest), or a search for routers goes on (3 s): before that nobody knows what there is to be removed. */
+const UNKNOWN_MS = 4000;
 const ASKING: UpnpStatus = { kind: "asking" };
 
 /**
@@ -115,9 +117,9 @@ class UpnpMode implements VipMode<"upnp"> {
   }
 
   #tellGateway(entry: Entry): void {
-    const { router } = entry.site;
-    const known = entry.drive.state.gateway;
-    if (router?.id !== known?.id) this.#send(entry, { type: "gateway", gateway: router && { id: router.id, choosesPort: router.choosesPort } });
+    const { router, searched } = entry.site;
+    const { gateway: known, wanted } = entry.drive.state;
+    if (router?.id !== known?.id || (!wanted && searched)) this.#send(entry, { type: "gateway", gateway: router && { id: router.id, choosesPort: router.choosesPort } });
     else this.#moved(entry);
   }
 
@@ -150,9 +152,11 @@ class UpnpMode implements VipMode<"upnp"> {
     }
   }
 
-  async #answer({ want, site: { router } }: Entry, request: UpnpRequest, signal: AbortSignal): Promise<EventBody> {
+  async #answer({ want, drive, site: { router } }: Entry, request: UpnpRequest, signal: AbortSignal): Promise<EventBody> {
     const { id } = request;
     if (router === undefined) return { type: "failed", id, reason: "no gateway" };
+    // While it waited for its turn.
+    if (request.type === "map" && !drive.state.wanted) return { type: "failed", id, reason: "not wanted any more" };
     if (request.type === "map") return { ...(await router.map(want, request, signal)), id };
     await router.unmap(want, request, signal);
     return { type: "unmapped", id };
@@ -186,8 +190,11 @@ class UpnpMode implements VipMode<"upnp"> {
 
   /** Resolves when nothing is left at the gateway, or it took too long. */
   async #removed(entry: Entry, signal: AbortSignal): Promise<void> {
+    const { router, searched } = entry.site;
+    const searching = router === undefined && !searched;
+    const unknown = searching || entry.drive.state.request !== undefined;
     await new Promise<void>((resolve) => {
-      const late = this.deps.clock.after(REMOVE_MS, () => {
+      const late = this.deps.clock.after(REMOVE_MS + (unknown ? UNKNOWN_MS : 0), () => {
         this.deps.log.warn("port not closed in time: it closes when its lease ends", { mapping: entry.want.key });
         resolve();
       });
@@ -196,7 +203,7 @@ class UpnpMode implements VipMode<"upnp"> {
         resolve();
       };
       signal.addEventListener("abort", entry.removed, { once: true });
-      this.#send(entry, { type: "down" });
+      this.#send(entry, { type: "down", searching });
     });
     signal.throwIfAborted();
   }

@@ -1,7 +1,17 @@
 import { parseIp, type IpAddress } from "../../src/lib/ip.js";
+import type { Clock } from "../../src/ports/clock.js";
 import type { Http, HttpAnswer, HttpRequest } from "../../src/ports/http.js";
 import type { OnDatagram, Ssdp } from "../../src/ports/ssdp.js";
 import { OpenSockets } from "./open-sockets.js";
+
+/** Takes its time: requests wait in line, whether or not who asked is still there. */
+export interface RouterPace {
+  readonly clock: Pick<Clock, "after">;
+  /** Until the next request is carried out, or the next search is answered; ms. */
+  nextMs(): number;
+  /** Whether the answer to a request is lost. */
+  loses(request: HttpRequest): boolean;
+}
 
 /** How a fake router behaves; all of it may be changed while it runs. */
 export interface RouterOptions {
@@ -15,6 +25,7 @@ export interface RouterOptions {
 }
 
 const HOST = parseIp("10.77.0.1") as IpAddress;
+const TIMEOUT_MS = 4000;
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
 /** A router with UPnP in memory, and the link that leads to it. */
@@ -29,6 +40,9 @@ export class FakeRouter {
   bootId = 1;
   external = "198.51.100.1";
   options: RouterOptions = {};
+  /** Undefined: at once. */
+  pace: RouterPace | undefined;
+  #line: Promise<unknown> = Promise.resolve();
   readonly #listeners = new Set<OnDatagram>();
 
   constructor(readonly host = HOST) {}
@@ -36,7 +50,8 @@ export class FakeRouter {
   readonly ssdp: Ssdp = {
     searcher: async (_address, received, signal) => {
       signal.throwIfAborted();
-      return { send: async () => (this.options.answers === false ? undefined : received(this.message("HTTP/1.1 200 OK", "ST"), this.host)), ...this.opened.open() };
+      const answer = (): void => (this.options.answers === false ? undefined : received(this.message("HTTP/1.1 200 OK", "ST"), this.host));
+      return { send: async () => void (this.pace === undefined ? answer() : this.pace.clock.after(this.pace.nextMs(), answer)), ...this.opened.open() };
     },
     listen: async (_address, received, signal) => {
       signal.throwIfAborted();
@@ -51,13 +66,31 @@ export class FakeRouter {
       await Promise.resolve();
       signal.throwIfAborted();
       this.requests.push(request);
-      const other = this.options.page?.(request);
-      if (other instanceof Error) throw other;
-      if (other !== undefined) return other;
-      if (this.options.answers === false) throw Object.assign(new Error(`${request.method} ${request.url}: ECONNREFUSED`), { code: "network" });
-      return request.method === "GET" ? ok(this.description()) : this.#action(request);
+      return this.pace === undefined ? this.#answer(request) : await this.#inLine(request, this.pace, signal);
     },
   };
+
+  async #inLine(request: HttpRequest, pace: RouterPace, signal: AbortSignal): Promise<HttpAnswer> {
+    const wait = async (ms: number): Promise<void> => await new Promise((resolve) => pace.clock.after(ms, () => resolve()));
+    return await new Promise((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+      const carryOut = async (): Promise<void> => {
+        await wait(pace.nextMs());
+        const answer = this.#answer(request);
+        if (!pace.loses(request)) resolve(answer);
+        else pace.clock.after(TIMEOUT_MS, () => reject(Object.assign(new Error(`${request.method} ${request.url}: no answer`), { code: "timeout" })));
+      };
+      this.#line = this.#line.then(carryOut).catch(reject);
+    });
+  }
+
+  #answer(request: HttpRequest): HttpAnswer {
+    const other = this.options.page?.(request);
+    if (other instanceof Error) throw other;
+    if (other !== undefined) return other;
+    if (this.options.answers === false) throw Object.assign(new Error(`${request.method} ${request.url}: ECONNREFUSED`), { code: "network" });
+    return request.method === "GET" ? ok(this.description()) : this.#action(request);
+  }
 
   /** Loses all mappings, and announces itself. */
   restart(): void {
