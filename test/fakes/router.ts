@@ -4,11 +4,13 @@ import type { Http, HttpAnswer, HttpRequest } from "../../src/ports/http.js";
 import type { OnDatagram, Ssdp } from "../../src/ports/ssdp.js";
 import { OpenSockets } from "./open-sockets.js";
 
-/** Takes its time: requests wait in line, whether or not who asked is still there. */
+/** Takes its time: a request is carried out whether or not who asked is still there. */
 export interface RouterPace {
   readonly clock: Pick<Clock, "after">;
-  /** Until the next request is carried out, or the next search is answered; ms. */
-  nextMs(): number;
+  /** One request after the other. */
+  readonly inLine: boolean;
+  /** Until a request is carried out, or a search (undefined) is answered; ms. */
+  nextMs(request: HttpRequest | undefined): number;
   /** Whether the answer to a request is lost. */
   loses(request: HttpRequest): boolean;
 }
@@ -51,7 +53,7 @@ export class FakeRouter {
     searcher: async (_address, received, signal) => {
       signal.throwIfAborted();
       const answer = (): void => (this.options.answers === false ? undefined : received(this.message("HTTP/1.1 200 OK", "ST"), this.host));
-      return { send: async () => void (this.pace === undefined ? answer() : this.pace.clock.after(this.pace.nextMs(), answer)), ...this.opened.open() };
+      return { send: async () => void (this.pace === undefined ? answer() : this.pace.clock.after(this.pace.nextMs(undefined), answer)), ...this.opened.open() };
     },
     listen: async (_address, received, signal) => {
       signal.throwIfAborted();
@@ -66,21 +68,22 @@ export class FakeRouter {
       await Promise.resolve();
       signal.throwIfAborted();
       this.requests.push(request);
-      return this.pace === undefined ? this.#answer(request) : await this.#inLine(request, this.pace, signal);
+      return this.pace === undefined ? this.#answer(request) : await this.#inTime(request, this.pace, signal);
     },
   };
 
-  async #inLine(request: HttpRequest, pace: RouterPace, signal: AbortSignal): Promise<HttpAnswer> {
+  async #inTime(request: HttpRequest, pace: RouterPace, signal: AbortSignal): Promise<HttpAnswer> {
     const wait = async (ms: number): Promise<void> => await new Promise((resolve) => pace.clock.after(ms, () => resolve()));
     return await new Promise((resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));
       const carryOut = async (): Promise<void> => {
-        await wait(pace.nextMs());
+        await wait(pace.nextMs(request));
         const answer = this.#answer(request);
         if (!pace.loses(request)) resolve(answer);
         else pace.clock.after(TIMEOUT_MS, () => reject(Object.assign(new Error(`${request.method} ${request.url}: no answer`), { code: "timeout" })));
       };
-      this.#line = this.#line.then(carryOut).catch(reject);
+      const before = pace.inLine ? this.#line : Promise.resolve();
+      this.#line = before.then(carryOut).catch(reject);
     });
   }
 

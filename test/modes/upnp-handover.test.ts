@@ -82,6 +82,10 @@ class Nodes implements AsyncDisposable {
   }
 }
 
+function isMap({ headers }: HttpRequest): boolean {
+  return headers["soapaction"]?.includes("#AddPortMapping") === true;
+}
+
 const happenings = fc.array(
   fc.record({ afterMs: fc.oneof(fc.integer({ min: 0, max: 50 }), fc.integer({ min: 0, max: 4000 })), what: fc.constantFrom<Happening["what"]>("create", "delete", "move", "leave") }),
   { minLength: 1, maxLength: 8 },
@@ -100,8 +104,8 @@ describe.each([
         const { clock } = nodes.bench;
         let [asked, mapped, over] = [0, 0, false];
         const nextMs = (): number => (delays[(asked += 1) % delays.length] ?? 0) * MOST_REQUEST_MS;
-        const loses = ({ headers }: HttpRequest): boolean => !over && headers["soapaction"]?.includes("#AddPortMapping") === true && (mapped += 1) % losesOneOf === 0;
-        nodes.bench.router.pace = { clock, nextMs, loses };
+        const loses = (request: HttpRequest): boolean => !over && isMap(request) && (mapped += 1) % losesOneOf === 0;
+        nodes.bench.router.pace = { clock, inLine: true, nextMs, loses };
         nodes.happen("create");
         for (const { afterMs, what } of story) {
           await nodes.pass(afterMs);
@@ -111,7 +115,7 @@ describe.each([
         await nodes.pass(QUIET_MS);
         expect(nodes.open).toHaveLength(nodes.wanted ? 1 : 0);
       }),
-      { numRuns: runsOf(2000, 20), seed: 8 },
+      { numRuns: runsOf(200), seed: 8 },
     );
   });
 });
@@ -123,27 +127,28 @@ test.each<readonly [string, number, readonly Happening["what"][]]>([
 ])("a Service that goes %s leaves nothing open", async (_name, afterMs, story) => {
   await using nodes = new Nodes(undefined);
   const { clock, router } = nodes.bench;
-  router.pace = { clock, nextMs: () => 10, loses: () => false };
+  // As one does that has many hands: what was asked first may be done last.
+  router.pace = { clock, inLine: false, nextMs: (request) => (request !== undefined && isMap(request) ? 300 : 10), loses: () => false };
   for (const [at, what] of story.entries()) {
     nodes.happen(what);
     if (at < story.length - 2) await clock.advance(2000);
     else if (at < story.length - 1) await clock.advance(afterMs);
   }
   expect(router.mappings.size).toBe(story.includes("move") ? 1 : 0);
-  await clock.advance(1000);
+  await nodes.pass(1000);
   expect(router.mappings.size).toBe(0);
   expect(nodes.bench.views.size).toBe(0);
 });
 
 test("a port that the holder before closes late is opened again by the heir", async () => {
   await using nodes = new Nodes(undefined);
-  const { clock, router } = nodes.bench;
+  const { router } = nodes.bench;
   nodes.happen("create");
-  await clock.advance(20_000);
+  await nodes.pass(20_000);
   nodes.happen("move");
-  await clock.advance(100);
+  await nodes.pass(1000);
   expect(router.mappings.size).toBe(1);
   router.mappings.clear();
-  await clock.advance(11_000);
+  await nodes.pass(11_000);
   expect(router.mappings.size).toBe(1);
 });
