@@ -29,7 +29,7 @@ export interface ModeSyncDeps<M extends ModeName> {
   /** Why a key that is no longer wanted has to go. */
   reason?(key: KeyOf<M>): DownReason;
   /** Awaited before a key that is no longer wanted goes. */
-  before?(reason: DownReason): Promise<void>;
+  before?(key: KeyOf<M>, reason: DownReason): Promise<void>;
 }
 
 const BACKOFF = { firstRetryMs: 200, lastRetryMs: 30_000 };
@@ -81,6 +81,11 @@ export class ModeSync<M extends ModeName> implements AsyncDisposable {
     await this.#sync.settle();
   }
 
+  /** Waits until each key that matches is as wanted, or has failed. */
+  async rested(matches: (key: KeyOf<M>) => boolean): Promise<void> {
+    await this.#sync.rested(matches);
+  }
+
   /** What is there by our mark and is not wanted goes; once, when it is first known what is wanted. */
   sweep(): void {
     if (this.#swept) return;
@@ -120,7 +125,7 @@ export class ModeSync<M extends ModeName> implements AsyncDisposable {
 
   async #down(key: KeyOf<M>, signal: AbortSignal): Promise<void> {
     const reason = this.deps.reason?.(key) ?? "unwanted";
-    await this.deps.before?.(reason);
+    await this.deps.before?.(key, reason);
     await this.mode.down(key, reason, signal);
     this.deps.log.info(`${this.config.noun} removed`, { [this.config.noun]: key, reason });
   }

@@ -58,7 +58,7 @@ export class ModeSyncs implements AsyncDisposable {
     this.vips = new ModeSync(
       modes.arp((key, what) => deps.vipReported(key, what)),
       { noun: "vip", concurrency: Infinity, same: sameVip },
-      { ...shared, failed: (_key, error) => deps.vipFailed(error), reason: (key) => deps.letGo(key), before: async (reason) => this.#closePorts(reason) },
+      { ...shared, failed: (_key, error) => deps.vipFailed(error), reason: (key) => deps.letGo(key), before: async (key, reason) => this.#closePorts(key, reason) },
     );
     // What is given back to its server is told by a link that may go with it.
     this.links = new ModeSync(modes.link(), { noun: "link", concurrency: 32, same: sameLink }, { ...shared, before: async () => this.#leases.settle() });
@@ -115,9 +115,9 @@ export class ModeSyncs implements AsyncDisposable {
     for (const mode of [this.#upnp, this.#routes, this.vips, this.#leases, this.#dnat, this.links]) await mode?.[Symbol.asyncDispose]();
   }
 
-  /** An address that somebody else owns now goes at once. */
-  async #closePorts(reason: DownReason): Promise<void> {
-    if (reason === "unwanted") await this.#upnp?.settle();
+  /** Those of this address only: another one may wait for a router that hangs. An address that somebody else owns now goes at once. */
+  async #closePorts(vip: VipKey, reason: DownReason): Promise<void> {
+    if (reason === "unwanted") await this.#upnp?.rested((key) => vipOfMapping(key) === vip);
   }
 }
 

@@ -52,6 +52,7 @@ export class KeyedSync<K, V, O> {
   #shown: ReadonlyMap<K, Observation<O>> | undefined;
   #running = 0;
   #idle: (() => void)[] = [];
+  readonly #waiting = new Set<{ readonly busy: Set<K>; readonly resolve: () => void }>();
   #stopped = false;
 
   constructor(
@@ -89,6 +90,13 @@ export class KeyedSync<K, V, O> {
   async settle(): Promise<void> {
     if (this.#running === 0 && this.#queue.size === 0) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Resolves when each key that matches has rested once; what waits for a retry rests. */
+  async rested(matches: (key: K) => boolean): Promise<void> {
+    const busy = new Set<K>();
+    for (const [key, { running, dirty }] of this.#entries) if ((running !== undefined || dirty) && matches(key)) busy.add(key);
+    if (busy.size > 0 && !this.#stopped) await new Promise<void>((resolve) => this.#waiting.add({ busy, resolve }));
   }
 
   #want(key: K, value: V): void {
@@ -147,10 +155,21 @@ export class KeyedSync<K, V, O> {
     this.#running -= 1;
     entry.running = undefined;
     if (entry.dirty) this.#queue.add(key);
-    else if (entry.desired === undefined && entry.retry === undefined) this.#entries.delete(key);
+    else {
+      if (entry.desired === undefined && entry.retry === undefined) this.#entries.delete(key);
+      this.#rests(key);
+    }
     this.#pump();
     if (this.#running > 0 || this.#queue.size > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #rests(key: K): void {
+    for (const waiter of this.#waiting) {
+      if (!waiter.busy.delete(key) || waiter.busy.size > 0) continue;
+      this.#waiting.delete(waiter);
+      waiter.resolve();
+    }
   }
 
   async #run(key: K, entry: Entry<V, O>): Promise<void> {
@@ -203,6 +222,8 @@ export class KeyedSync<K, V, O> {
       entry.retry?.cancel();
       entry.retry = undefined;
     }
+    for (const { resolve } of this.#waiting) resolve();
+    this.#waiting.clear();
   }
 }
 

@@ -21,10 +21,11 @@ export interface UpnpModeDeps extends SiteDeps {
   report(key: MappingKey, view: MappingView | undefined): void;
 }
 
-/** How long `down` waits for a router. Then the end of the lease is left to do it. */
-const REMOVE_MS = 1500;
-/** So much longer where a request is still to be answered (in 4 s at the latest), or a search for routers goes on (3 s): before that nobody knows what there is to be removed. */
-const UNKNOWN_MS = 4000;
+/**
+ * How long `down` waits for a router; then the end of the lease is left to do it. A request that is under way is answered within 4 s, and a search for routers ends within 3 s: before
+ * that nobody knows what there is to be removed.
+ */
+const REMOVE_MS = 5500;
 const ASKING: UpnpStatus = { kind: "asking" };
 
 /**
@@ -192,9 +193,8 @@ class UpnpMode implements VipMode<"upnp"> {
   async #removed(entry: Entry, signal: AbortSignal): Promise<void> {
     const { router, searched } = entry.site;
     const searching = router === undefined && !searched;
-    const unknown = searching || entry.drive.state.request !== undefined;
     await new Promise<void>((resolve) => {
-      const late = this.deps.clock.after(REMOVE_MS + (unknown ? UNKNOWN_MS : 0), () => {
+      const late = this.deps.clock.after(REMOVE_MS, () => {
         this.deps.log.warn("port not closed in time: it closes when its lease ends", { mapping: entry.want.key });
         resolve();
       });

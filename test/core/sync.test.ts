@@ -52,6 +52,29 @@ describe("KeyedSync", () => {
     expect([...sync.observed()]).toEqual([["b", { state: "up", result: "done 2" }]]);
   });
 
+  test("some keys have rested when none of them runs or waits to run, whatever the others do, and when everything is called off", async () => {
+    const target = new Target();
+    let open: () => void = () => undefined;
+    for (const key of ["slow", "a"]) target.gates.set(key, new Promise((resolve) => (open = resolve)));
+    target.failing.add("bad");
+    const sync = target.sync();
+    const told: string[] = [];
+    const watch = (name: string): void => void sync.rested((key) => key === name).then(() => told.push(name));
+    sync.set(new Map([["slow", 1], ["a", 1], ["b", 1], ["bad", 1]]));
+    for (const name of ["slow", "a", "b", "bad", "unknown"]) watch(name);
+    await flush();
+    expect(told.toSorted()).toEqual(["b", "bad", "unknown"]);
+    sync.refresh("a");
+    open();
+    await flush();
+    expect(target.ops.filter((op) => op === "up a=1")).toHaveLength(2);
+    expect(told).toContain("a");
+    expect(told).not.toContain("slow");
+    sync.stop();
+    await flush();
+    expect(told).toContain("slow");
+  });
+
   test("the same desire again does nothing; refresh does it again, for wanted keys only", async () => {
     const target = new Target();
     const sync = target.sync();

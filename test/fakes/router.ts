@@ -53,7 +53,11 @@ export class FakeRouter {
     searcher: async (_address, received, signal) => {
       signal.throwIfAborted();
       const answer = (): void => (this.options.answers === false ? undefined : received(this.message("HTTP/1.1 200 OK", "ST"), this.host));
-      return { send: async () => void (this.pace === undefined ? answer() : this.pace.clock.after(this.pace.nextMs(undefined), answer)), ...this.opened.open() };
+      const send = async (): Promise<void> => {
+        if (this.pace === undefined) answer();
+        else this.pace.clock.after(this.pace.nextMs(undefined), answer);
+      };
+      return { send, ...this.opened.open() };
     },
     listen: async (_address, received, signal) => {
       signal.throwIfAborted();
@@ -75,7 +79,7 @@ export class FakeRouter {
   async #inTime(request: HttpRequest, pace: RouterPace, signal: AbortSignal): Promise<HttpAnswer> {
     const wait = async (ms: number): Promise<void> => await new Promise((resolve) => pace.clock.after(ms, () => resolve()));
     return await new Promise((resolve, reject) => {
-      signal.addEventListener("abort", () => reject(signal.reason));
+      signal.addEventListener("abort", () => reject(signal.reason as Error));
       const carryOut = async (): Promise<void> => {
         await wait(pace.nextMs(request));
         const answer = this.#answer(request);

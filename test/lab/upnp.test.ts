@@ -16,8 +16,8 @@ describe.each([
     await opened(cluster, gateway);
     expect(await gateway.listed()).toMatchObject([{ protocol: "TCP", externalPort: 32380, target: `${VIP}:32380` }]);
     await api.client.deleteService("web");
-    await lab.waitFor(async () => (await gateway.listed()).length === 0, 2000, "no mapping");
-    await cluster.free(VIP, 2000);
+    await lab.waitFor(async () => (await gateway.listed()).length === 0, 8000, "no mapping");
+    await cluster.free(VIP, 8000);
     expect(gateway.leases()).toEqual([]);
   });
 });
