@@ -19,9 +19,10 @@ const dist = join(root, "dist");
 const work = join(dist, "work");
 /** What src/cli/bfd.ts runs as a thread. */
 const bfdWorker = "bfd-worker.cjs";
-// A small young generation and an old one that grows slowly: with 1,000 VIPs half the memory, for a percent of a core.
+// A small young generation and an old one that grows slowly: with 1,000 VIPs half the memory, for a percent of a core. Each thread collects its young
+// generation alone: that of BFD would wait for helpers that have no priority.
 // And two compilers less, between the interpreter and the one that optimises: what is hot here is hot for hours, and theirs was 10 MB of code.
-const V8_FLAGS = ["--max-semi-space-size=2", "--heap-growing-percent=50", "--no-sparkplug", "--no-maglev"];
+const V8_FLAGS = ["--max-semi-space-size=2", "--no-parallel-scavenge", "--heap-growing-percent=50", "--no-sparkplug", "--no-maglev"];
 
 /** One hash over everything that the build reads. */
 function inputsHash() {

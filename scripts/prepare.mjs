@@ -33,6 +33,7 @@ const needed = [
   ["gobgpd", "gobgpd"],
   ["bgpctl", "openbgpd"],
   ["exabgp", "exabgp"],
+  ["tcpdump", "tcpdump"],
 ];
 
 /** Wanted by some tests, which are skipped without them. */

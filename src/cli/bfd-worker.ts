@@ -2,7 +2,8 @@ import { setPriority } from "node:os";
 import { parentPort } from "node:worker_threads";
 import { messageOf } from "../lib/errors.js";
 import { createClock } from "../linux/clock.js";
-import { createNative } from "../linux/native.js";
+import { errnoName } from "../linux/errors.js";
+import { createNative, type Native } from "../linux/native.js";
 import { createRandom } from "../linux/random.js";
 import { createUdp } from "../linux/udp.js";
 import { BfdSessions } from "../modes/bfd.js";
@@ -13,8 +14,10 @@ import type { Random } from "../ports/random.js";
 import type { Udp } from "../ports/udp.js";
 import type { FromBfdThread, ToBfdThread } from "./bfd-messages.js";
 
-/** Nice value: before everything that is not as urgent. */
-const PRIORITY = -15;
+/** The lowest of the real-time ones: before everything that is not real-time, in whatever container it runs. */
+const REALTIME = 1;
+/** Nice value, where that is not allowed: before the other threads of this process. */
+const NICE = -15;
 
 export interface BfdWorkerDeps {
   readonly clock: Clock;
@@ -60,17 +63,25 @@ export function runBfdWorker(): void {
   if (port === null) throw new Error("this runs in a thread of its own");
   const post = (message: FromBfdThread): void => port.postMessage(message);
   const log = logBy(post, {});
-  try {
-    // Of this thread alone: on Linux a nice value belongs to a thread.
-    setPriority(0, PRIORITY);
-  } catch (error) {
-    log.debug("bfd thread has no priority", { error: messageOf(error) });
-  }
+  const native = createNative();
+  goFirst(native, log);
   const random = createRandom();
   const clock = createClock();
-  const udp = createUdp({ native: createNative(), log, random });
+  const udp = createUdp({ native, log, random });
   const take = serveBfd({ clock, random, log, udp, post });
   port.on("message", take);
+}
+
+/** Of this thread alone: on Linux both belong to a thread. */
+function goFirst(native: Pick<Native, "realtime">, log: Log): void {
+  const result = native.realtime(REALTIME);
+  if (result >= 0) return;
+  log.info("bfd has no real-time priority: a node that is busy may hold it up", { needs: "CAP_SYS_NICE", error: errnoName(-result) });
+  try {
+    setPriority(0, NICE);
+  } catch (error) {
+    log.debug("bfd has no priority at all", { error: messageOf(error) });
+  }
 }
 
 function logBy(post: (message: FromBfdThread) => void, base: LogFields): Log {

@@ -53,6 +53,8 @@ export interface Native {
   writeOffLoop(fd: number, bytes: Uint8Array): Promise<number>;
   /** read(2) on a thread of libuv's pool. */
   readOffLoop(fd: number, buffer: Uint8Array): Promise<number>;
+  /** The calling thread goes before all that have no such priority (1 to 99): SCHED_RR, which what it starts does not inherit. Needs CAP_SYS_NICE. */
+  realtime(priority: number): number;
 }
 
 const UV_POLL = 8; // uv_handle_type
@@ -61,6 +63,9 @@ const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
 /** SOCK_NONBLOCK and SOCK_CLOEXEC. */
 const ACCEPT_FLAGS = 0x8_0800;
+
+/** SCHED_RR and SCHED_RESET_ON_FORK. */
+const SCHEDULER = 0x4000_0002;
 
 const MSGHDR_LENGTH = 56;
 
@@ -81,6 +86,7 @@ const SYMBOLS = {
   setsockopt: { arguments: [INT, INT, INT, BUFFER, INT], return: INT },
   getsockopt: { arguments: [INT, INT, INT, BUFFER, BUFFER], return: INT },
   close: { arguments: [INT], return: INT },
+  sched_setscheduler: { arguments: [INT, INT, BUFFER], return: INT },
   calloc: { arguments: [SIZE, SIZE], return: POINTER },
   free: { arguments: [POINTER], return: "void" },
   __errno_location: { arguments: [], return: POINTER },
@@ -123,6 +129,8 @@ export function createNative(): Native {
     writeOffLoop: async (fd, bytes) => new Promise((resolve) => write(fd, bytes, (error, written) => resolve(resultOf(error, written)))),
     readOffLoop: async (fd, buffer) =>
       new Promise((resolve) => read(fd, buffer, 0, buffer.length, null, (error, length) => resolve(resultOf(error, length)))),
+    // On Linux 0 is the thread, not the process; struct sched_param has one number.
+    realtime: (priority) => result(functions.sched_setscheduler(0, SCHEDULER, new Uint8Array(Int32Array.of(priority).buffer))),
   };
 }
 

@@ -1,7 +1,7 @@
 // services: 1,000 and 5,000 Services: a cold start until all are announced, memory and CPU with nothing to do, CPU while endpoints come and go.
 import { setTimeout as sleep } from "node:timers/promises";
+import { churn, sliceChanges } from "../lab/churn.js";
 import { Cluster } from "../lab/cluster.js";
-import type { KubeObject } from "../lab/kube-client.js";
 import { figure, progress } from "./lib/figures.js";
 import { benchOptions } from "./lib/options.js";
 import { bulkAddress, makeServices, quiet } from "./lib/services.js";
@@ -10,11 +10,6 @@ import { usageOver } from "./lib/usage.js";
 const NODE = "n1";
 /** Changes of EndpointSlices per second. */
 const CHURN_PER_SECOND = 100;
-const SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
-
-interface Slice extends KubeObject {
-  readonly endpoints: readonly { readonly conditions: { readonly ready: boolean } }[];
-}
 
 /** From the start of the process until every address has been announced, as a client on the LAN hears it. */
 async function coldStart(cluster: Cluster, count: number): Promise<void> {
@@ -44,35 +39,14 @@ async function use(cluster: Cluster, what: { readonly name: string; readonly ser
   figure(`services.${what.name}.rssAnon`, used.rssAnonMb, "MB", { services: what.services });
 }
 
-/** Every change is one of readiness; an endpoint elsewhere, so that nothing that counts here changes. Returns the rate that was reached. */
-async function churn(cluster: Cluster, ms: number): Promise<number> {
-  const { client } = cluster.api;
-  const { items } = await client.request<{ readonly items: readonly Slice[] }>("GET", SLICES);
-  const start = performance.now();
-  let done = 0;
-  const pending = new Set<Promise<unknown>>();
-  while (performance.now() - start < ms) {
-    const slice = items[done % items.length];
-    if (slice === undefined) throw new Error("there are no slices");
-    const last = slice.endpoints.length - 1;
-    const ready = Math.floor(done / items.length) % 2 === 1;
-    const endpoints = slice.endpoints.map((endpoint, at) => (at === last ? { ...endpoint, conditions: { ready, serving: ready, terminating: false } } : endpoint));
-    const sent = client.request("PATCH", `${SLICES}/${slice.metadata.name}`, { endpoints }, "application/merge-patch+json").finally(() => pending.delete(sent));
-    pending.add(sent);
-    done += 1;
-    await sleep(Math.max(0, start + (done * 1000) / CHURN_PER_SECOND - performance.now()));
-  }
-  await Promise.all(pending);
-  return (done / (performance.now() - start)) * 1000;
-}
-
 async function measure(count: number, ms: number): Promise<void> {
   await using cluster = await Cluster.bare(2);
   await makeServices(cluster, 0, count);
   await coldStart(cluster, count);
   await quiet(cluster, 120_000);
   await use(cluster, { name: "idle", services: count, ms });
-  const [rate] = await Promise.all([churn(cluster, ms), use(cluster, { name: "churn", services: count, ms })]);
+  const changes = await sliceChanges(cluster.api.client);
+  const [rate] = await Promise.all([churn({ perSecond: CHURN_PER_SECOND, ms }, changes), use(cluster, { name: "churn", services: count, ms })]);
   progress(`endpoints changed ${Math.round(rate)} times a second`);
   await cluster.vip(NODE).stop();
 }

@@ -112,6 +112,15 @@ describe("a pod", () => {
     expect(capabilities.includes("NET_BIND_SERVICE")).toBe(may);
   });
 
+  test("in BGP mode lets the thread of BFD go before others, as the unit does", () => {
+    const bgp = { vip_arp: "false", svc_enable: "true", bgp_enable: "true", bgp_as: "64500", bgp_peers: "192.0.2.1:64501", bgp_routerid: "192.0.2.2" };
+    const capabilities = podSpec("pod", bgp)["containers"]?.[0]?.["securityContext"]?.["capabilities"]?.["add"] as unknown as readonly string[];
+    expect(capabilities).toContain("SYS_NICE");
+    const units = [bgp, BASE].map((env) => run("systemd", { env }).stdout);
+    expect(units.map((text) => /^AmbientCapabilities=.*CAP_SYS_NICE/m.test(text))).toEqual([true, false]);
+    expect(units.map((text) => text.includes("RestrictRealtime=yes"))).toEqual([false, true]);
+  });
+
   test("mounts folders of the host, no files, and writes to /run/vip only", () => {
     const spec = podSpec("pod", { ...BASE, cp_enable: "true", address: "192.0.2.1", k8s_config_file: "/etc/vip/kubeconfig", control_plane_health_check_ca_path: "/etc/kubernetes/pki/ca.crt" });
     expect(spec["volumes"]).toEqual([

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Frr } from "./bgp-fixture.js";
@@ -88,9 +89,16 @@ async function harmed(event: string, harm: (victim: string) => void | Promise<vo
   return victim;
 }
 
+/** Scheduling policies of the threads of a process that are called `vip-bfd`: 2 is SCHED_RR, field 41 of proc_pid_stat(5). */
+function policies(pid: number): readonly string[] {
+  const stats = readdirSync(`/proc/${pid}/task`).map((thread) => readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8"));
+  return stats.filter((stat) => stat.includes("(vip-bfd)")).map((stat) => stat.slice(stat.lastIndexOf(")") + 2).split(" ")[38] ?? "");
+}
+
 describe("three nodes behind one router, BGP with BFD 300 ms x 3", () => {
   test("a node that is cut off is no next hop any more, on either side by BFD, and comes back", async () => {
     await allThere();
+    expect(policies(cluster.vip("n1").pid)).toEqual(["2"]);
     const victim = await harmed("link cut", async (node) => cluster.lab.cutLan(node));
     await cluster.lab.waitFor(async () => (await peer(victim)).state !== "Established", 5000, "the node to see it");
     expect((await peer(victim)).lastEnd?.reason).toBe("Cease/BFD Down");

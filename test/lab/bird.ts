@@ -12,11 +12,20 @@ export interface BirdDaemon {
   configure(config: string): Promise<void>;
 }
 
-/** Starts BIRD in a namespace (a node's name, `lab-rt`, `client`); it ends with the lab. `name` is that of its files. */
-export async function startBird(lab: LabContext, { ns, name = `bird-${ns}`, config }: { readonly ns: string; readonly name?: string; readonly config: string }): Promise<BirdDaemon> {
+export interface BirdOptions {
+  readonly ns: string;
+  /** That of its files. */
+  readonly name?: string;
+  readonly config: string;
+  /** What starts it, such as `nice`. */
+  readonly first?: readonly string[];
+}
+
+/** Starts BIRD in a namespace (a node's name, `lab-rt`, `client`); it ends with the lab. */
+export async function startBird(lab: LabContext, { ns, name = `bird-${ns}`, config, first = [] }: BirdOptions): Promise<BirdDaemon> {
   const file = join(lab.dir, name);
   writeFileSync(`${file}.conf`, config);
-  const daemon = await lab.spawn(ns, ["bird", "-f", "-c", `${file}.conf`, "-s", `${file}.ctl`, "-P", `${file}.pid`], { name });
+  const daemon = await lab.spawn(ns, [...first, "bird", "-f", "-c", `${file}.conf`, "-s", `${file}.ctl`, "-P", `${file}.pid`], { name });
   // Its socket is a file: birdc needs no namespace.
   const ctl = async (command: string): Promise<string> => (await run(["birdc", "-s", `${file}.ctl`, command])).stdout;
   await waitFor(async () => daemon.ended !== undefined || (await ctl("show status")).includes("up and running"), 10_000, `BIRD in ${ns}`);

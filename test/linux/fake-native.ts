@@ -124,6 +124,10 @@ export class FakeNative implements Native {
   async readOffLoop(fd: number, buffer: Uint8Array): Promise<number> {
     return this.recv(fd, buffer);
   }
+
+  realtime(): number {
+    return 0;
+  }
 }
 
 /** An NLMSG_ERROR in answer to `message`; errno 0 = acknowledged. */

@@ -24,6 +24,7 @@ describe("native", () => {
     const fd = openSocket(native);
     expect(native.recv(fd, bytes, MSG_DONTWAIT)).toBe(-11);
     native.close(fd);
+    expect(native.realtime(0)).toBe(-22);
     expect(await native.writeOffLoop(fd, bytes)).toBe(-EBADF);
     expect(await native.readOffLoop(fd, bytes)).toBe(-EBADF);
   });

@@ -106,10 +106,10 @@ function environment(variables: readonly Variable[], extra: Required<PodParts>["
   return [...plain, ...extra, ...(named ? [] : [{ name: "vip_nodename", valueFrom: NODE_NAME }])];
 }
 
-/** NET_BIND_SERVICE where something is to listen on a port below 1024. */
+/** NET_BIND_SERVICE where something is to listen on a port below 1024, SYS_NICE for the thread of BFD. */
 export function capabilities({ prometheusServer, bgp, bgpListenPort }: Settings): readonly string[] {
   const port = Number(/:(\d+)$/.exec(prometheusServer ?? "")?.[1] ?? FIRST_OPEN_PORT);
-  return ["NET_ADMIN", "NET_RAW", ...(port < FIRST_OPEN_PORT || (bgp && bgpListenPort < FIRST_OPEN_PORT) ? ["NET_BIND_SERVICE"] : [])];
+  return ["NET_ADMIN", "NET_RAW", ...(port < FIRST_OPEN_PORT || (bgp && bgpListenPort < FIRST_OPEN_PORT) ? ["NET_BIND_SERVICE"] : []), ...(bgp ? ["SYS_NICE"] : [])];
 }
 
 function probes({ healthCheckPort: port }: Settings): Json {

@@ -32,6 +32,8 @@ export function systemdUnit(settings: Settings, variables: readonly Variable[]):
     `AmbientCapabilities=${names}`,
     `CapabilityBoundingSet=${names}`,
     ...HARDENING,
+    // The thread of BFD is real-time.
+    ...(settings.bgp ? [] : ["RestrictRealtime=yes"]),
     "",
     "[Install]",
     "WantedBy=multi-user.target",
@@ -52,7 +54,6 @@ const HARDENING: readonly string[] = [
   "ProtectKernelTunables=yes",
   "LockPersonality=yes",
   "RestrictNamespaces=yes",
-  "RestrictRealtime=yes",
   "RestrictSUIDSGID=yes",
   "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET",
   "SystemCallArchitectures=native",
