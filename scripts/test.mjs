@@ -2,14 +2,20 @@
 // tests with all runs of their models (test/runs.ts).
 // Other arguments go to vitest: file filters, -t NAME and so on.
 import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, join, relative } from "node:path";
 import { inCi, labRefusal, labWrapper, nodePath, PrepareError, preparePackages, prepareSystem, root, run, say, shout, toolEnv } from "./prepare.mjs";
 
 const full = process.argv.includes("--full");
 const forVitest = process.argv.slice(2).filter((argument) => argument !== "--full");
 const results = join(root, "dist/test-results");
 const LAB_AT_ONCE = 3;
-const totals = { passed: 0, failed: 0, skipped: 0 };
+/** More files than that do not fail by chance. */
+const MOST_UNSTEADY = 3;
+const totals = { passed: 0, skipped: 0 };
+/** What failed, a line each. */
+const failures = [];
+/** Lab files that failed beside others and passed alone, and what failed in them at first. */
+const unsteady = [];
 
 function seconds(since) {
   return `${((performance.now() - since) / 1000).toFixed(1)} s`;
@@ -26,52 +32,84 @@ async function step(name, work) {
 
 async function command(name, args, env = {}) {
   const ok = await step(name, async () => (await run(nodePath(), args, { env: toolEnv(env) })) === 0);
-  if (!ok) totals.failed += 1;
+  if (!ok) failures.push(name);
   return ok;
 }
 
-/** Adds what a vitest JSON report says. A file that could not be loaded has no tests and counts as one failure. */
-function addReport(file, ok) {
-  let failed = 0;
+/** What a vitest JSON report says. A file that could not be loaded has no tests and counts as one failure. */
+function readReport(file, ok) {
+  const read = { passed: 0, skipped: 0, failures: [] };
   try {
     const report = JSON.parse(readFileSync(file, "utf8"));
-    totals.passed += report.numPassedTests;
-    totals.skipped += report.numPendingTests + (report.numTodoTests ?? 0);
-    failed = report.numFailedTests;
+    read.passed = report.numPassedTests;
+    read.skipped = report.numPendingTests + (report.numTodoTests ?? 0);
     for (const one of report.testResults) {
-      if (one.status === "failed" && !one.assertionResults.some((test) => test.status === "failed")) failed += 1;
+      const failed = one.assertionResults.filter((test) => test.status === "failed");
+      const name = relative(root, one.name);
+      read.failures.push(...failed.map((test) => `${name} > ${test.fullName}: ${firstLine(test.failureMessages?.[0])}`));
+      if (one.status === "failed" && failed.length === 0) read.failures.push(`${name}: ${firstLine(one.message)}`);
     }
   } catch (error) {
     console.error(`no readable report of the tests at ${file}: ${error.message}`);
   }
-  totals.failed += ok ? failed : Math.max(failed, 1);
+  if (!ok && read.failures.length === 0) read.failures.push(`${basename(file, ".json")}: it ended with an error`);
+  return read;
+}
+
+function firstLine(text) {
+  return (text ?? "no reason given").trim().split("\n", 1)[0];
+}
+
+function add(read) {
+  totals.passed += read.passed;
+  totals.skipped += read.skipped;
+  failures.push(...read.failures);
 }
 
 /** Runs the tests of one project in one process. */
 async function vitest(project, wrap, env) {
-  await step(`tests: ${project}${full ? " (full)" : ""}`, async () => await part({ name: project, project, wrap, env, args: ["--passWithNoTests", ...forVitest] }));
+  await step(`tests: ${project}${full ? " (full)" : ""}`, async () => {
+    const read = await part({ name: project, project, wrap, env, args: ["--passWithNoTests", ...forVitest] });
+    add(read);
+    return read.failures.length === 0;
+  });
 }
 
 /**
  * Runs each lab file in a process and namespaces of its own, so many at once. Most of their time goes by in waiting. What a file prints comes when it has
- * ended.
+ * ended. A bound in time says nothing on a machine that is busy with other files: where few failed, each is run again, alone, and that counts; both are told.
  */
 async function eachFile(files, wrap, env) {
+  const failed = [];
+  const runFile = async (file) => {
+    const name = `lab-${basename(file, ".test.ts")}`;
+    const log = join(results, `${name}.log`);
+    const output = openSync(log, "w");
+    const read = await part({ name, project: "lab", wrap, env, args: [file], stdio: ["ignore", output, output] });
+    closeSync(output);
+    process.stdout.write(readFileSync(log));
+    return read;
+  };
   await step("tests: lab", async () => {
     const left = [...files];
-    let good = true;
     const work = async () => {
       for (let file = left.shift(); file !== undefined; file = left.shift()) {
-        const name = `lab-${basename(file, ".test.ts")}`;
-        const log = join(results, `${name}.log`);
-        const output = openSync(log, "w");
-        good = (await part({ name, project: "lab", wrap, env, args: [file], stdio: ["ignore", output, output] })) && good;
-        closeSync(output);
-        process.stdout.write(readFileSync(log));
+        const read = await runFile(file);
+        if (read.failures.length === 0) add(read);
+        else failed.push({ file, first: read.failures });
       }
     };
     await Promise.all(Array.from({ length: LAB_AT_ONCE }, work));
-    return good;
+    return failed.length === 0;
+  });
+  if (failed.length > MOST_UNSTEADY) failures.push(...failed.flatMap(({ first }) => first));
+  else if (failed.length > 0) await step("tests: lab, alone, what failed beside others", async () => {
+    for (const { file, first } of failed) {
+      const read = await runFile(file);
+      add(read);
+      if (read.failures.length === 0) unsteady.push({ file, first });
+    }
+    return unsteady.length === failed.length;
   });
 }
 
@@ -82,8 +120,7 @@ async function part({ name, project, wrap, env, args, stdio }) {
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
   const [program, ...rest] = wrap([nodePath(), ...vitestArgs, ...reporters, ...args]);
   const ok = (await run(program, rest, { env: toolEnv(env), ...(stdio === undefined ? {} : { stdio }) })) === 0;
-  addReport(report, ok);
-  return ok;
+  return readReport(report, ok);
 }
 
 /** Paths from the root, the larger files first: they tend to take longer, and the last one to end should be a short one. */
@@ -98,7 +135,7 @@ async function lab() {
   const refusal = labRefusal();
   if (refusal !== undefined) {
     shout(`The lab tests were NOT run: ${refusal}.`);
-    if (inCi()) totals.failed += 1;
+    if (inCi()) failures.push(`lab: ${refusal}`);
     return;
   }
   if (full) await vitest("lab", labWrapper, { VIP_LAB: "1", VIP_FULL: "1" });
@@ -116,9 +153,11 @@ async function main() {
   await vitest("unit", (argv) => argv, full ? { VIP_FULL: "1" } : {});
   if (built) await lab();
   else shout("The lab tests were NOT run: there is no build to test.");
+  for (const line of unsteady.flatMap(({ first }) => first)) console.log(`failed beside others, passed alone: ${line}`);
+  for (const line of failures) console.log(`failed: ${line}`);
   const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : "";
-  console.log(`${totals.passed} passed, ${totals.failed} failed${skipped}`);
-  if (totals.failed > 0) process.exitCode = 1;
+  console.log(`${totals.passed} passed, ${failures.length} failed${skipped}`);
+  if (failures.length > 0) process.exitCode = 1;
 }
 
 try {

@@ -48,8 +48,9 @@ export function wantAddress(draft: Draft, placed: Placed, entry: PlacedAddress, 
   if (config.bgp !== undefined) return announceRoute(draft, placed, asked, config.bgp);
   // Who handed it over before it could say so in the Service would be taken for a stranger.
   if (fresh && isShared(ownership) && world.ownership.get(ownership)?.heir === true) return "pending";
+  const traffic = placed.romana ? lead(draft, placed, { key: vipKey(link.name, address), address }) : undefined;
+  if (traffic?.leads === false) return "pending";
   const key = draft.wantVip(asked);
-  const traffic = placed.romana ? lead(draft, placed, { key, address }) : undefined;
   const seen = observedOf(draft, placed, { key, address, iface: link.name, traffic });
   if (seen === "up") draft.mappings.push(...mappingsOf(placed, { iface: link.name, address, ownership }, world, config));
   return seen;
@@ -125,7 +126,7 @@ function observedOf(draft: Draft, placed: Placed, of: { readonly key: VipKey; re
 function announceRoute(draft: Draft, placed: Placed, asked: AskedVip, { attachServices }: BgpPlanConfig): "up" | "pending" {
   const { world } = draft;
   const { address, iface } = asked;
-  if (placed.romana) lead(draft, placed, { key: vipKey(iface, address), address });
+  if (placed.romana && !lead(draft, placed, { key: vipKey(iface, address), address }).leads) return "pending";
   const said = bgpPolicyOf(placed.service.annotations);
   if (owns(world, placed.owner)) for (const problem of said.problems) draft.tell(placed.service, "Warning", "InvalidBgpAnnotation", problem);
   wantRoute(draft, asked, attachServices || asked.ownership === "control-plane", said);
@@ -138,15 +139,19 @@ function wantRoute(draft: Draft, asked: AskedVip, attached: boolean, said: Servi
   draft.routes.push(routeOf(asked, draft.config, said));
 }
 
-/** Leads the traffic of a Romana VIP that is held here to its pods. */
-function lead(draft: Draft, placed: Placed, { key, address }: { readonly key: VipKey; readonly address: IpAddress }): RomanaTraffic {
+/**
+ * Leads the traffic of a Romana VIP that is held here to its pods. False in `leads`: not yet, and the VIP waits for it. A flow that came between an address and
+ * its rules would stay refused for as long as its client goes on: the kernel remembers that it is not translated.
+ */
+function lead(draft: Draft, placed: Placed, { key, address }: { readonly key: VipKey; readonly address: IpAddress }): RomanaTraffic & { readonly leads: boolean } {
   const { world, config } = draft;
   const traffic = trafficOf(placed, world, config);
-  if (traffic.type !== "nft") return traffic;
+  if (traffic.type !== "nft") return { ...traffic, leads: true };
   draft.dnat.push(dnatOf(placed, { key, address, endpoints: world.endpoints?.get(placed.facts.key) }));
   const observed = world.observedDnat.get(key);
   if (observed?.state === "failed") draft.tell(placed.service, "Warning", "DatapathFailed", `no traffic to ${address} reaches the pods: ${messageOf(observed.error)}`);
-  return traffic;
+  const isServed = world.observed.has(key) || world.observedRoutes.has(routeKey(address, hostPrefix(address)));
+  return { ...traffic, leads: isServed || (observed !== undefined && observed.state !== "pending") };
 }
 
 /** What works and is most likely not meant so. */

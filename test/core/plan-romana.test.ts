@@ -96,6 +96,17 @@ describe("how its traffic reaches the pods", () => {
     expect([...planned(recorded, { ...held, ...refused }).statuses.values()]).toMatchObject([{ annotations: { "vip.internal/external-ips": null } }]);
   });
 
+  test.each<readonly [string, Partial<World>, boolean]>([
+    ["its rules are not put yet", {}, false],
+    ["its rules are on their way", { observedDnat: new Map([[vipKey("eth0", ip(A)), { state: "pending" }]]) }, false],
+    ["its rules are there", { observedDnat: new Map([[vipKey("eth0", ip(A)), { state: "up", result: undefined }]]) }, true],
+    ["it is up, and its rules are put anew", { ...upOnEth0(A), observedDnat: new Map([[vipKey("eth0", ip(A)), { state: "pending" }]]) }, true],
+    ["its rules were refused, which is told", { observedDnat: new Map([[vipKey("eth0", ip(A)), { state: "failed", error: new Error("nft: EPERM"), attempts: 1 }]]) }, true],
+  ])("a VIP with rules of its own comes after them: %s", (_name, part, comes) => {
+    const arp = planned(HEADLESS, { ...held, observed: new Map(), ...part });
+    expect([...arp.wants.dnat.keys(), ...arp.wants.arp.keys()]).toEqual(comes ? [`eth0/${A}`, `eth0/${A}`] : [`eth0/${A}`]);
+  });
+
   test("a data plane that the kernel refuses is told", () => {
     const failing = { ...held, observedDnat: new Map([[vipKey("eth0", ip(A)), { state: "failed", error: new Error("nft: EPERM"), attempts: 1 } as const]]) };
     expect(told(planned(HEADLESS, failing))).toContain(`Warning DatapathFailed: no traffic to ${A} reaches the pods: nft: EPERM`);

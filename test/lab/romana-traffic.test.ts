@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Cluster, ingressOf } from "./cluster.js";
 import { eventsOf, externalIpsOf, makeApp, messageOf, nodesWithRules, reaches } from "./romana.js";
 
@@ -17,6 +17,13 @@ beforeAll(async () => {
 
 // Where it never came up, there is nothing to end.
 afterAll(async () => await (cluster as Cluster | undefined)?.[Symbol.asyncDispose]());
+
+/** What a test that failed half-way left does not fail the others. */
+afterEach(async () => {
+  await cluster.admin.denyExternalIps(false);
+  const left = (await cluster.api.client.services()).filter(({ metadata }) => metadata.name !== "kubernetes");
+  for (const { metadata } of left) await cluster.api.client.deleteService(metadata.name);
+});
 
 /** The pod of `name` moves from n2 to n3: the VIP follows it, and n2 has nothing left. */
 async function moveAndExpectNothingLeft(name: string, ip: string): Promise<void> {
@@ -63,7 +70,6 @@ describe("how traffic reaches the pods", () => {
     const service = await cluster.service("denied", 2000, "no record of entries", ({ metadata }) => metadata.annotations?.[EXTERNAL_IPS] === undefined);
     expect(externalIpsOf(service)).toEqual([]);
     await moveAndExpectNothingLeft("denied", ip);
-    await cluster.admin.denyExternalIps(false);
   });
 
   test("headless: by nftables, TCP and UDP, with the client's address; a move leaves nothing behind", async () => {
