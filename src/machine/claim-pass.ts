@@ -104,7 +104,7 @@ function mine(draft: Draft, lot: Lot): void {
   const from = stands(draft, claim.from) ? claim.from : undefined;
   const give = plot.fit === "yield" || env.giving !== "no";
   // Who still has the address from before is not given a third one to reckon with.
-  if (give && from === undefined && note.askAgainAt === undefined) return offer(draft, owned, note);
+  if (give && from === undefined && mayAsk(draft, owned, note)) return offer(draft, owned, note);
   if (claim.from !== undefined && from === undefined) edit(draft, lot, { kind: "other", claim: { ...claim, from }, note });
   else if (!give && from === undefined && note.boundAt === undefined && note.askAgainAt === undefined) draft.movable.push(owned);
 }
@@ -123,9 +123,11 @@ function ownNote(draft: Draft, { shard: index, key, plot }: Lot, claim: Claim): 
   if (boundAt === Infinity) {
     const gone = plot === undefined || plot.fit === "drop" || env.giving === "leave";
     const kept: Note = gone && note.droppedAt !== undefined ? { droppedAt: note.droppedAt } : {};
-    if (note.askAgainAt === undefined || note.askAgainAt <= now) return note.tried === undefined || note.askAgainAt !== undefined ? kept : { ...kept, tried: note.tried };
+    if (note.askAgainAt !== undefined && note.askAgainAt <= now) return kept;
+    const asked: Note = note.tried === undefined ? kept : { ...kept, tried: note.tried };
+    if (note.askAgainAt === undefined) return asked;
     wakeBy(draft, note.askAgainAt);
-    return { ...kept, askAgainAt: note.askAgainAt };
+    return { ...asked, askAgainAt: note.askAgainAt };
   }
   wakeBy(draft, boundAt);
   const late = now >= Math.min(boundAt, note.boundAt ?? Infinity);
@@ -148,10 +150,20 @@ function offered(draft: Draft, lot: Owned, note: Note): void {
   else withdraw(draft, lot, note);
 }
 
+/** Those who did not take it are asked again in a while, and who joins at once. */
+function mayAsk(draft: Draft, lot: Owned, note: Note): boolean {
+  return note.askAgainAt === undefined || draft.env.giving === "leave" || heirFor(draft, lot, note) !== undefined;
+}
+
+/** The first one who has not been asked yet. */
+function heirFor({ table, me }: Draft, { plot }: Owned, { tried = [] }: Note): Seat | undefined {
+  return firstFor(plot, table, new Set([...tried, me.node]));
+}
+
 /** Names the first one who has not been asked yet as heir. */
 function offer(draft: Draft, lot: Owned, note: Note): void {
-  const { now, env, me, table } = draft;
-  const seat = firstFor(lot.plot, table, new Set([...(note.tried ?? []), me.node]));
+  const { now, env } = draft;
+  const seat = heirFor(draft, lot, note);
   if (seat === undefined) return env.giving === "leave" ? letGo(draft, lot) : withdraw(draft, lot, note);
   seat.load += lot.plot.weight;
   const shard = draft.state.shards[lot.shard];

@@ -34,7 +34,8 @@ async function moveAndExpectNothingLeft(name: string, ip: string): Promise<void>
   await sleep(2 * MOVE_MS); // a flow that stays refused is silent at the end
   const { udp, icmp, tcp } = await probe.stop();
   console.log(JSON.stringify({ figure: `pod move by nftables, ${name}`, udpGapMs: Math.round(udp.gapMs), udpSilentAtEndMs: Math.round(udp.silentAtEndMs), icmpGapMs: Math.round(icmp.gapMs), tcpGapMs: Math.round(tcp.gapMs) }));
-  expect(Math.max(udp.gapMs, udp.silentAtEndMs, tcp.gapMs)).toBeLessThan(MOVE_MS);
+  expect(udp.silentAtEndMs).toBeLessThan(MOVE_MS);
+  expect(Math.max(udp.gapMs, tcp.gapMs)).toBeLessThan(4 * MOVE_MS); // far from a Lease that runs out
   await cluster.lab.waitFor(async () => (await nodesWithRules(cluster)).join() === "n3", 1000, "rules on n3 only");
   await cluster.api.client.deleteService(name);
   await cluster.free(ip, 3000);
