@@ -27,7 +27,7 @@ function broken(at: number): ServiceSpec {
 describe("while the API fails", () => {
   test.each([
     { what: "500", code: 500, match: { resource: REST }, ms: 4000, probability: 1 },
-    { what: "429, Leases too, for less than the renew deadline", code: 429, match: {}, ms: RENEW_DEADLINE_MS - 1200, probability: 1 },
+    { what: "429, Leases too, for less than the renew deadline", code: 429, match: {}, ms: RENEW_DEADLINE_MS - 1800, probability: 1 },
   ])("every request with $what, the VIP is never away, and a Service made meanwhile is served soon after", async (failing) => await outlast(failing));
 
   test("every watch with 410 for 6 s, the VIP is never away, and Services made meanwhile and then are served within 2 s after", async () => {
