@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { run } from "./command.js";
 import type { Lab } from "./lab.js";
 import type { LabProcess } from "./process.js";
+import type { NatUpnpMapping } from "./programs/nat-upnp.js";
 import { ROUTER_NS } from "./topology.js";
 
 /** A host behind the router, on its outside: 198.51.100.2. */
@@ -103,15 +104,22 @@ export class LabGateway {
     return readFileSync(join(this.lab.dir, "gateway", "leases"), "utf8").split("\n").filter((line) => line !== "");
   }
 
-  /** What upnpc lists, asked from a node: an independent reader. */
+  /** What upnpc lists, by port: an independent reader. */
   async listed(from = "client"): Promise<readonly ListedMapping[]> {
     const { stdout } = await this.lab.exec(from, ["upnpc", "-u", "http://10.77.0.1:5000/rootDesc.xml", "-l"], { mayFail: true });
-    return [...stdout.matchAll(/^\s*\d+ (TCP|UDP)\s+(\d+)->(\S+)\s+'.*' '.*' (\d+)$/gm)].map(([, protocol, port, target, lease]) => ({
+    const mappings = [...stdout.matchAll(/^\s*\d+ (TCP|UDP)\s+(\d+)->(\S+)\s+'.*' '.*' (\d+)$/gm)].map(([, protocol, port, target, lease]): ListedMapping => ({
       protocol: protocol === "UDP" ? "UDP" : "TCP",
       externalPort: Number(port),
       target: target ?? "",
       leaseSeconds: Number(lease),
     }));
+    return mappings.toSorted((a, b) => a.externalPort - b.externalPort);
+  }
+
+  /** What the package `nat-upnp` finds and lists, by port, asked from a host of the LAN: a reader that is not miniupnpd's own. It knows IGD 1 only. */
+  async listedByNatUpnp(): Promise<readonly NatUpnpMapping[]> {
+    const { stdout } = await this.lab.exec("client", [process.execPath, "--no-deprecation", this.lab.built("lab/nat-upnp.mjs")]);
+    return (JSON.parse(stdout) as readonly NatUpnpMapping[]).toSorted((a, b) => a.public.port - b.public.port);
   }
 
   /** IPv6 addresses and ports that the router's firewall lets through, by its rules: an independent reader. nft shows what miniupnpd made as raw octets. */

@@ -3,23 +3,13 @@ import { Cluster, VIP } from "./cluster.js";
 import { LabGateway, TOLD } from "./gateway.js";
 import { deploy } from "./kubectl-services.js";
 import { HAVE_KUBECTL } from "./kubectl.js";
-import { forwarded, opened, reachedAt, toldOf, UPNP } from "./upnp.js";
+import { forwarded, opensAndCloses, reachedAt, toldOf, UPNP } from "./upnp.js";
 
-describe.each([
+test.each([
   ["IGD 2, secure mode", { igd1: false, secure: true }],
   ["IGD 1, no secure mode", { igd1: true, secure: false }],
-])("a gateway of %s", (_name, options) => {
-  test("opens the port of an annotated Service to the Internet, and closes it when the Service is deleted", async () => {
-    await using cluster = await Cluster.up(2, UPNP);
-    const { lab, api } = cluster;
-    const gateway = await LabGateway.create(lab, options);
-    await opened(cluster, gateway);
-    expect(await gateway.listed()).toMatchObject([{ protocol: "TCP", externalPort: 32380, target: `${VIP}:32380` }]);
-    await api.client.deleteService("web");
-    await lab.waitFor(async () => (await gateway.listed()).length === 0, 8000, "no mapping");
-    await cluster.free(VIP, 8000);
-    expect(gateway.leases()).toEqual([]);
-  });
+])("a gateway of %s opens the ports of an annotated Service to the Internet, and closes them when the Service is deleted", async (_name, options) => {
+  await opensAndCloses(options);
 });
 
 describe("two Services that want one port of the gateway", () => {
