@@ -74,7 +74,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   const fence = bootstrap ?? ownership;
   const ownershipChanged = (): void => {
     bootstrap?.learn();
-    engine.wake();
+    engine.ownershipChanged();
   };
   const serves = new Set(partsOf(settings));
   const nft = monitor.tap(cleanup.use(createNft()));

@@ -28,8 +28,8 @@ export class ClaimStates {
   #state: ClaimantState | undefined;
   #fresh = false;
   readonly #leaving = new Set<OwnershipKey>();
-  /** Keys whose state depends on more than their shard: on offer, taken over by an heir, let go of. */
-  #inMotion: ReadonlySet<string> = new Set();
+  /** Keys whose state depends on more than their shard: on offer, taken over by an heir, let go of. A thousand of them at once where a node drains. */
+  readonly #inMotion = new Map<string, Motion>();
 
   constructor(private readonly config: ClaimantConfig) {}
 
@@ -60,9 +60,7 @@ export class ClaimStates {
     const fresh = now < freshUntil(member, this.config);
     const wider = fresh !== this.#fresh || before === undefined || member.view !== before.member.view || this.#otherLife(state, before);
     this.#fresh = fresh;
-    const inMotion = claims.notes === before?.claims.notes ? this.#inMotion : movingIn(claims.notes);
-    const moving = new Set([...this.#inMotion, ...inMotion]);
-    this.#inMotion = inMotion;
+    const moving = this.#moving(claims.notes, claims.notes === before?.claims.notes, now);
     for (const [index, shard] of claims.shards.entries()) {
       if (wider || shard !== before.claims.shards[index]) yield* claims.wishes?.[index]?.keys() ?? [];
     }
@@ -71,12 +69,22 @@ export class ClaimStates {
     if (claims.wishes !== before.claims.wishes) for (const plots of claims.wishes ?? []) for (const key of plots.keys()) if (!this.#shown.has(key as OwnershipKey)) yield key;
   }
 
+  /** Of those in motion, the ones whose time has come, or that move in another way than before; and those that have come to rest. */
+  #moving(notes: ReadonlyMap<string, Note>, asBefore: boolean, now: number): readonly string[] {
+    const found: string[] = [];
+    for (const [key, { until }] of this.#inMotion) if (now >= until || (!asBefore && !isInMotion(notes.get(key)))) found.push(key);
+    if (asBefore) return found;
+    for (const [key, note] of notes) if (isInMotion(note) && !sameMotion(this.#inMotion.get(key)?.note, note)) found.push(key);
+    return found;
+  }
+
   #otherLife(state: ClaimantState, before: ClaimantState): boolean {
     return ownRef(state.member, this.config)?.incarnation !== ownRef(before.member, this.config)?.incarnation;
   }
 
   #look(key: OwnershipKey, state: ClaimantState, now: number, { changes, leaving }: { changes: ClaimChange[]; leaving: OwnershipKey[] }): void {
     const before = this.#shown.get(key);
+    this.#moves(key, state, now);
     // What moves may be of a key that is no longer wished for.
     if (before === undefined && !isWished(key, state)) return;
     const after = this.#stateOf(key, state, now);
@@ -88,6 +96,17 @@ export class ClaimStates {
     if (leaves && !this.#leaving.has(key)) leaving.push(key);
     if (leaves) this.#leaving.add(key);
     else this.#leaving.delete(key);
+  }
+
+  /** Remembers until when nothing changes about a key that is in motion. */
+  #moves(key: OwnershipKey, state: ClaimantState, now: number): void {
+    const note = state.claims.notes.get(key);
+    if (!isInMotion(note)) {
+      this.#inMotion.delete(key);
+      return;
+    }
+    const until = claimHeldUntil(state, key, this.config);
+    this.#inMotion.set(key, { note, until: until > now ? until : Infinity });
   }
 
   #stateOf(key: OwnershipKey, state: ClaimantState, now: number): OwnershipState {
@@ -114,10 +133,18 @@ function isWished(key: string, { claims }: ClaimantState): boolean {
   return claims.wishes?.some((plots) => plots.has(key)) === true;
 }
 
-function movingIn(notes: ReadonlyMap<string, Note>): ReadonlySet<string> {
-  const moving = new Set<string>();
-  for (const [key, { boundAt, takenAt, droppedAt }] of notes) if (boundAt !== undefined || takenAt !== undefined || droppedAt !== undefined) moving.add(key);
-  return moving;
+/** A key in motion: what its note said when it was last looked at, and until when it is held unless something changes. */
+interface Motion {
+  readonly note: Note;
+  readonly until: number;
+}
+
+function isInMotion(note: Note | undefined): note is Note {
+  return note !== undefined && (note.boundAt !== undefined || note.takenAt !== undefined || note.droppedAt !== undefined);
+}
+
+function sameMotion(a: Note | undefined, b: Note): boolean {
+  return a !== undefined && a.offeredAt === b.offeredAt && a.boundAt === b.boundAt && a.takenAt === b.takenAt && a.droppedAt === b.droppedAt;
 }
 
 function same(a: OwnershipState | undefined, b: OwnershipState): boolean {

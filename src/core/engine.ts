@@ -11,6 +11,7 @@ import { AddressesInUse } from "./addresses-in-use.js";
 import { driftOf } from "./drift.js";
 import { EndpointIndex } from "./endpoints.js";
 import { KernelView } from "./kernel-view.js";
+import { Leisure } from "./leisure.js";
 import { Loop } from "./loop.js";
 import { AddressInUse, type ModeReport } from "./mode.js";
 import { ModeSyncs, type Modes } from "./mode-syncs.js";
@@ -84,7 +85,8 @@ export class Engine implements AsyncDisposable {
       { marks: config.marks, controlPlane: config.plan.controlPlane.length > 0, badAfterMs: BAD_LINK_MS },
       { clock, learn: (part) => this.learn(part), returned: (link) => this.#refreshWhere((vip) => vip.iface === link) },
     );
-    this.#loop = new Loop({ coalesceMs: COALESCE_MS }, { clock, pass: () => this.#pass() });
+    const leisure = new Leisure(clock);
+    this.#loop = new Loop({ coalesceMs: COALESCE_MS }, { clock, pass: () => this.#pass(), late: (ms) => leisure.seen(ms) });
     this.#endpoints = new EndpointIndex(config.node);
     this.#endpointsLoop = new Loop({ coalesceMs: COALESCE_MS }, { clock, pass: () => this.#learnEndpoints() });
     this.#modes = new ModeSyncs({
@@ -98,7 +100,7 @@ export class Engine implements AsyncDisposable {
       whyGone: (key) => this.#whyGone(key),
       isAskedFor: (key) => this.#plan?.asks.has(key) === true,
     });
-    this.#writers = new Writers({ ...deps, learn: (part) => this.learn(part) });
+    this.#writers = new Writers({ ...deps, leisure, learn: (part) => this.learn(part) });
   }
 
   /** Rejects when a pass throws: a bug, after which nothing can be trusted. */
@@ -121,6 +123,11 @@ export class Engine implements AsyncDisposable {
 
   wake(): void {
     this.#loop.wake();
+  }
+
+  /** Who owns what has changed. */
+  ownershipChanged(): void {
+    this.#loop.wakeSoon();
   }
 
   /** Something was learned. */

@@ -5,6 +5,7 @@ import type { Log, LogFields } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
 import { Complaints } from "./complaints.js";
 import { hasExternalIP } from "./external-ips.js";
+import type { Leisure } from "./leisure.js";
 import { serviceKey, type ServiceKey } from "./model.js";
 import type { Plan } from "./plan-model.js";
 import type { ServiceChange } from "./plan-writes.js";
@@ -19,6 +20,8 @@ export interface WritersDeps {
   readonly random: Random;
   readonly services: Pick<Services, "patchStatus" | "patchService">;
   readonly events: Events;
+  /** Nobody waits for what is written here as long as there are VIPs to be taken or let go. */
+  readonly leisure: Pick<Leisure, "turn">;
   /** What came of writing is part of the world. */
   learn(part: Partial<Pick<World, "rivals" | "externalIPsRefused">>): void;
 }
@@ -110,7 +113,9 @@ export class Writers {
     const verbs = {
       up: async (_key: K, value: V, signal: AbortSignal): Promise<void> => {
         try {
-          await write(value, AbortSignal.any([signal, this.#closing.signal]));
+          const either = AbortSignal.any([signal, this.#closing.signal]);
+          await this.deps.leisure.turn(either);
+          await write(value, either);
         } catch (error) {
           throw codeOf(error) === "conflict" ? Object.assign(error as Error, { retryAfterMs: CONFLICT_RETRY_MS }) : error;
         }

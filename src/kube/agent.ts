@@ -6,8 +6,8 @@ import { checkServerIdentity } from "node:tls";
 
 /** The kernel asks a silent peer after 3 s and then every second: a dead one is seen after 7 s. */
 const PROBES = { enable: true, initialDelay: 3000, interval: 1000, count: 4 } as const;
-/** At most this many idle connections are kept. */
-const IDLE = 4;
+/** At most this many idle connections are kept: the sixteen Leases of claims are written at the same time, and TLS takes longer than such a write. */
+const IDLE = 20;
 
 /** Has the kernel find out that the peer of this connection is gone. */
 export function keepProbed(socket: Duplex): void {

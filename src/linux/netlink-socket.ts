@@ -68,7 +68,8 @@ export function openNetlink(native: Native, options: NetlinkSocketOptions): numb
   return fd;
 }
 
-function setReceiveBuffer(native: Native, fd: number, size: number): void {
+/** Lets so many octets wait to be read. */
+export function setReceiveBuffer(native: Native, fd: number, size: number): void {
   // FORCE needs CAP_NET_ADMIN in the first user namespace; without it the limit net.core.rmem_max holds.
   if (native.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, int32(size)) < 0) native.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, int32(size));
 }

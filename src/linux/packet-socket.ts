@@ -4,7 +4,7 @@ import type { Log } from "../ports/log.js";
 import { ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "../wire/ethernet.js";
 import { errnoName, KernelError } from "./errors.js";
 import type { Native, Poll } from "./native.js";
-import { EAGAIN, EINTR, ENETDOWN, MSG_DONTWAIT } from "./netlink-socket.js";
+import { EAGAIN, EINTR, ENETDOWN, MSG_DONTWAIT, setReceiveBuffer } from "./netlink-socket.js";
 import { ARP_CLAIMS, DHCP_ANSWERS, FRAME_SIZE, ND_CLAIMS } from "./packet-filter.js";
 
 const AF_PACKET = 17;
@@ -19,6 +19,8 @@ const EBADF = 9;
 
 /** Frames in one turn of the loop; the poll comes back for the rest. */
 const FRAMES_PER_TURN = 256;
+/** A frame counts for nearly 1 KiB: room for all announcements of an heir to a thousand addresses. Without it, the kernel has room for some 250. */
+const WAITING_OCTETS = 4 * 1024 * 1024;
 
 /** What a socket hears: ARP, Neighbor Solicitations and Advertisements, or what is sent to DHCP clients. */
 export type FrameKind = "arp" | "nd" | "dhcp";
@@ -134,6 +136,7 @@ function openPacket(native: Native, { linkIndex, kind }: PacketId, hear: boolean
 function prepareToHear(native: Native, fd: number, { filter }: Hearing): number {
   // Since Linux 4.20; spares the kernel a copy of each frame that we send. The filter drops them too.
   native.setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, Uint8Array.of(1, 0, 0, 0));
+  setReceiveBuffer(native, fd, WAITING_OCTETS);
   return native.attachFilter(fd, filter);
 }
 

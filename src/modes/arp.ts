@@ -14,6 +14,7 @@ import { Lifetimes } from "./lifetimes.js";
 import { Listeners } from "./listeners.js";
 import type { Claim } from "./neighbour.js";
 import { Probes } from "./probes.js";
+import { isTooLate, Renewals } from "./renewals.js";
 
 export interface ArpConfig {
   readonly announce: AnnounceConfig;
@@ -64,6 +65,7 @@ class ArpMode implements VipMode<"arp"> {
   readonly #announcer: Announcer<VipKey>;
   readonly #listeners: Listeners;
   readonly #probes: Probes;
+  readonly #renewals: Renewals;
   readonly #work = new Work((error) => {
     if (!this.#closing.signal.aborted) this.deps.log.warn("address in doubt not taken off", { error: messageOf(error) });
   });
@@ -75,6 +77,7 @@ class ArpMode implements VipMode<"arp"> {
     const { clock, fence, kernel } = deps;
     this.#listeners = new Listeners({ kernel, claimed: (linkIndex, claim) => this.#claimed(linkIndex, claim) });
     this.#probes = new Probes({ clock, ask: (linkIndex, address, mac) => this.#listeners.ask(linkIndex, address, mac) });
+    this.#renewals = new Renewals(fence);
     this.#announcer = new Announcer(config.announce, { clock, send: (key, step) => this.#announce(key, step) });
     this.#lifetimes = new Lifetimes({
       clock,
@@ -97,7 +100,7 @@ class ArpMode implements VipMode<"arp"> {
     this.#listeners.listen(link.index, vip.address);
     if (vip.fresh && known === undefined && this.config.duplicateCheck) await this.#probe(vip, link, signal);
     const held: HeldVip = { vip, linkIndex: link.index, doubted: false, defendedAt: known?.defendedAt ?? -Infinity };
-    const endsAt = await this.deps.kernel.putAddress(this.#address(held, this.deps.fence.kernelDeadline(vip.ownership)), signal);
+    const endsAt = await this.#put(held, signal);
     this.#held.set(vip.key, held);
     this.#lifetimes.keep(vip.key, vip.ownership, endsAt);
     // A lease that was renewed is no news for anybody on the link.
@@ -137,6 +140,7 @@ class ArpMode implements VipMode<"arp"> {
     this.#closing.abort(new DOMException("closing", "AbortError"));
     this.#announcer[Symbol.dispose]();
     this.#probes[Symbol.dispose]();
+    this.#renewals[Symbol.dispose]();
     await this.#lifetimes[Symbol.asyncDispose]();
     await this.#work.ended();
     await this.#listeners[Symbol.asyncDispose]();
@@ -145,6 +149,21 @@ class ArpMode implements VipMode<"arp"> {
   async #probe(vip: Vip, link: EthernetLink, signal: AbortSignal): Promise<void> {
     const outcome: ProbeOutcome = await this.#probes.run({ linkIndex: link.index, address: vip.address, mac: link.mac }, signal);
     if (outcome.type === "inUse") throw new AddressInUse(vip.address, vip.iface, outcome.mac, outcome.proxy);
+  }
+
+  /** Where the fence leaves no whole second, the next renew is waited for: a thousand that fail and are tried again would only make that one later. */
+  async #put(held: HeldVip, signal: AbortSignal): Promise<number> {
+    const { kernel, fence, clock } = this.deps;
+    const { ownership, until = Infinity } = held.vip;
+    for (;;) {
+      try {
+        return await kernel.putAddress(this.#address(held, fence.kernelDeadline(ownership)), signal);
+      } catch (error) {
+        const now = clock.now();
+        if (!isTooLate(error) || fence.heldUntil(ownership) <= now || until - now < SECOND_MS) throw error;
+      }
+      await this.#renewals.next(ownership, signal);
+    }
   }
 
   /** The same address with another prefix, from before a change or from an earlier life. */

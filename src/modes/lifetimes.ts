@@ -1,6 +1,7 @@
 import type { Fence } from "../core/mode.js";
 import type { OwnershipKey } from "../core/model.js";
 import type { Clock, Timer } from "../ports/clock.js";
+import { isTooLate } from "./renewals.js";
 
 export interface LifetimeDeps<K> {
   readonly clock: Clock;
@@ -18,10 +19,10 @@ const GUARD_MS = 750;
 const GUARD_RETRY_MS = 100;
 
 /**
- * So many are set at a time: as many as go to the kernel in one write. What thousands at once leave behind outlives the young generation of the garbage
+ * So many are set at a time: as many as go to the kernel in one write, which takes a turn of the event loop. What thousands at once leave behind outlives the young generation of the garbage
  * collector, which then takes more time than they do.
  */
-const AT_ONCE = 128;
+const AT_ONCE = 512;
 
 /** Lifetimes are whole seconds (struct ifa_cacheinfo). */
 const SECOND = 1000;
@@ -111,7 +112,8 @@ export class Lifetimes<K> implements AsyncDisposable {
         entry.endsAt = endsAt;
       })
       .catch((error: unknown) => {
-        if (!this.#closed && this.#entries.get(key) === entry) this.deps.failed(key, error);
+        // Too late by the last renew: the next one sets it, or the kernel has told by then that it is gone.
+        if (!this.#closed && this.#entries.get(key) === entry && !isTooLate(error)) this.deps.failed(key, error);
       })
       .finally(() => {
         this.#putting.delete(key);

@@ -166,4 +166,33 @@ describe("in a flood of changes", () => {
     of.clock.until(again + 100);
     expect((of.passes.at(-1) ?? 0) - again).toBe(2);
   });
+
+  test("what cannot wait comes 25 ms after the pass before it, and the rest is not put off any longer for that", () => {
+    const of = busy(() => 40);
+    flood(of, 2000, 40);
+    const before = of.passes.length;
+    for (let i = 0; i < 10; i += 1) {
+      of.loop.wakeSoon();
+      of.clock.until(of.clock.now() + 65);
+    }
+    const soon = of.passes.slice(before);
+    expect(soon).toHaveLength(10);
+    expect(Math.max(...soon.slice(1).map((at, i) => at - (soon[i] ?? 0)))).toBeLessThanOrEqual(65);
+    const woken = of.clock.now();
+    of.loop.wake();
+    of.clock.until(woken + 1000);
+    expect((of.passes.at(-1) ?? 0) - woken).toBeLessThanOrEqual(40 * 5);
+  });
+
+  test("what cannot wait comes at once where no pass was made for a while, and once for several", async () => {
+    const clock = new FakeClock();
+    const passes: number[] = [];
+    const loop = new Loop({ coalesceMs: 2 }, { clock, pass: () => void passes.push(clock.now()) });
+    loop.wake();
+    loop.wakeSoon();
+    loop.wakeSoon();
+    await clock.advance(100);
+    expect(passes).toEqual([1002]);
+    expect(clock.pending).toBe(0);
+  });
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { serviceKey } from "../../src/core/model.js";
 import type { StatusPatch } from "../../src/core/status.js";
+import { Leisure } from "../../src/core/leisure.js";
 import { Writers } from "../../src/core/writers.js";
 import { FakeClock } from "../fakes/clock.js";
 import { FakeLog } from "../fakes/log.js";
@@ -19,7 +20,7 @@ async function refused(codeOf: (service: string) => string): Promise<{ readonly 
     throw Object.assign(new Error(`PATCH ${name}`), { code: codeOf(name) });
   };
   const services = { patchStatus, patchService: async () => fakeService({}) };
-  const writers = new Writers({ clock, log, random: { float: () => 0.5 }, services, events: { write: async () => undefined }, learn: () => undefined });
+  const writers = new Writers({ clock, log, random: { float: () => 0.5 }, leisure: new Leisure(clock), services, events: { write: async () => undefined }, learn: () => undefined });
   writers.set({ statuses: new Map(patches.map((patch) => [serviceKey(patch.service), patch])), changes: new Map(), events: new Map() });
   await clock.advance(59_000);
   writers.stop();

@@ -27,14 +27,14 @@ async function settleAll(requests: NetlinkRequests, count: number): Promise<read
 }
 
 describe("NetlinkRequests", () => {
-  it("sends what was asked for in one turn in order, at most 128 in a write, each with its own sequence number", async () => {
+  it("sends what was asked for in one turn in order, at most 512 in a write, each with its own sequence number", async () => {
     const native = new FakeNative();
     await using requests = NetlinkRequests.open({ native, log: new FakeLog() });
-    expect(await settleAll(requests, 300)).toEqual(Array.from({ length: 300 }, () => "ok"));
-    expect(native.writes.map((write) => write.length)).toEqual([128, 128, 44]);
+    expect(await settleAll(requests, 1200)).toEqual(Array.from({ length: 1200 }, () => "ok"));
+    expect(native.writes.map((write) => write.length)).toEqual([512, 512, 176]);
     const sent = native.writes.flat();
-    expect(sent.map(({ payload }) => (payload[0] ?? 0) + (payload[1] ?? 0) * 256)).toEqual(Array.from({ length: 300 }, (_, n) => n));
-    expect(new Set(sent.map(({ seq }) => seq)).size).toBe(300);
+    expect(sent.map(({ payload }) => (payload[0] ?? 0) + (payload[1] ?? 0) * 256)).toEqual(Array.from({ length: 1200 }, (_, n) => n));
+    expect(new Set(sent.map(({ seq }) => seq)).size).toBe(1200);
     expect(sent.every(({ flags }) => flags === (NLM_F_REQUEST | NLM_F_ACK))).toBe(true);
   });
 

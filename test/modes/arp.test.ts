@@ -110,6 +110,28 @@ describe("arp", () => {
     await expect(bench.mode.up({ ...bench.want(1), iface: "lo" }, signal)).rejects.toThrow("expected an Ethernet link");
   });
 
+  test("up waits for the next renew where no whole second is left, and gives up when it is called off or closed", async () => {
+    await using bench = new ArpBench();
+    await bench.clock.advance(2500);
+    const up = bench.mode.up(bench.want(1), signal);
+    await bench.clock.advance(100);
+    expect(bench.kernel.shown()).toEqual([]);
+    bench.fence.renew();
+    await up;
+    expect(bench.kernel.shown()).toHaveLength(1);
+
+    await bench.clock.advance(2500);
+    const abort = new AbortController();
+    const called = bench.mode.up(bench.want(2), abort.signal).catch((error: unknown) => error);
+    await bench.clock.advance(0);
+    abort.abort(new Error("no longer wanted"));
+    expect(await called).toMatchObject({ message: "no longer wanted" });
+    const closed = bench.mode.up(bench.want(3), signal).catch((error: unknown) => error);
+    await bench.clock.advance(0);
+    await bench.mode[Symbol.asyncDispose]();
+    expect(await closed).toMatchObject({ name: "AbortError" });
+  });
+
   test("down while a lifetime is being set: the address is gone even where that takes effect after the removal", async () => {
     await using bench = new ArpBench();
     const want = bench.wantOf("192.0.2.1");
