@@ -17,6 +17,7 @@ import {
   type NetlinkMessage,
 } from "../wire/netlink/message.js";
 import { decodeRoute, encodeRouteDump } from "../wire/netlink/route.js";
+import { refuseRouters } from "./accept-ra.js";
 import { readArpConf, setArpConf } from "./arp-conf.js";
 import { AddressMarks, type MarkMode } from "./address-marks.js";
 import { AddressRecord } from "./address-record.js";
@@ -91,7 +92,12 @@ class LinuxKernel implements Kernel {
 
   async addMacvlan({ mac, rpFilter, ...link }: MacvlanPut, signal: AbortSignal): Promise<void> {
     const kind = { kind: "macvlan", mode: MACVLAN_MODE_PRIVATE, mac } as const;
-    await this.#addLink({ ...link, kind, conf: { rpFilter, arpIgnore: 1, arpAnnounce: 2 } }, signal);
+    const beforeUp = (): boolean => refuseRouters(link.name);
+    await this.#addLink({ ...link, kind, conf: { rpFilter, arpIgnore: 1, arpAnnounce: 2 }, beforeUp }, signal);
+  }
+
+  refusesRouters(name: string): boolean {
+    return refuseRouters(name);
   }
 
   async setLinkUp(linkIndex: number, signal: AbortSignal): Promise<void> {

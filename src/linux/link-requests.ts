@@ -13,6 +13,8 @@ export interface LinkPut extends Omit<NewLink, "index" | "down"> {
   readonly alias: string;
   /** Set before the link is up, together with no IPv6 address of its own. Default: left as they are. */
   readonly conf?: Ipv4Conf | undefined;
+  /** Called when all this is set, just before the link is set up. Only with `conf`. */
+  readonly beforeUp?: () => void;
 }
 
 export interface LinkDeps {
@@ -33,17 +35,21 @@ export async function addLink({ requests, random, taken }: LinkDeps, link: LinkP
   const down = link.conf !== undefined;
   const make = { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, payload: () => encodeNewLink({ ...link, index, down }), tried };
   const mark = { type: RTM_NEWLINK, flags: 0, payload: () => encodeLinkAlias({ ...link, index }, link.alias), tried: `set the alias of ${link.name}` };
-  const work = [requests.request(make, signal), requests.request(mark, signal), ...(link.conf === undefined ? [] : prepare(requests, { ...link, index, conf: link.conf }, signal))];
-  const [made, ...after] = await Promise.allSettled(work);
+  const [made, ...after] = await Promise.allSettled([requests.request(make, signal), requests.request(mark, signal), ...(link.conf === undefined ? [] : prepare(requests, { ...link, index, conf: link.conf }, signal))]);
   if (made?.status === "rejected") throw made.reason;
-  const failed = after.find((step) => step.status === "rejected");
-  if (failed === undefined) return;
-  // Without its alias nobody would remove it; also when whoever asked has given up.
-  await removeLink(requests, index, new AbortController().signal);
-  throw failed.reason;
+  try {
+    for (const step of after) if (step.status === "rejected") throw step.reason;
+    if (!down) return;
+    link.beforeUp?.();
+    await setLinkUp(requests, index, signal);
+  } catch (error) {
+    // Without its alias nobody would remove it; also when whoever asked has given up.
+    await removeLink(requests, index, new AbortController().signal);
+    throw error;
+  }
 }
 
-/** What has to be so before the link is up, and that. */
+/** What has to be so before the link is up. */
 function prepare(requests: NetlinkRequests, { index, name, conf }: { readonly index: number; readonly name: string; readonly conf: Ipv4Conf }, signal: AbortSignal): readonly Promise<unknown>[] {
   const set = { type: RTM_NEWLINK, flags: 0, payload: () => encodeIpv4Conf(index, conf), tried: `set sysctls of ${name}` };
   const bare = { type: RTM_NEWLINK, flags: 0, payload: () => encodeNoIpv6Address(index), tried: `set addr_gen_mode of ${name}` };
@@ -51,7 +57,7 @@ function prepare(requests: NetlinkRequests, { index, name, conf }: { readonly in
   const noIpv6 = requests.request(bare, signal).catch((error: unknown) => {
     if (!(error instanceof KernelError && error.code === "EAFNOSUPPORT")) throw error;
   });
-  return [requests.request(set, signal), noIpv6, setLinkUp(requests, index, signal)];
+  return [requests.request(set, signal), noIpv6];
 }
 
 /** Sets a link administratively up. Throws KernelError. */

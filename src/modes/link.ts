@@ -44,6 +44,7 @@ export function createLinkMode(config: LinkConfig, deps: LinkDeps): VipMode<"lin
 class LinkMode implements VipMode<"link"> {
   readonly name = "link";
   readonly #parents: ParentArp;
+  #toldOfRouters = false;
 
   constructor(
     private readonly config: LinkConfig,
@@ -89,8 +90,10 @@ class LinkMode implements VipMode<"link"> {
   async #adopt(want: LinkWant, { there, parent, links }: { readonly there: Link; readonly parent: Link; readonly links: readonly Link[] }, signal: AbortSignal): Promise<void> {
     const anew = want.vlan === undefined && isOurs(there) && (await this.#parents.lacksRecord(there, parent, signal));
     if (fits(there, want) && there.parentIndex === parent.index && !anew) {
-      // One that was set down by whoever made it is theirs to set up.
-      if (isOurs(there) && !there.up) await this.deps.kernel.setLinkUp(there.index, signal);
+      // Of one that somebody else made, whether it is up and listens to routers is theirs to say.
+      if (!isOurs(there)) return;
+      if (want.vlan === undefined) this.#refuseRouters(want.key);
+      if (!there.up) await this.deps.kernel.setLinkUp(there.index, signal);
       return;
     }
     if (!isOurs(there)) throw new LinkError("taken", want, { why: `the name is taken by ${describe(there, links)}` });
@@ -123,6 +126,14 @@ class LinkMode implements VipMode<"link"> {
       throw error;
     }
     this.deps.log.info("link added", { link: want.key, parent: want.parent, mac });
+    this.#refuseRouters(want.key);
+  }
+
+  /** A router that advertises on the link would give the node one more address and one more default route for each Service. */
+  #refuseRouters(link: LinkKey): void {
+    if (this.deps.kernel.refusesRouters(link) || this.#toldOfRouters) return;
+    this.#toldOfRouters = true;
+    this.deps.log.warn("links for addresses by DHCP take addresses and routes from router advertisements: /proc/sys cannot be written, set net.ipv6.conf.default.accept_ra=0 on the node", { link });
   }
 }
 

@@ -56,6 +56,16 @@ export class FakeKernel implements Kernel {
     this.addLink({ ...put, kind: "macvlan" });
   }
 
+  /** Links that were told to take nothing from routers. */
+  readonly deafToRouters = new Set<string>();
+  /** Whether /proc/sys may be written. */
+  mayRefuseRouters = true;
+
+  refusesRouters(name: string): boolean {
+    if (this.mayRefuseRouters) this.deafToRouters.add(name);
+    return this.mayRefuseRouters;
+  }
+
   /** Somebody adds a link; it gets an index that no link had before. */
   addLink(part: Partial<Link> & Pick<Link, "name">): Link {
     this.#lastIndex = Math.max(this.#lastIndex, ...this.linkList.map(({ index }) => index)) + 1;

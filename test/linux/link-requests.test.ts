@@ -87,6 +87,24 @@ describe("addLink", () => {
     expect(writesOf(native).map((write) => write.at(-1))).toEqual(["make 32768", "remove 32768"]);
   });
 
+  const conf = { rpFilter: 2, arpIgnore: 1, arpAnnounce: 2 };
+
+  it("sets a link with sysctls up last, after what else has to be so before", async () => {
+    const { native, requests, deps } = setUp();
+    await using _requests = requests;
+    const writesBefore: number[] = [];
+    await addLink(deps, { ...put, conf, beforeUp: () => void writesBefore.push(native.writes.length) }, never);
+    expect(writesOf(native)).toEqual([["make 32768", "mark 32768", "mark 32768", "mark 32768"], ["up 32768"]]);
+    expect(writesBefore).toEqual([1]);
+  });
+
+  it("removes a link that could not be set up", async () => {
+    const { native, requests, deps } = setUp(answering(0, 0, 0, 0, EPERM));
+    await using _requests = requests;
+    await expect(addLink(deps, { ...put, conf }, never)).rejects.toMatchObject({ code: "EPERM", message: "set link 32768 up: EPERM" });
+    expect(writesOf(native).at(-1)).toEqual(["remove 32768"]);
+  });
+
   it("writes nothing for a VLAN that there cannot be", async () => {
     const { native, requests, deps } = setUp();
     await using _requests = requests;
