@@ -29,6 +29,8 @@ const needed = [
   ["upnpc", "miniupnpc"],
   ["dnsmasq", "dnsmasq-base"],
   ["kea-dhcp4", "kea-dhcp4-server"],
+  ["kea-dhcp6", "kea-dhcp6-server"],
+  ["dhcpd", "isc-dhcp-server"],
   ["udhcpd", "udhcpd"],
   ["gobgpd", "gobgpd"],
   ["bgpctl", "openbgpd"],

@@ -1,4 +1,4 @@
-import type { Family } from "../lib/ip.js";
+import { familyOf, type Family, type IpAddress } from "../lib/ip.js";
 import type { LeaseSeen, LeaseTrouble } from "./model.js";
 import type { SkipReason } from "./plan-service.js";
 
@@ -23,10 +23,14 @@ export function leasePending(seen: LeaseSeen | undefined, family: Family, attemp
 export function troubleText(trouble: LeaseTrouble): string {
   switch (trouble.type) {
     case "refused":
-      return `DHCP server ${trouble.server} refuses the address${trouble.text === undefined ? "" : ` ("${trouble.text}")`}`;
+      return `${nameOf(trouble.server)} server ${trouble.server} refuses the address${trouble.text === undefined ? "" : ` ("${trouble.text}")`}`;
     case "declined":
-      return `${trouble.address}, given by DHCP server ${trouble.server}, is in use${trouble.by === undefined ? "" : ` by ${trouble.by}`}: declined`;
+      return `${trouble.address}, given by ${nameOf(trouble.server)} server ${trouble.server}, is in use${trouble.by === undefined ? "" : ` by ${trouble.by}`}: declined`;
     case "lost":
-      return trouble.reason === "expired" ? `the lease of ${trouble.address} has ended and no DHCP server has renewed it` : `the lease of ${trouble.address} is lost (${trouble.reason})`;
+      return trouble.reason === "expired" ? `the lease of ${trouble.address} has ended and no ${nameOf(trouble.address)} server has renewed it` : `the lease of ${trouble.address} is lost (${trouble.reason})`;
   }
+}
+
+function nameOf(address: IpAddress): string {
+  return DHCP_NAME[familyOf(address)];
 }
