@@ -26,6 +26,6 @@ test("where the kernel cannot be told, the links are made, and it is said once w
   bench.kernel.mayRefuseRouters = false;
   for (const n of [1, 2]) await bench.mode.up(bench.macvlan(n), signal);
   const warnings = bench.log.lines.filter(({ level }) => level === "warn");
-  expect(warnings).toEqual([{ level: "warn", link: "vip-1", message: expect.stringContaining("net.ipv6.conf.default.accept_ra=0") }]);
+  expect(warnings).toEqual([{ level: "warn", link: "vip-1", message: expect.stringContaining("net.ipv6.conf.default.accept_ra=0") as string }]);
   expect(bench.kernel.linkList.map(({ name }) => name)).toEqual(expect.arrayContaining(["vip-1", "vip-2"]));
 });
