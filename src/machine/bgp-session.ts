@@ -1,5 +1,5 @@
 import { assertNever } from "../lib/errors.js";
-import { CEASE_BFD_DOWN, CEASE_COLLISION, ERROR_CEASE, ERROR_HOLD_TIMER, ERROR_SEND_HOLD_TIMER } from "../wire/bgp/codes.js";
+import { CEASE_BFD_DOWN, CEASE_COLLISION, CEASE_REJECTED, ERROR_CEASE, ERROR_HOLD_TIMER, ERROR_SEND_HOLD_TIMER } from "../wire/bgp/codes.js";
 import { notificationOf } from "../wire/bgp/error.js";
 import { connectionOf, dial, dropCollided, endAll, endConnection, jittered, opened, refuse, sendAction, withConnection } from "./bgp-session-connection.js";
 import { receive } from "./bgp-session-message.js";
@@ -91,11 +91,11 @@ function onConnection(turn: Turn, event: ConnectionEvent, moment: Moment): Turn 
 
 /** The peer has dialled. */
 function accepted(turn: Turn, id: ConnectionId, moment: Moment): Turn {
-  if (!turn.state.started) return { ...turn, actions: [...turn.actions, { type: "close", id, graceful: false }] };
+  if (!turn.state.started) return rejected(turn, id, CEASE_REJECTED);
   const established = establishedOf(turn.state);
   if (established !== undefined) {
     // RFC 4724 4.2: with graceful restart it says that the peer has restarted, and the old connection is dead.
-    if (established.negotiated?.gracefulRestart === undefined) return rejected(turn, id);
+    if (established.negotiated?.gracefulRestart === undefined) return rejected(turn, id, CEASE_COLLISION);
     return opened(endConnection(turn, established, { by: "local", reason: "the peer has restarted" }, moment), { id, incoming: true }, moment);
   }
   // One that dialled before and has not come up must be dead to the peer: it has no reason to dial twice.
@@ -103,9 +103,9 @@ function accepted(turn: Turn, id: ConnectionId, moment: Moment): Turn {
   return opened(old === undefined ? turn : dropCollided(turn, old), { id, incoming: true }, moment);
 }
 
-/** RFC 4271 6.8: with a session up, another connection is closed. */
-function rejected(turn: Turn, id: ConnectionId): Turn {
-  const notice = sendAction(id, { type: "notification", notification: notificationOf(ERROR_CEASE, CEASE_COLLISION) });
+/** A connection that is not wanted: with a session up (RFC 4271 6.8), or where none is to be (RFC 4486 4). */
+function rejected(turn: Turn, id: ConnectionId, subcode: number): Turn {
+  const notice = sendAction(id, { type: "notification", notification: notificationOf(ERROR_CEASE, subcode) });
   return { ...turn, actions: [...turn.actions, notice, { type: "close", id, graceful: true }] };
 }
 

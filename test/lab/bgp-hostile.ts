@@ -176,6 +176,7 @@ const SURVIVED: readonly Attack[] = [
   survived("no ORIGIN", [AS_PATH, NEXT_HOP].join("")),
   survived("an AS_PATH that is longer than it says", [ORIGIN, attribute(0x40, 2, `02090000${u16(HOSTILE_AS)}`), NEXT_HOP].join("")),
   survived("an AS_PATH of an unknown kind", [ORIGIN, attribute(0x40, 2, `09010000${u16(HOSTILE_AS)}`), NEXT_HOP].join("")),
+  survived("a NEXT_HOP of 127.0.0.1", [ORIGIN, AS_PATH, attribute(0x40, 3, "7f000001")].join("")),
   survived("a NEXT_HOP of 3 octets", [ORIGIN, AS_PATH, attribute(0x40, 3, "0a4d00")].join("")),
   survived("a MULTI_EXIT_DISC of 3 octets", `${GOOD}${attribute(0x80, 4, "000001")}`),
   survived("LOCAL_PREF from outside", `${GOOD}${attribute(0x40, 5, "00000064")}`),

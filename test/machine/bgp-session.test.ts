@@ -36,8 +36,8 @@ describe("the way up", () => {
     expect([bench.hear("in-1", peerOpen(), KEEPALIVE), bench.name]).toEqual([["in-1 KEEPALIVE", "in-1 established"], "Established"]);
   });
 
-  test("one that is not started takes nobody", () => {
-    expect(new Bench().send({ type: "accepted", id: "in-1" })).toEqual(["in-1 close hard"]);
+  test("one that is not started takes nobody, and says so (RFC 4486 4)", () => {
+    expect(new Bench().send({ type: "accepted", id: "in-1" })).toEqual(["in-1 NOTIFICATION 6/5", "in-1 close"]);
   });
 
   test("our OPEN says all that we can, a large AS as AS_TRANS, and that we follow a restart", () => {

@@ -1,4 +1,4 @@
-import { ipFromBytes, ipToBytes, type IpAddress } from "../../lib/ip.js";
+import { ipFromBytes, ipToBytes, unusableAsVip, type IpAddress } from "../../lib/ip.js";
 import { DecodeError, type Reader } from "../reader.js";
 import { Writer } from "../writer.js";
 import { decodeAsPath, encodeAsPath, readAs, writeAs, type AsSize } from "./as-path.js";
@@ -25,7 +25,7 @@ import {
   type PathAttributes,
   type UpdateContext,
 } from "./attribute.js";
-import { UPDATE_AS_PATH, UPDATE_LENGTH, UPDATE_OPTIONAL, UPDATE_ORIGIN } from "./codes.js";
+import { UPDATE_AS_PATH, UPDATE_LENGTH, UPDATE_NEXT_HOP, UPDATE_OPTIONAL, UPDATE_ORIGIN } from "./codes.js";
 import { encodeExtended, encodeLarge, encodeU32List, readExtended, readLarge, readList } from "./community.js";
 
 const WELL_KNOWN = FLAG_TRANSITIVE;
@@ -76,9 +76,9 @@ export const ATTRIBUTES: readonly AttributeCodec[] = [
     name: "NEXT_HOP",
     flags: WELL_KNOWN,
     approach: "withdraw",
-    subcode: UPDATE_LENGTH,
+    subcode: UPDATE_NEXT_HOP,
     encode: ({ nextHop }) => (nextHop === undefined ? undefined : ipToBytes(nextHop)),
-    decode: (reader) => ({ nextHop: readIpv4(reader) }),
+    decode: (reader) => ({ nextHop: readNextHop(reader) }),
   },
   {
     code: ATTR_MED,
@@ -190,6 +190,15 @@ function readOrigin(reader: Reader): Origin {
   const origin = ORIGINS[value];
   if (origin === undefined) throw new DecodeError("value", at, `ORIGIN ${value}`);
   return origin;
+}
+
+/** RFC 4271 6.3: a valid IP host address. */
+function readNextHop(reader: Reader): IpAddress {
+  const at = reader.offset;
+  const address = readIpv4(reader);
+  const problem = unusableAsVip(address);
+  if (problem !== undefined) throw new DecodeError("value", at, `NEXT_HOP ${address}, ${problem}`);
+  return address;
 }
 
 function readIpv4(reader: Reader): IpAddress {

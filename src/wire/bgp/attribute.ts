@@ -25,7 +25,6 @@ export const ATTR_LARGE_COMMUNITIES = 32;
 // RFC 4271 4.3.
 export const FLAG_OPTIONAL = 0x80;
 export const FLAG_TRANSITIVE = 0x40;
-export const FLAG_PARTIAL = 0x20;
 export const FLAG_EXTENDED_LENGTH = 0x10;
 
 export type Origin = "igp" | "egp" | "incomplete";

@@ -13,7 +13,7 @@ import {
   type UpdateFault,
 } from "./attribute.js";
 import { ATTRIBUTES, type AttributeCodec } from "./attribute-table.js";
-import { ERROR_UPDATE, UPDATE_FLAGS, UPDATE_LENGTH, UPDATE_MALFORMED_LIST, UPDATE_OPTIONAL, UPDATE_ORIGIN, UPDATE_UNRECOGNIZED_WELL_KNOWN } from "./codes.js";
+import { ERROR_UPDATE, UPDATE_FLAGS, UPDATE_LENGTH, UPDATE_MALFORMED_LIST, UPDATE_NEXT_HOP, UPDATE_OPTIONAL, UPDATE_ORIGIN, UPDATE_UNRECOGNIZED_WELL_KNOWN } from "./codes.js";
 import { BgpError, notificationOf, type Notification } from "./error.js";
 import { unicastFamily } from "./family.js";
 import { encodeMpReach, encodeMpUnreach, readMpReach } from "./mp-reach.js";
@@ -144,7 +144,7 @@ function readKnown(found: Found, codec: AttributeCodec, context: UpdateContext):
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     // RFC 4271 6.3: a length that cannot be has a subcode of its own, but not in AS_PATH and optional attributes.
-    const length = error.code !== "value" && codec.subcode === UPDATE_ORIGIN;
+    const length = error.code !== "value" && (codec.subcode === UPDATE_ORIGIN || codec.subcode === UPDATE_NEXT_HOP);
     return fault(codec.approach, length ? UPDATE_LENGTH : codec.subcode, error.message);
   }
 }

@@ -47,14 +47,12 @@ export const FSM_OPEN_CONFIRM = 2;
 export const FSM_ESTABLISHED = 3;
 
 // RFC 4486 4, RFC 8538 3.1, RFC 9384 3.
-export const CEASE_MAXIMUM_PREFIXES = 1;
 export const CEASE_ADMIN_SHUTDOWN = 2;
 export const CEASE_DECONFIGURED = 3;
 export const CEASE_ADMIN_RESET = 4;
 export const CEASE_REJECTED = 5;
 export const CEASE_CONFIG_CHANGE = 6;
 export const CEASE_COLLISION = 7;
-export const CEASE_OUT_OF_RESOURCES = 8;
 export const CEASE_HARD_RESET = 9;
 export const CEASE_BFD_DOWN = 10;
 
