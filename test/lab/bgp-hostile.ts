@@ -13,8 +13,10 @@ export type HostileTask = Readonly<Record<string, HostileScript>>;
 
 /** What the program tells. */
 export type HostileLine =
-  | { readonly address: string; readonly connection: number; readonly type: number; readonly body: string; readonly closed?: undefined }
-  | { readonly address: string; readonly connection: number; readonly closed: true };
+  | { readonly address: string; readonly connection: number; readonly type: number; readonly body: string }
+  | { readonly address: string; readonly connection: number; readonly closed: true }
+  /** So many messages of a flood have been sent. */
+  | { readonly address: string; readonly connection: number; readonly flooded: number };
 
 /** An attack, and what follows: a NOTIFICATION in hex (code, subcode, data), or a session that goes on as if nothing had been. */
 export interface Attack {
@@ -197,13 +199,18 @@ export const ATTACKS: readonly Attack[] = [...HEADERS, ...OPENS, ...STATES, ...R
 /** A session in which the same is asked for thousands of times, and no answer is read. */
 export const SLOW_READER: HostileScript = { sends: [open(), ALIVE], keepalives: true, flood: ASK_AGAIN };
 
+/** How many questions of `SLOW_READER` have been sent. */
+export function flooded(lines: readonly HostileLine[]): number {
+  return lines.findLast((line) => "flooded" in line)?.flooded ?? 0;
+}
+
 /** What came of an attack: NOTIFICATIONs as in `Attack`, and whether a refresh was answered between its marks. */
 export function followed(lines: readonly HostileLine[]): { readonly notifications: readonly string[]; readonly refreshed: boolean; readonly closed: number } {
-  const messages = lines.flatMap((line) => (line.closed === true ? [] : [line]));
+  const messages = lines.filter((line) => "type" in line);
   return {
     notifications: messages.flatMap(({ type, body }) => (type === NOTIFICATION ? [body] : [])),
     // RFC 7313 3.2: the mark at the end of IPv4 unicast.
     refreshed: messages.some(({ type, body }) => type === REFRESH && body === "00010201"),
-    closed: lines.filter(({ closed }) => closed === true).length,
+    closed: lines.filter((line) => "closed" in line).length,
   };
 }

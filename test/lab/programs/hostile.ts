@@ -9,6 +9,8 @@ const HEADER = 19;
 /** Octets of a message that are printed. */
 const SHOWN = 64;
 const FLOOD_MS = 2;
+/** Messages of a flood, for one line. */
+const TOLD_EACH = 100;
 
 const task = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as HostileTask;
 let connections = 0;
@@ -23,6 +25,7 @@ class Play {
   readonly #timers: NodeJS.Timeout[] = [];
   #pending: Buffer = Buffer.alloc(0);
   #next = 0;
+  #sent = 0;
 
   constructor(
     private readonly socket: Socket,
@@ -63,7 +66,13 @@ class Play {
     // Asks and asks, each time by itself, and reads none of the answers.
     this.socket.pause();
     this.socket.setNoDelay(true);
-    this.#timers.push(setInterval(() => this.socket.writableNeedDrain || this.socket.write(Buffer.from(flood, "hex")), FLOOD_MS));
+    const octets = Buffer.from(flood, "hex");
+    this.#timers.push(setInterval(() => this.socket.writableNeedDrain || this.socket.write(octets, () => this.#flooded()), FLOOD_MS));
+  }
+
+  #flooded(): void {
+    this.#sent += 1;
+    if (this.#sent % TOLD_EACH === 0) say({ address: this.address, connection: this.#id, flooded: this.#sent });
   }
 }
 
