@@ -2,6 +2,8 @@ import type { Settings } from "../config/settings.js";
 import type { BgpPeer } from "../lib/bgp-peer.js";
 import { messageOf } from "../lib/errors.js";
 import { rivalText } from "../modes/bgp-rival.js";
+import { isLinkLocal } from "../modes/bgp-next-hop.js";
+import type { Link, LinkAddress } from "../ports/kernel.js";
 import type { TcpTable } from "../ports/tcp-table.js";
 import { peersOfSettings } from "./bgp-check.js";
 import type { KernelFact } from "./kernel-facts.js";
@@ -29,4 +31,21 @@ async function peerFact({ name, address, port }: BgpPeer, table: TcpTable): Prom
   } catch (error) {
     return [{ what, state: "unknown", detail: messageOf(error) }];
   }
+}
+
+/** Links of unnumbered peers that no session can use as they are. Whether a router is there only the daemon hears. */
+export function unnumberedFacts(settings: Settings, links: readonly Link[], addresses: readonly LinkAddress[]): readonly KernelFact[] {
+  if (!settings.bgp) return [];
+  return peersOfSettings(settings).peers.flatMap(({ name, address, iface }) => {
+    const detail = address === undefined && iface !== undefined ? linkProblem(iface, links, addresses) : undefined;
+    return detail === undefined ? [] : [{ what: `BGP peer ${name}`, state: "missing", detail }];
+  });
+}
+
+function linkProblem(iface: string, links: readonly Link[], addresses: readonly LinkAddress[]): string | undefined {
+  const link = links.find(({ name }) => name === iface);
+  if (link === undefined) return `there is no link ${iface} on this node, where the router is to be found`;
+  if (!link.up) return `${iface} is down: ip link set ${iface} up`;
+  const linkLocal = addresses.some(({ linkIndex, address }) => linkIndex === link.index && isLinkLocal(address));
+  return linkLocal ? undefined : `${iface} has no link-local address, from which an unnumbered peer is spoken to: sysctl net.ipv6.conf.${iface}.disable_ipv6=0`;
 }

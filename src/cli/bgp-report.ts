@@ -12,6 +12,8 @@ export interface PeerReport {
   readonly name: string;
   /** Null for an unnumbered peer whose address is not known yet. */
   readonly address: string | null;
+  /** How the address was found; null where it is configured. */
+  readonly discovery: DiscoveryReport | null;
   readonly link: string | null;
   readonly port: number;
   readonly localAs: number;
@@ -32,6 +34,16 @@ export interface PeerReport {
   readonly counters: BgpPeerCounters;
   readonly password: boolean;
   readonly bfd: BfdSessionReport | null;
+}
+
+/** The router that an unnumbered peer stands for. */
+export interface DiscoveryReport {
+  /** Since when the link is up and listened on, or is not. */
+  readonly since: SinceReport;
+  /** Its link-local address; null where none was heard. */
+  readonly router: string | null;
+  /** Its last Router Advertisement; null where none was heard. */
+  readonly heard: SinceReport | null;
 }
 
 /** `detectMs`: after so much silence the peer is down; null where nothing was heard yet. `counters`: packets. */
@@ -69,11 +81,12 @@ export interface SentRouteReport {
 
 /** How things stand with one peer, for people and programs. */
 export function peerReport(report: BgpPeerReport, at: Moment): PeerReport {
-  const { peer, state, lastEnd, negotiated, bfd } = report;
+  const { peer, state, lastEnd, negotiated, bfd, discovery } = report;
   const moment = (now: number): SinceReport => since({ now, wallMs: at.wallMs - (at.now - now) }, at);
   return {
     name: peer.name,
     address: peer.address ?? report.remote?.address ?? null,
+    discovery: discovery === undefined ? null : { since: moment(discovery.since), router: discovery.address ?? null, heard: discovery.heardAt === undefined ? null : moment(discovery.heardAt) },
     link: peer.iface ?? null,
     port: peer.port,
     localAs: peer.localAs,

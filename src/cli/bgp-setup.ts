@@ -7,13 +7,16 @@ import type { World } from "../core/world.js";
 import { Cleanup } from "../lib/cleanup.js";
 import { messageOf } from "../lib/errors.js";
 import { createNative } from "../linux/native.js";
+import { createRouterLinks } from "../linux/router-socket.js";
 import { createTcpTable } from "../linux/tcp-table.js";
 import { createNet } from "../linux/tcp.js";
 import { createUdp } from "../linux/udp.js";
 import type { AddressesOfRoutes } from "../modes/address.js";
+import { isLinkLocal } from "../modes/bgp-next-hop.js";
 import type { NodeAddress } from "../modes/bgp-report.js";
 import type { BgpMode } from "../modes/bgp.js";
 import { createBgpMode } from "../modes/index.js";
+import type { LinkState } from "../modes/router-link.js";
 import type { Clock } from "../ports/clock.js";
 import type { Events } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
@@ -67,7 +70,19 @@ export class BgpSetup implements AsyncDisposable {
     const { bgpListenPort: listenPort, bgpListen: listen, bgpGracefulShutdownMs: gracefulShutdownMs } = settings;
     this.mode = createBgpMode(
       { listenPort, listen, gracefulShutdownMs },
-      { net, bfd, tcpTable: createTcpTable({ native }), clock, log, random, fence: deps.fence, nodeAddresses: () => nodeAddresses(deps.world()), changed: () => this.#events.look(this.mode.reports()) },
+      {
+        net,
+        routerLinks: createRouterLinks({ native, log }),
+        bfd,
+        tcpTable: createTcpTable({ native }),
+        clock,
+        log,
+        random,
+        fence: deps.fence,
+        nodeAddresses: () => nodeAddresses(deps.world()),
+        link: (name) => linkState(name, deps.world()),
+        changed: () => this.#events.look(this.mode.reports()),
+      },
     );
   }
 
@@ -83,6 +98,7 @@ export class BgpSetup implements AsyncDisposable {
       this.#setPeers(world);
       if (before !== undefined) this.mode.addressesChanged();
     }
+    if (before === undefined || (["subnets", "links", "badLinks"] as const).some((part) => world[part] !== before.world[part])) this.mode.linksChanged();
     const asWanted = [...plan.wants.bgp.keys()].every((key) => world.observedRoutes.get(key)?.state === "up") && [...plan.wants.arp.keys()].every((key) => world.observed.get(key)?.state !== "pending");
     if (plan.settled && asWanted) this.mode.complete();
   }
@@ -123,4 +139,12 @@ export class BgpSetup implements AsyncDisposable {
 /** Addresses of the node itself; loopback and VIPs are not among subnets. */
 function nodeAddresses({ subnets }: World): readonly NodeAddress[] {
   return [...subnets].flatMap(([iface, all]) => all.map(({ address, prefix }) => ({ address, prefix, iface })));
+}
+
+/** The link of an unnumbered peer. One that blinks is not down. */
+function linkState(name: string, { links, badLinks, subnets }: World): LinkState | undefined {
+  const link = links.get(name);
+  if (link === undefined) return undefined;
+  const linkLocals = (subnets.get(name) ?? []).map(({ address }) => address).filter((address) => isLinkLocal(address));
+  return { index: link.index, up: !badLinks.has(name), mac: link.mac, linkLocals };
 }

@@ -1,4 +1,4 @@
-import type { BfdSessionReport, PeerReport, SentRouteReport } from "./bgp-report.js";
+import type { BfdSessionReport, DiscoveryReport, PeerReport, SentRouteReport } from "./bgp-report.js";
 import { askDaemons, bodyOf, saidError, type ControlPlace } from "./control-client.js";
 import type { BgpPeersReport, BgpRoutesReport } from "./control-reports.js";
 import { EXIT, type CommandIo, type OutputFormat } from "./io.js";
@@ -59,10 +59,11 @@ function asText({ session, peerAs }: PeerReport): string {
   return String(session?.peerAs ?? peerAs);
 }
 
-function detailLines({ name, address, port, link, localAs, session, sent, received, counters, lastEnd, bfd }: PeerReport): readonly string[] {
+function detailLines({ name, address, discovery, port, link, localAs, session, sent, received, counters, lastEnd, bfd }: PeerReport): readonly string[] {
   const where = `${address ?? "address not known yet"} port ${port}${link === null ? "" : ` on ${link}`}, own AS ${localAs}`;
   const about = [
     `${name}: ${where}`,
+    ...(discovery === null ? [] : [discoveryText(discovery)]),
     ...(session === null ? [] : [`session ${session.local ?? "?"} to ${session.remote ?? "?"}, router ID ${session.peerRouterId}, hold ${session.holdSeconds} s, keepalive ${session.keepaliveSeconds} s, ${session.families.join(" and ")}`]),
     ...(session === null ? [] : [`the peer offers: ${session.capabilities.join(", ")}`]),
     `routes sent: ${sent.ipv4} IPv4, ${sent.ipv6} IPv6; received and left alone: ${received}; UPDATEs sent ${counters.updatesSent}, received ${counters.updatesReceived}; sessions ${counters.established}, lost ${counters.flaps}`,
@@ -70,6 +71,10 @@ function detailLines({ name, address, port, link, localAs, session, sent, receiv
     ...(lastEnd === null ? [] : [`last end ${age(lastEnd.at.seconds)} ago, by ${BY[lastEnd.by]}: ${lastEnd.reason}`]),
   ];
   return about.flatMap((text, i) => wrap(text, i === 0 ? 2 : 4, i === 0 ? "" : "  "));
+}
+
+function discoveryText({ since, heard }: DiscoveryReport): string {
+  return heard === null ? `unnumbered: no Router Advertisement heard since ${since.at} (${age(since.seconds)})` : `unnumbered: found by its Router Advertisements, the last one ${age(heard.seconds)} ago`;
 }
 
 function bfdText({ state, since, diagnostic, detectMs, counters: { ups, downs, sent, received, discarded, notSent } }: BfdSessionReport): string {

@@ -8,7 +8,7 @@ import { createNative } from "../linux/native.js";
 import { createTcpTable } from "../linux/tcp-table.js";
 import type { Link, LinkAddress } from "../ports/kernel.js";
 import type { Log } from "../ports/log.js";
-import { peerFacts } from "./bgp-node-facts.js";
+import { peerFacts, unnumberedFacts } from "./bgp-node-facts.js";
 import { vipsInLan } from "./bgp-lan.js";
 import type { KernelFact } from "./kernel-facts.js";
 import { connection, leaseIds } from "./plan-config.js";
@@ -22,8 +22,9 @@ export async function nodeFacts(settings: Settings): Promise<readonly KernelFact
   const names = [...new Set([settings.iface, settings.servicesIface].flatMap((name) => (name === undefined || name === "auto" ? [] : [name])))];
   const here = names.length === 0 && !settings.bgp ? NOTHING : await linksHere();
   const peers = settings.bgp ? await peerFacts(settings, createTcpTable({ native: createNative() })) : [];
+  const unnumbered = "error" in here ? [] : unnumberedFacts(settings, here.links, here.addresses);
   const lan = "error" in here ? [] : vipsInLan(settings, here.links, here.addresses);
-  return [...names.map((name) => ({ what: `link ${name}`, ...linkFact(name, "error" in here ? here.error : here.links) })), ...lan, ...peers, { what: "API", ...(await apiFact(settings)) }];
+  return [...names.map((name) => ({ what: `link ${name}`, ...linkFact(name, "error" in here ? here.error : here.links) })), ...lan, ...unnumbered, ...peers, { what: "API", ...(await apiFact(settings)) }];
 }
 
 /** `links` is a text where they could not be read. */

@@ -9,7 +9,7 @@ const OPTIONS = {
   bgpAs: { env: ["bgp_as"], flag: "localAS", type: asNumber, fallback: "65000", doc: "AS number of this node." },
   bgpRouterId: { env: ["bgp_routerid"], flag: "bgpRouterID", type: ipAddress(4), fallback: "", doc: "Router ID; unset: after `bgp_routerinterface`, else the first IPv4 address of the node. It has to be another one on every node." },
   bgpRouterInterface: { env: ["bgp_routerinterface"], flag: undefined, type: text, fallback: "", doc: "Link whose first IPv4 address is the router ID." },
-  bgpPeers: { env: ["bgp_peers"], flag: "bgppeers", type: peerList, fallback: "", secret: maskPeerTexts, doc: "Peers as `address:AS[:password[:multihop[:port[:mpbgp[:bfd]]]]]`; IPv6 in brackets, `unnumbered:eth0` for the neighbour on a link, a password with colons or commas in double quotes." },
+  bgpPeers: { env: ["bgp_peers"], flag: "bgppeers", type: peerList, fallback: "", secret: maskPeerTexts, doc: "Peers as `address:AS[:password[:multihop[:port[:mpbgp[:bfd]]]]]`; IPv6 in brackets, `unnumbered:eth0`, or `unnumbered:eth0:AS`, for the router on a link, which is found by its Router Advertisements, a password with colons or commas in double quotes." },
   bgpPeerAddress: { env: ["bgp_peeraddress"], flag: "peerAddress", type: ipAddress(), fallback: "", doc: "One more peer." },
   bgpPeerAs: { env: ["bgp_peeras"], flag: "peerAS", type: asNumber, fallback: "65000", doc: "AS number of the peer `bgp_peeraddress`." },
   bgpPeerPassword: { env: ["bgp_peerpass"], flag: "peerPass", type: text, fallback: "", secret: HIDDEN, doc: "Password (TCP MD5) of the peer `bgp_peeraddress`." },

@@ -27,11 +27,20 @@ export function draftProblem(draft: BgpPeerDraft, peer: BgpPeer): string | undef
   );
 }
 
-function targetProblem({ address, iface }: BgpPeer): string | undefined {
-  if (address === undefined) return iface === undefined || iface === "" ? "expected a peer address, or the link of an unnumbered peer" : undefined;
+function targetProblem(peer: BgpPeer): string | undefined {
+  const { address, iface } = peer;
+  if (address === undefined) return unnumberedProblem(peer);
   if (address.startsWith("fe80:")) return iface === undefined ? `peer address ${address}: expected the link of a link-local address, as in [${address}%eth0], or interface` : undefined;
   const why = isLoopback(address) ? undefined : unusableAsVip(address);
   return why === undefined ? undefined : `peer address ${address}: expected that of a router, this is ${why}`;
+}
+
+/** The router is on the link, and so is everything that is said to it. */
+function unnumberedProblem({ iface, multihopTtl, ttlSecurityHops, sourceAddress }: BgpPeer): string | undefined {
+  if (iface === undefined || iface === "") return "expected a peer address, or the link of an unnumbered peer";
+  if (multihopTtl !== undefined) return `multihop: an unnumbered peer is on the link ${iface}`;
+  if (ttlSecurityHops !== undefined && ttlSecurityHops > 1) return `ttl-security ${ttlSecurityHops}: expected 1, an unnumbered peer is on the link ${iface}`;
+  return sourceAddress === undefined || sourceAddress.startsWith("fe80:") ? undefined : `source address ${sourceAddress}: expected none, or a link-local one, for an unnumbered peer`;
 }
 
 function sourceProblem({ routerId }: BgpPeerDraft, { address, sourceAddress }: BgpPeer): string | undefined {

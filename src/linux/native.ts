@@ -37,6 +37,8 @@ export interface Native {
   accept(fd: number): number;
   /** Blocks where the kernel does: a netlink request waits for the rtnl lock in here, so that goes through `writeOffLoop`. */
   send(fd: number, bytes: Uint8Array, flags: number): number;
+  /** Of a datagram socket without a peer. */
+  sendTo(fd: number, bytes: Uint8Array, to: { readonly address: Uint8Array; readonly flags: number }): number;
   recv(fd: number, buffer: Uint8Array, flags: number): number;
   /** recvmsg(2). The lengths, or the negative errno. */
   receiveMessage(fd: number, into: MessageBuffers, flags: number): MessageLengths | number;
@@ -81,6 +83,7 @@ const SYMBOLS = {
   listen: { arguments: [INT, INT], return: INT },
   accept4: { arguments: [INT, POINTER, POINTER, INT], return: INT },
   send: { arguments: [INT, BUFFER, SIZE, INT], return: "int64" },
+  sendto: { arguments: [INT, BUFFER, SIZE, INT, BUFFER, INT], return: "int64" },
   recv: { arguments: [INT, BUFFER, SIZE, INT], return: "int64" },
   recvmsg: { arguments: [INT, BUFFER, INT], return: "int64" },
   setsockopt: { arguments: [INT, INT, INT, BUFFER, INT], return: INT },
@@ -114,6 +117,7 @@ export function createNative(): Native {
     listen: (fd, backlog) => result(functions.listen(fd, backlog)),
     accept: (fd) => result(functions.accept4(fd, null, null, ACCEPT_FLAGS)),
     send: (fd, bytes, flags) => result(Number(functions.send(fd, bytes, BigInt(bytes.length), flags))),
+    sendTo: (fd, bytes, { address, flags }) => result(Number(functions.sendto(fd, bytes, BigInt(bytes.length), flags, address, address.length))),
     recv: (fd, buffer, flags) => result(Number(functions.recv(fd, buffer, BigInt(buffer.length), flags))),
     receiveMessage: (fd, into, flags) => {
       const header = messageHeader(into);

@@ -4,6 +4,7 @@ import { messageOf } from "../lib/errors.js";
 import { parseIp } from "../lib/ip.js";
 import type { Clock, Timer } from "../ports/clock.js";
 import type { TcpConnection, TcpEnd, TcpEvents } from "../ports/net.js";
+import { zoned } from "./datagrams.js";
 
 /** What was sent last must have been delivered by then, ms. */
 const LINGER_MS = 2000;
@@ -58,13 +59,14 @@ export class Connection implements TcpConnection {
     this.#local = end === undefined ? undefined : { address: end.address, port: end.port };
   }
 
-  dial(): void {
+  /** `iface`: what the socket is bound to. Without it libuv would take another link of this node for a link-local address, and the kernel refuse that. */
+  dial(iface: string | undefined): void {
     const { address, port } = this.remote;
     this.#socket.once("connect", () => {
       this.established();
       if (!this.#over) this.#events.connected();
     });
-    this.#socket.connect({ host: address, port });
+    this.#socket.connect({ host: zoned(address, iface), port });
   }
 
   send(octets: Uint8Array): void {

@@ -38,7 +38,7 @@ class LinuxNet implements Net {
     const remote = { address: target.address, port: target.port };
     try {
       const connection = this.#keep(new Connection(new Socket(handle(openDial(this.#native, target))), remote, { events, clock: this.#clock }));
-      connection.dial();
+      connection.dial(target.iface);
       return connection;
     } catch (error) {
       return failed(remote, `connect to ${target.address} port ${target.port}: ${messageOf(error)}`, events);

@@ -7,6 +7,7 @@ import { errnoName, KernelError } from "./errors.js";
 import type { MessageBuffers, Native, Poll } from "./native.js";
 import { EAGAIN, EINTR, MSG_DONTWAIT } from "./netlink-socket.js";
 import { AF_INET, AF_INET6, decodeSocketAddress, encodeSocketAddress } from "./socket-address.js";
+import { int, orClose, outside } from "./socket-steps.js";
 import { decodeArrival, IP_PKTINFO, IP_RECVTTL, IPPROTO_IP, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO } from "./udp-control.js";
 
 const SOCK_DGRAM = 2;
@@ -189,27 +190,6 @@ function openSocket(native: Native, family: Family, tried: string): number {
   return fd;
 }
 
-/** Takes the steps in turn; where one fails the socket is closed. Throws KernelError. */
-function orClose(native: Native, fd: number, tried: string, steps: readonly (() => number)[]): void {
-  for (const step of steps) {
-    const done = step();
-    if (done >= 0) continue;
-    native.close(fd);
-    throw new KernelError(tried, -done);
-  }
-}
-
 function anyAddress(family: Family): IpAddress {
   return (family === 4 ? "0.0.0.0" : "::") as IpAddress;
-}
-
-function int(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setInt32(0, value, true);
-  return bytes;
-}
-
-/** Octets that V8 never moves. */
-function outside(length: number): Uint8Array {
-  return new Uint8Array(new ArrayBuffer(length));
 }

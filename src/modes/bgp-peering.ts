@@ -32,6 +32,9 @@ export interface PeeringDeps {
   changed(): void;
 }
 
+/** What is told of a peer from before. */
+export type PeeringPast = Pick<BgpPeerReport, "counters" | "lastEnd">;
+
 /** Routes of a peer that are remembered for counting. */
 const RECEIVED_LIMIT = 10_000;
 const FAMILIES: readonly Family[] = [4, 6];
@@ -42,6 +45,7 @@ type SessionInput = BgpSessionEvent extends infer E ? (E extends BgpSessionEvent
 export class Peering {
   #peer: BgpPeer;
   readonly #deps: PeeringDeps;
+  readonly #past: PeeringPast | undefined;
   readonly #drive: Drive<BgpSessionState, BgpSessionEvent, BgpSessionAction>;
   readonly #connections = new Map<ConnectionId, TcpConnection>();
   #config: BgpSessionConfig | undefined;
@@ -49,14 +53,17 @@ export class Peering {
   #hopProblems: readonly string[] = [];
   #tooLarge = 0;
   #received = new ReceivedPrefixes(RECEIVED_LIMIT);
-  #counters: BgpPeerCounters = { updatesSent: 0, updatesReceived: 0, established: 0, flaps: 0 };
+  #counters: BgpPeerCounters;
   #name: BgpPeerReport["state"] = "Idle";
   #since: number;
   #incoming = 0;
   #told: string | undefined;
 
-  constructor(peer: BgpPeer, deps: PeeringDeps) {
+  /** `past`: of the session that this one follows, where it is still the same peer. */
+  constructor(peer: BgpPeer, deps: PeeringDeps, past?: PeeringPast) {
     this.#peer = peer;
+    this.#past = past;
+    this.#counters = past?.counters ?? { updatesSent: 0, updatesReceived: 0, established: 0, flaps: 0 };
     this.#deps = { ...deps, log: deps.log.with({ peer: peer.name }) };
     this.#since = deps.clock.now();
     this.#drive = new Drive<BgpSessionState, BgpSessionEvent, BgpSessionAction>(
@@ -94,9 +101,10 @@ export class Peering {
   start(restarting: boolean): void {
     if (this.#config !== undefined) return;
     const routerId = this.#peer.routerId ?? this.#deps.nodeAddresses().find(({ address }) => familyOf(address) === 4)?.address;
+    const before = this.#problem;
     this.#problem = peerProblem(this.#peer) ?? (routerId === undefined ? "no router ID: this node has no IPv4 address, expected a router ID in the configuration" : undefined);
     if (this.#problem !== undefined || routerId === undefined) {
-      this.#deps.log.warn("peer left out", { problem: this.#problem });
+      if (this.#problem !== before) this.#deps.log.warn("no session yet", { problem: this.#problem });
       return;
     }
     this.#config = sessionConfig(this.#peer, routerId);
@@ -150,7 +158,7 @@ export class Peering {
     this.#drive.stop();
   }
 
-  report(): Omit<BgpPeerReport, "bfd" | "rival"> {
+  report(): Omit<BgpPeerReport, "bfd" | "rival" | "discovery"> {
     const { state } = this.#drive;
     const up = establishedOf(state);
     const connection = up === undefined ? undefined : this.#connections.get(up.id);
@@ -161,7 +169,7 @@ export class Peering {
       peer: { ...peer, hasPassword: password !== undefined },
       state: this.#name,
       since: this.#since,
-      lastEnd: state.lastEnd,
+      lastEnd: state.lastEnd ?? this.#past?.lastEnd,
       negotiated: up?.negotiated,
       local: connection?.local,
       remote: connection?.remote,

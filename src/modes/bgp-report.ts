@@ -23,6 +23,18 @@ export interface BgpPeerCounters {
 /** What BFD says of a peer. */
 export type BgpBfdReport = Pick<BfdReport, "state" | "since" | "diagnostic" | "detectMs" | "counters">;
 
+/** How the address of an unnumbered peer is looked for. Times are monotonic ms. */
+export interface BgpDiscoveryReport {
+  /** Since when its link is as it is: up and listened on, or not. */
+  readonly since: number;
+  /** Of the router that was found. */
+  readonly address: IpAddress | undefined;
+  /** When its last Router Advertisement came. */
+  readonly heardAt: number | undefined;
+  /** `no Router Advertisement heard on eth0`. */
+  readonly problem: string | undefined;
+}
+
 /** How things stand with one peer. */
 export interface BgpPeerReport {
   readonly peer: Omit<BgpPeer, "password"> & { readonly hasPassword: boolean };
@@ -41,6 +53,8 @@ export interface BgpPeerReport {
   readonly counters: BgpPeerCounters;
   /** Undefined: not watched. */
   readonly bfd: BgpBfdReport | undefined;
+  /** Undefined for a peer whose address is configured. */
+  readonly discovery: BgpDiscoveryReport | undefined;
   /** Without a session: another process of this node that has one with this peer, `bird (812)`. */
   readonly rival: string | undefined;
   /** Why no session can work, or why not all routes are announced: `no IPv6 next hop: this node has no usable IPv6 address`. */

@@ -63,7 +63,7 @@ export function callerOf(peer: BgpPeer, address: IpAddress | undefined): TcpCall
 
 /** What is wrong with a peer whatever the network does; undefined: nothing. */
 export function peerProblem(peer: BgpPeer): string | undefined {
-  if (peer.address === undefined) return `the address of the peer on ${peer.iface ?? "no link"} is not known, expected it in the configuration: unnumbered peers are not supported yet`;
+  if (peer.address === undefined) return peer.iface === undefined ? "expected the address of the peer, or the link of an unnumbered one" : `its address on ${peer.iface} is not known yet`;
   const octets = new TextEncoder().encode(peer.password ?? "").length;
   if (octets > MAX_PASSWORD) return `the password has ${octets} octets, expected at most ${MAX_PASSWORD} (TCP MD5)`;
   if (isLinkLocal(peer.address) && peer.iface === undefined) return `${peer.address} is a link-local address, expected a link with it`;

@@ -6,15 +6,18 @@ import type { Clock, Timer } from "../ports/clock.js";
 import type { Log } from "../ports/log.js";
 import type { Accepted, Net } from "../ports/net.js";
 import type { Random } from "../ports/random.js";
+import type { RouterLinks } from "../ports/router-links.js";
 import type { TcpTable } from "../ports/tcp-table.js";
 import { CEASE_ADMIN_SHUTDOWN, CEASE_CONFIG_CHANGE, CEASE_DECONFIGURED } from "../wire/bgp/codes.js";
 import { Listening } from "./bgp-listening.js";
-import { Peering, type PeeringDeps } from "./bgp-peering.js";
+import { Peering, type PeeringDeps, type PeeringPast } from "./bgp-peering.js";
 import type { BgpPeerReport, BgpSentRoute, NodeAddress } from "./bgp-report.js";
 import { Rib } from "./bgp-rib.js";
 import { Rival, rivalText } from "./bgp-rival.js";
 import { sameSession } from "./bgp-session-options.js";
+import { Unnumbered } from "./bgp-unnumbered.js";
 import { Watch } from "./bgp-watch.js";
+import type { LinkState } from "./router-link.js";
 
 export interface BgpModeConfig {
   /** Where peers may dial, usually 179. */
@@ -27,6 +30,8 @@ export interface BgpModeConfig {
 
 export interface BgpModeDeps {
   readonly net: Net;
+  /** Where unnumbered peers are looked for. */
+  readonly routerLinks: RouterLinks;
   /** Undefined: peers are not watched. */
   readonly bfd: Bfd | undefined;
   /** Undefined: nobody looks who else has a session with a peer. */
@@ -38,6 +43,8 @@ export interface BgpModeDeps {
   readonly fence: Fence;
   /** For next hops, and the first IPv4 one as router ID of peers without one. Looked at when a session comes up, and at `addressesChanged`. */
   nodeAddresses(): readonly NodeAddress[];
+  /** For unnumbered peers; undefined where there is no such link. Looked at again at `linksChanged`. */
+  link(name: string): LinkState | undefined;
   /** A report has changed. */
   changed(): void;
 }
@@ -54,6 +61,8 @@ export interface BgpMode extends VipMode<"bgp"> {
   complete(): void;
   /** `nodeAddresses` may answer differently: next hops are chosen anew. */
   addressesChanged(): void;
+  /** `link` may answer differently. */
+  linksChanged(): void;
   /**
    * A clean stop, bounded in time: GRACEFUL_SHUTDOWN, then all is withdrawn, then every session ends with Cease/Administrative Shutdown. `restarting`: another
    * process follows at once, so peers with graceful restart, unless BFD watches them, keep what no Lease stands behind, and hear no Cease. Resolves with
@@ -86,8 +95,11 @@ class BgpSpeaker implements BgpMode {
   readonly #config: BgpModeConfig;
   readonly #deps: BgpModeDeps;
   readonly #listening: Listening;
+  readonly #unnumbered: Unnumbered;
   readonly #routes = new Map<RouteKey, Route>();
   readonly #endFence: () => void;
+  /** As they were set, by name. */
+  #asked: ReadonlyMap<string, BgpPeer> = new Map();
   #neighbours: ReadonlyMap<string, Neighbour> = new Map();
   #rib = new Rib([]);
   #soon: Timer | undefined;
@@ -106,6 +118,7 @@ class BgpSpeaker implements BgpMode {
     this.#deps = deps;
     const { net, clock, log } = deps;
     this.#listening = new Listening(config.listenPort, { net, clock, log, accepted: (connection) => this.#accepted(connection), changed: () => deps.changed() });
+    this.#unnumbered = new Unnumbered({ ...deps, link: (name) => deps.link(name), found: () => this.#applyPeers(), changed: () => deps.changed() });
     this.#endFence = deps.fence.onMoved(() => {
       if ([...this.#routes.values()].some(({ ownership }) => ownership !== undefined)) this.#schedule();
     });
@@ -131,28 +144,19 @@ class BgpSpeaker implements BgpMode {
 
   setPeers(peers: readonly BgpPeer[]): void {
     if (this.#closed !== undefined || this.#drained !== undefined) return;
-    const before = this.#neighbours;
-    const next = new Map<string, Neighbour>();
-    for (const peer of peers) if (!next.has(peer.name)) next.set(peer.name, this.#keep(peer, before.get(peer.name)));
-    for (const [name, neighbour] of before) if (!next.has(name)) end(neighbour, { subcode: CEASE_DECONFIGURED });
-    this.#neighbours = next;
-    // Keys of passive peers must be there before these dial again.
-    this.#listening.set(peers, this.#config.listen || peers.some(({ passive }) => passive));
-    for (const { peering, watch } of next.values()) {
-      peering.start(!this.#complete);
-      watch.set(peering.peer);
-    }
-    if (!this.#complete && peers.some(({ gracefulRestartSeconds }) => gracefulRestartSeconds !== undefined)) {
-      this.#deferral ??= this.#deps.clock.after(COMPLETE_MS, () => this.complete());
-    }
-    this.#deps.changed();
+    const asked = new Map<string, BgpPeer>();
+    for (const peer of peers) if (!asked.has(peer.name)) asked.set(peer.name, peer);
+    this.#asked = asked;
+    this.#unnumbered.set(peers);
+    this.#applyPeers();
   }
 
   reports(): readonly BgpPeerReport[] {
     return [...this.#neighbours.values()].map(({ peering, watch, rival: { process: rival } }) => {
       const report = peering.report();
-      const problems = [report.problem, rival === undefined ? undefined : rivalText(rival), peering.peer.passive ? this.#listening.problem(peering.peer) : undefined, watch.problem].filter((one) => one !== undefined);
-      return { ...report, bfd: watch.report, rival, problem: problems.length === 0 ? undefined : problems.join("; ") };
+      const discovery = this.#discovery(peering.peer);
+      const problems = [report.problem, discovery?.problem, rival === undefined ? undefined : rivalText(rival), peering.peer.passive ? this.#listening.problem(peering.peer) : undefined, watch.problem].filter((one) => one !== undefined);
+      return { ...report, bfd: watch.report, discovery, rival, problem: problems.length === 0 ? undefined : problems.join("; ") };
     });
   }
 
@@ -173,12 +177,36 @@ class BgpSpeaker implements BgpMode {
     this.#schedule();
   }
 
+  linksChanged(): void {
+    this.#unnumbered.linksChanged();
+  }
+
   async drain(next: "ending" | "restarting"): Promise<number> {
     return await (this.#drained ??= this.#drain(next));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await (this.#closed ??= this.#close());
+  }
+
+  /** Sessions with the peers that were set, as far as their addresses are known. */
+  #applyPeers(): void {
+    if (this.#closed !== undefined || this.#drained !== undefined) return;
+    const peers = [...this.#asked.values()].map((peer) => this.#unnumbered.resolved(peer));
+    const before = this.#neighbours;
+    const next = new Map(peers.map((peer) => [peer.name, this.#keep(peer, before.get(peer.name))]));
+    for (const [name, neighbour] of before) if (!next.has(name)) end(neighbour, { subcode: CEASE_DECONFIGURED });
+    this.#neighbours = next;
+    // Keys of passive peers must be there before these dial again.
+    this.#listening.set(peers, this.#config.listen || peers.some(({ passive }) => passive));
+    for (const { peering, watch } of next.values()) {
+      peering.start(!this.#complete);
+      watch.set(peering.peer);
+    }
+    if (!this.#complete && peers.some(({ gracefulRestartSeconds }) => gracefulRestartSeconds !== undefined)) {
+      this.#deferral ??= this.#deps.clock.after(COMPLETE_MS, () => this.complete());
+    }
+    this.#deps.changed();
   }
 
   /** The neighbour that is there, where it fits; one with a new session otherwise. */
@@ -188,10 +216,17 @@ class BgpSpeaker implements BgpMode {
       return known;
     }
     if (known !== undefined) end(known, { subcode: CEASE_CONFIG_CHANGE });
-    return this.#make(peer);
+    // A router with another address is the same peer, and what has become of its sessions is still to be told.
+    const moved = known !== undefined && sameSession({ ...known.peering.peer, address: peer.address }, peer) && this.#discovery(peer) !== undefined;
+    return this.#make(peer, moved ? known.peering.report() : undefined);
   }
 
-  #make(peer: BgpPeer): Neighbour {
+  #discovery({ name }: BgpPeer): BgpPeerReport["discovery"] {
+    const asked = this.#asked.get(name);
+    return asked === undefined ? undefined : this.#unnumbered.report(asked);
+  }
+
+  #make(peer: BgpPeer, past: PeeringPast | undefined): Neighbour {
     const { bfd } = this.#deps;
     const changed = (): void => this.#deps.changed();
     const rival = new Rival(peer, { ...this.#deps, changed });
@@ -203,12 +238,20 @@ class BgpSpeaker implements BgpMode {
       changed: () => {
         if (peering.established) rival.clear();
         else if (peering.report().lastEnd !== undefined) rival.look();
+        this.#tellDiscovery(peer);
         changed();
       },
     };
-    const peering = new Peering(peer, deps);
+    const peering = new Peering(peer, deps, past);
     const watch = new Watch({ bfd, nodeAddresses: () => this.#deps.nodeAddresses(), lost: () => peering.bfdDown(), changed });
     return { peering, watch, rival };
+  }
+
+  /** Whether a router that was found is one with which there is a session. */
+  #tellDiscovery({ iface, name }: BgpPeer): void {
+    if (iface === undefined || this.#asked.get(name)?.address !== undefined) return;
+    const up = [...this.#neighbours.values()].some(({ peering }) => peering.peer.iface === iface && peering.established);
+    this.#unnumbered.session(iface, up);
   }
 
   #accepted(connection: Accepted): void {
@@ -289,7 +332,7 @@ class BgpSpeaker implements BgpMode {
       const { peer } = neighbour.peering;
       end(neighbour, peer.gracefulRestartSeconds === undefined || this.#drained !== undefined ? { subcode: CEASE_ADMIN_SHUTDOWN } : "abandon");
     }
-    await this.#listening[Symbol.asyncDispose]();
+    await Promise.all([this.#listening[Symbol.asyncDispose](), this.#unnumbered[Symbol.asyncDispose]()]);
   }
 }
 

@@ -32,6 +32,7 @@ export const UP: BgpPeerReport = {
   received: 2,
   counters: { updatesSent: 3, updatesReceived: 4, established: 2, flaps: 1 },
   bfd: { state: "Up", since: 900, diagnostic: "", detectMs: 900, counters: { sent: 40, received: 39, discarded: 2, notSent: 1, ups: 3, downs: 2 } },
+  discovery: undefined,
   rival: undefined,
   problem: undefined,
 };
@@ -49,4 +50,14 @@ export const DOWN: BgpPeerReport = {
   bfd: undefined,
   rival: undefined,
   problem: "no router ID: this node has no IPv4 address",
+};
+
+/** An unnumbered peer whose router says nothing. */
+export const UNHEARD: BgpPeerReport = {
+  ...DOWN,
+  peer: { ...PEER, name: "eth1", address: undefined, iface: "eth1" },
+  state: "Idle",
+  lastEnd: undefined,
+  discovery: { since: 0, address: undefined, heardAt: undefined, problem: "no Router Advertisement heard on eth1" },
+  problem: "its address on eth1 is not known yet; no Router Advertisement heard on eth1",
 };

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
-import { peerFacts } from "../../src/cli/bgp-node-facts.js";
+import { peerFacts, unnumberedFacts } from "../../src/cli/bgp-node-facts.js";
 import { loadSettings } from "../../src/config/load.js";
 import type { IpAddress } from "../../src/lib/ip.js";
+import type { Link, LinkAddress } from "../../src/ports/kernel.js";
 import type { OtherConnection, TcpTable } from "../../src/ports/tcp-table.js";
 
 const SETTINGS = { ...loadSettings({ env: { vip_arp: "true", svc_enable: "true", bgp_peers: "192.0.2.1:65001,unnumbered:eth0,192.0.2.2:65001:::1179" } }).settings, bgp: true };
@@ -26,4 +27,19 @@ test("a list that cannot be had is said, and without BGP nobody asks", async () 
   const broken: TcpTable = { others: async () => Promise.reject(new Error("list the TCP sockets of IPv4: EPERM")) };
   expect(await peerFacts(SETTINGS, broken)).toMatchObject([{ state: "unknown", detail: "list the TCP sockets of IPv4: EPERM" }, { state: "unknown" }]);
   expect(await peerFacts({ ...SETTINGS, bgp: false }, broken)).toEqual([]);
+});
+
+const LINK: Link = { index: 2, name: "eth0", mac: undefined, up: true, carrier: true, loopback: false, mtu: 1500, kind: undefined, alias: "", parentIndex: undefined, vlan: undefined };
+
+function onLink(text: string, linkIndex = 2): LinkAddress {
+  return { linkIndex, address: text as IpAddress, prefix: 64, scope: "link", mark: 0, validSeconds: Infinity, preferredSeconds: Infinity };
+}
+
+test.each<readonly [string, readonly Link[], readonly LinkAddress[], string | undefined]>([
+  ["is well", [LINK], [onLink("fe80::11")], undefined],
+  ["is not there", [{ ...LINK, name: "eth1" }], [onLink("fe80::11")], "there is no link eth0 on this node, where the router is to be found"],
+  ["is down", [{ ...LINK, up: false }], [], "eth0 is down: ip link set eth0 up"],
+  ["has no link-local address", [LINK], [onLink("2001:db8::1"), onLink("fe80::11", 3)], "eth0 has no link-local address, from which an unnumbered peer is spoken to: sysctl net.ipv6.conf.eth0.disable_ipv6=0"],
+])("the link of an unnumbered peer %s", (_name, links, addresses, detail) => {
+  expect(unnumberedFacts(SETTINGS, links, addresses)).toEqual(detail === undefined ? [] : [{ what: "BGP peer eth0", state: "missing", detail }]);
 });

@@ -15,7 +15,7 @@ import { FakeClock } from "../fakes/clock.js";
 import { FakeKernel } from "../fakes/kernel.js";
 import { FakeLog } from "../fakes/log.js";
 import { fakeService } from "../fakes/service.js";
-import { DOWN, UP } from "./bgp-given.js";
+import { DOWN, UNHEARD, UP } from "./bgp-given.js";
 import { FakeIo } from "./fake-io.js";
 
 const ROUTE = routeKey(ip("192.0.2.10"), 32);
@@ -51,6 +51,16 @@ test("a node in BGP mode is told on one screen: its peers with their last error,
     Services: 1 known, 1 served here
     "
   `);
+});
+
+test("an unnumbered peer is told with how long its router has been silent, and one that was found with when it was heard", async () => {
+  const found: BgpPeerReport = { ...UP, discovery: { since: 0, address: ip("fe80::1"), heardAt: 0, problem: undefined } };
+  const { peers, ...rest } = (await reportsOf([UNHEARD, found]).bgpPeers()) as Parameters<typeof peersText>[0];
+  expect(peers.map(({ discovery }) => [discovery?.router, discovery?.heard?.seconds])).toEqual([[null, undefined], ["fe80::1", 1]]);
+  const text = peersText({ ...rest, peers });
+  expect(text).toContain("! eth1: its address on eth1 is not known yet; no Router Advertisement heard on eth1");
+  expect(text).toMatch(/eth1: address not known yet port 179 on eth1, own AS 64500\n {2}unnumbered: no Router Advertisement heard since \d{4}-\S+ \(1s\)\n/);
+  expect(text).toContain("  unnumbered: found by its Router Advertisements, the last one 1s ago\n");
 });
 
 test("peers are told with what both sides agreed on, and never with a password", async () => {

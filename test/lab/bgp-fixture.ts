@@ -6,7 +6,9 @@ import { routeKey, type Route } from "../../src/core/model.js";
 import type { BgpPeer } from "../../src/lib/bgp-peer.js";
 import { hostPrefix, parseIp, type IpAddress } from "../../src/lib/ip.js";
 import { createClock } from "../../src/linux/clock.js";
+import { createNative } from "../../src/linux/native.js";
 import { createRandom } from "../../src/linux/random.js";
+import { createRouterLinks } from "../../src/linux/router-socket.js";
 import { createNet } from "../../src/linux/tcp.js";
 import { createBgpMode, type BgpMode } from "../../src/modes/bgp.js";
 import type { BgpPeerReport, NodeAddress } from "../../src/modes/bgp-report.js";
@@ -74,7 +76,7 @@ export class BgpLab implements AsyncDisposable {
   /** A speaker on this node. `addresses`: of the node, where they are to be others than those of its links. */
   speaker(addresses: readonly NodeAddress[] = nodeAddresses()): BgpMode {
     const { clock, log, net } = this;
-    const deps = { clock, log, net, random: createRandom(), bfd: undefined, tcpTable: undefined, fence: new FakeFence(clock), nodeAddresses: () => addresses, changed: () => {} };
+    const deps = { clock, log, net, random: createRandom(), routerLinks: createRouterLinks({ native: createNative(), log }), link: () => undefined, bfd: undefined, tcpTable: undefined, fence: new FakeFence(clock), nodeAddresses: () => addresses, changed: () => {} };
     return createBgpMode({ listenPort: 179, listen: false, gracefulShutdownMs: 300 }, deps);
   }
 

@@ -71,6 +71,10 @@ export class FakeNative implements Native {
     return -EAGAIN;
   }
 
+  sendTo(fd: number, bytes: Uint8Array): number {
+    return this.send(fd, bytes);
+  }
+
   send(_fd: number, bytes: Uint8Array): number {
     const errno = this.sendErrnos.shift();
     if (errno !== undefined) return -errno;

@@ -4,6 +4,7 @@ import type { BgpPeer } from "../../src/lib/bgp-peer.js";
 import { familyOf, type Family, type IpAddress } from "../../src/lib/ip.js";
 import { createBgpMode, type BgpMode, type BgpModeConfig } from "../../src/modes/bgp.js";
 import type { NodeAddress } from "../../src/modes/bgp-report.js";
+import type { LinkState } from "../../src/modes/router-link.js";
 import type { Bfd, BfdReport, BfdTarget } from "../../src/ports/bfd.js";
 import type { TcpTable } from "../../src/ports/tcp-table.js";
 import type { PathAttributes } from "../../src/wire/bgp/attribute.js";
@@ -17,6 +18,7 @@ import { FakeClock } from "../fakes/clock.js";
 import { FakeFence } from "../fakes/fence.js";
 import { FakeLog } from "../fakes/log.js";
 import { FakeNet, type FakeConnection } from "../fakes/net.js";
+import { FakeRouterLinks } from "../fakes/router-links.js";
 import type { Bench } from "./conformance.js";
 
 export const NODE4 = "10.0.0.11" as IpAddress;
@@ -141,6 +143,8 @@ export class BgpBench implements Bench<"bgp"> {
   readonly leavesNothing = true;
   readonly clock = new FakeClock();
   readonly net = new FakeNet();
+  readonly routerLinks = new FakeRouterLinks();
+  readonly links = new Map<string, LinkState>();
   readonly log = new FakeLog();
   readonly fence = new FakeFence(this.clock);
   readonly bfd = new FakeBfd();
@@ -161,7 +165,7 @@ export class BgpBench implements Bench<"bgp"> {
   }
 
   make(config: Partial<BgpModeConfig> = {}): BgpMode {
-    const { clock, net, log, fence, bfd } = this;
+    const { clock, net, routerLinks, log, fence, bfd } = this;
     const tcpTable: TcpTable = {
       others: async ({ address, port }) => {
         this.asked += 1;
@@ -169,7 +173,7 @@ export class BgpBench implements Bench<"bgp"> {
         return this.rivals.has(address) ? [{ local: end, remote: end, process: this.rivals.get(address) }] : [];
       },
     };
-    const deps = { clock, net, log, fence, bfd, tcpTable, random: { float: () => 0.5 }, nodeAddresses: () => this.addresses, changed: () => void (this.changes += 1) };
+    const deps = { clock, net, routerLinks, link: (name: string) => this.links.get(name), log, fence, bfd, tcpTable, random: { float: () => 0.5 }, nodeAddresses: () => this.addresses, changed: () => void (this.changes += 1) };
     return createBgpMode({ listenPort: 179, listen: false, gracefulShutdownMs: 500, ...config }, deps);
   }
 
@@ -206,7 +210,7 @@ export class BgpBench implements Bench<"bgp"> {
   }
 
   open(): number {
-    return this.net.open + this.clock.pending + this.fence.listeners;
+    return this.net.open + this.routerLinks.places.length + this.clock.pending + this.fence.listeners;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

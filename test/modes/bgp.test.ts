@@ -208,7 +208,7 @@ describe("peers", () => {
 
   test.each([
     { name: "a password that TCP MD5 cannot take", given: { password: "p".repeat(81) }, problem: "the password has 81 octets, expected at most 80 (TCP MD5)" },
-    { name: "a link and no address", given: { address: undefined, iface: "eth0" }, problem: "the address of the peer on eth0 is not known, expected it in the configuration: unnumbered peers are not supported yet" },
+    { name: "a link and no address", given: { address: undefined, iface: "eth0" }, problem: "its address on eth0 is not known yet; there is no link eth0" },
     { name: "a link-local address without a link", given: { address: "fe80::1" as IpAddress }, problem: "fe80::1 is a link-local address, expected a link with it" },
     { name: "a source address of the other family", given: { sourceAddress: NODE6 }, problem: `the source address ${NODE6} is not of the family of ${ROUTER4}` },
   ])("with $name is left out, and said so; the others are served", async ({ given, problem }) => {
