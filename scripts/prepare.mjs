@@ -30,7 +30,8 @@ const needed = [
   ["dnsmasq", "dnsmasq-base"],
   ["kea-dhcp4", "kea-dhcp4-server"],
   ["kea-dhcp6", "kea-dhcp6-server"],
-  ["dhcpd", "isc-dhcp-server"],
+  // It has dhcpd, too, a name that a package of npm has as well.
+  ["dhcp-lease-list", "isc-dhcp-server"],
   ["udhcpd", "udhcpd"],
   ["gobgpd", "gobgpd"],
   ["bgpctl", "openbgpd"],
