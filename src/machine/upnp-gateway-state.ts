@@ -13,8 +13,10 @@ export interface GatewayTiming {
   /** After a search in vain: so long, then doubled up to the most. */
   readonly againFirstMs: number;
   readonly againMostMs: number;
-  /** Whatever is announced, searches begin this far apart. */
+  /** Whatever is announced, searches begin this far apart, and so do checks. */
   readonly leastMs: number;
+  /** Announcements of restarts are believed this far apart: anybody may send them. What they would have told is found by a check. */
+  readonly restartMs: number;
   /** Between two checks of a gateway that is known. */
   readonly checkMs: number;
   /** After a check that failed. */
@@ -30,13 +32,14 @@ export const GATEWAY_TIMING: GatewayTiming = {
   againFirstMs: 5000,
   againMostMs: 60_000,
   leastMs: 1000,
+  restartMs: 10_000,
   checkMs: 60_000,
   checkAgainMs: 5000,
   checkTries: 3,
 };
 
-/** Descriptions that are read in one search, at the most. */
-export const MAX_CANDIDATES = 8;
+/** Descriptions that are read in one search, at the most, of each rank: a flood of one kind leaves room for the others. */
+export const MAX_CANDIDATES = 4;
 
 /** A router that answered, and what it says of itself. */
 export interface Gateway {
@@ -62,6 +65,8 @@ export interface Candidate {
   readonly bootId: number | undefined;
   /** It is a next hop of this node. */
   readonly preferred: boolean;
+  /** It answered; otherwise it announced itself. */
+  readonly answered: boolean;
 }
 
 export type GatewayRequest = { readonly type: "describe"; readonly id: number; readonly candidate: Candidate } | { readonly type: "check"; readonly id: number; readonly startedAt: number };
@@ -80,13 +85,15 @@ export interface GatewayState {
   /** Searches in vain, in a row. */
   readonly inVain: number;
   readonly candidates: readonly Candidate[];
-  /** Locations that were looked at in this search. */
-  readonly tried: readonly string[];
+  /** Those that were looked at in this search. */
+  readonly tried: readonly Candidate[];
   readonly request: GatewayRequest | undefined;
   readonly nextCheckAt: number;
   /** Checks that failed, in a row. */
   readonly failures: number;
   readonly checkedAt: number;
+  /** When an announcement of a restart was believed. */
+  readonly restartedAt: number;
   readonly nextId: number;
 }
 
@@ -129,6 +136,7 @@ export function gatewayStart(now: number): GatewayState {
     nextCheckAt: Infinity,
     failures: 0,
     checkedAt: now,
+    restartedAt: -Infinity,
     nextId: 1,
   };
 }

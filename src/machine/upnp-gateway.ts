@@ -4,7 +4,8 @@ import { MAX_CANDIDATES, type Candidate, type Gateway, type GatewayAction, type 
 
 /*
  * Which router of one link mappings are asked of: searched for, described, checked now and then, heard when it announces itself. A router that says goodbye
- * is searched for before it is given up, since anybody could say so in its name. One request at a time, and a bounded number of them in a search.
+ * is searched for before it is given up, since anybody could say so in its name. One request at a time, and a bounded number of them in a search, in which next hops of
+ * this node come before others, and answers before announcements.
  */
 
 interface Moment {
@@ -63,13 +64,15 @@ function heard(state: GatewayState, event: Heard, { now, timing }: Moment): Work
   const { message, host } = event;
   if (message.kind === "byebye") return calm(isOurs(state.gateway, event) ? searchNow(state, now, timing) : state);
   if (message.location === undefined || !TARGETS.has(withoutVersion(message.target ?? ""))) return calm(state);
-  const candidate: Candidate = { location: message.location, host, bootId: message.bootId, preferred: event.preferred };
+  const candidate: Candidate = { location: message.location, host, bootId: message.bootId, preferred: event.preferred, answered: message.kind === "answer" };
   const known = state.gateway;
   if (known !== undefined && known.location === candidate.location) {
-    const restarted = isNewer(message, state) || state.search !== undefined;
+    const doubtful = isNewer(message, state) || state.search !== undefined;
+    const restarted = doubtful && now >= state.restartedAt + timing.restartMs;
     // It is there: no more need to search. A new boot may have lost every mapping, and the address to the outside.
-    const nextCheckAt = restarted && state.request?.type !== "check" ? now : state.nextCheckAt;
-    return { state: { ...state, search: undefined, bootId: message.bootId ?? state.bootId, nextCheckAt, failures: restarted ? 0 : state.failures }, restarted };
+    const nextCheckAt = doubtful && state.request?.type !== "check" ? Math.max(now, state.checkedAt + timing.leastMs) : state.nextCheckAt;
+    const next = { ...state, search: undefined, bootId: message.bootId ?? state.bootId, nextCheckAt, failures: doubtful ? 0 : state.failures };
+    return { state: restarted ? { ...next, restartedAt: now } : next, restarted };
   }
   if (known !== undefined && state.search === undefined && !isOurs(known, event)) return calm(state);
   return calm(withCandidate(state, candidate));
@@ -86,9 +89,15 @@ function isOurs(gateway: Gateway | undefined, { message, host }: Heard): boolean
 }
 
 function withCandidate(state: GatewayState, candidate: Candidate): GatewayState {
-  const known = state.tried.includes(candidate.location) || state.candidates.some(({ location }) => location === candidate.location);
-  if (known || state.candidates.length + state.tried.length >= MAX_CANDIDATES) return state;
+  const seen = [...state.candidates, ...state.tried];
+  if (seen.some(({ location }) => location === candidate.location)) return state;
+  if (seen.filter((other) => rankOf(other) === rankOf(candidate)).length >= MAX_CANDIDATES) return state;
   return { ...state, candidates: [...state.candidates, candidate] };
+}
+
+/** Those with less come first. */
+function rankOf({ preferred, answered }: Candidate): number {
+  return (preferred ? 0 : 2) + (answered ? 0 : 1);
 }
 
 function searchNow(state: GatewayState, now: number, timing: GatewayTiming): GatewayState {
@@ -149,8 +158,8 @@ function due(before: GatewayState, moment: Moment): { readonly state: GatewaySta
   }
   const request = state.request === undefined ? requestDue(state, moment) : undefined;
   if (request === undefined) return { state, actions };
-  const location = request.type === "describe" ? request.candidate.location : undefined;
-  const rest = { candidates: state.candidates.filter((one) => one.location !== location), tried: location === undefined ? state.tried : [...state.tried, location] };
+  const asked = request.type === "describe" ? request.candidate : undefined;
+  const rest = { candidates: state.candidates.filter((one) => one !== asked), tried: asked === undefined ? state.tried : [...state.tried, asked] };
   return { state: { ...state, ...rest, request, nextId: state.nextId + 1, nextCheckAt: request.type === "check" ? Infinity : state.nextCheckAt }, actions: [...actions, request] };
 }
 
@@ -163,7 +172,7 @@ function ended(state: GatewayState, { now, random, timing }: Moment): GatewaySta
 }
 
 function requestDue(state: GatewayState, { now, timing }: Moment): GatewayRequest | undefined {
-  const candidate = state.candidates.find(({ preferred }) => preferred) ?? state.candidates[0];
+  const [candidate] = state.candidates.toSorted((a, b) => rankOf(a) - rankOf(b));
   if (candidate !== undefined && now >= describeAt(state, candidate, timing)) return { type: "describe", id: state.nextId, candidate };
   return state.gateway !== undefined && state.search === undefined && now >= state.nextCheckAt ? { type: "check", id: state.nextId, startedAt: now } : undefined;
 }

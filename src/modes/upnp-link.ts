@@ -29,7 +29,10 @@ export interface IgdKind {
   router(gateway: Gateway, http: Http): Router;
 }
 
-/** Datagrams that are looked at in a second: a search has some ten answers, for a device answers for each target. */
+/**
+ * Datagrams that are looked at in a second, of next hops and of all others, answers and announcements, each by themselves: whoever floods the link leaves the router heard. A
+ * search has some ten answers, for a device answers for each target.
+ */
 const DATAGRAMS = 60;
 const MAX_WAIT_SECONDS = 1;
 
@@ -44,7 +47,8 @@ export class LinkGateway implements AsyncDisposable {
   /** What is opened and closed, one after the other. */
   #sockets: Promise<void> = Promise.resolve();
   #second = 0;
-  #datagrams = 0;
+  /** Datagrams of this second, by what they are counted with. */
+  readonly #datagrams = new Map<string, number>();
   #searching = false;
   #gateway: Gateway | undefined;
   #router: Router | undefined;
@@ -168,7 +172,7 @@ export class LinkGateway implements AsyncDisposable {
     const address = this.client.source();
     if (address === undefined || signal.aborted) return;
     const place = { address, iface: this.at.link };
-    const received = (bytes: Uint8Array, from: IpAddress): void => this.#received(bytes, from);
+    const received = (bytes: Uint8Array, from: IpAddress): void => this.#received(bytes, from, "answers");
     try {
       if (this.#listener === undefined) await this.#listen(place);
       this.#searcher ??= await this.deps.ssdp.searcher(place, received, signal);
@@ -185,7 +189,7 @@ export class LinkGateway implements AsyncDisposable {
 
   async #listen(place: SsdpPlace): Promise<void> {
     try {
-      this.#listener = await this.deps.ssdp.listen(place, (bytes, from) => this.#received(bytes, from), this.#closing.signal);
+      this.#listener = await this.deps.ssdp.listen(place, (bytes, from) => this.#received(bytes, from, "announcements"), this.#closing.signal);
       this.#deaf = false;
     } catch (error) {
       // The checks find a restart, too, only later.
@@ -194,23 +198,30 @@ export class LinkGateway implements AsyncDisposable {
     }
   }
 
-  #received(bytes: Uint8Array, from: IpAddress): void {
+  #received(bytes: Uint8Array, from: IpAddress, channel: "answers" | "announcements"): void {
     if (this.#closing.signal.aborted) return;
-    const second = Math.floor(this.deps.clock.now() / 1000);
-    if (second !== this.#second) this.#datagrams = 0;
-    this.#second = second;
-    this.#datagrams += 1;
-    if (this.#datagrams > DATAGRAMS) {
+    const preferred = this.deps.nextHops().has(from);
+    if (this.#isTooMany(`${channel} ${preferred}`)) {
       this.deps.refused("flood");
       return;
     }
     const message = this.#decoded(bytes);
-    if (message === undefined) return;
+    // What is sent to all hosts answers nobody.
+    if (message === undefined || (message.kind === "answer") !== (channel === "answers")) return;
     if (message.location !== undefined && !this.#mayDescribe(message.location, from)) {
       this.deps.refused("foreignLocation");
       return;
     }
-    this.#drive.send({ type: "heard", message, host: from, preferred: this.deps.nextHops().has(from), random: this.deps.random.float() });
+    this.#drive.send({ type: "heard", message, host: from, preferred, random: this.deps.random.float() });
+  }
+
+  #isTooMany(kind: string): boolean {
+    const second = Math.floor(this.deps.clock.now() / 1000);
+    if (second !== this.#second) this.#datagrams.clear();
+    this.#second = second;
+    const count = (this.#datagrams.get(kind) ?? 0) + 1;
+    this.#datagrams.set(kind, count);
+    return count > DATAGRAMS;
   }
 
   /** A router answers for itself. In IPv6 one that is known may announce itself from another of its addresses. */

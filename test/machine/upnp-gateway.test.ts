@@ -111,6 +111,21 @@ describe("searching", () => {
     expect(bench.state).toMatchObject({ searched: true, reason: "not XML", tried: [] });
   });
 
+  test("leaves room for the answer of a next hop, whoever else says to be a gateway, and in whose name ever", () => {
+    const bench = new Bench();
+    bench.run(10);
+    const flood = (host: IpAddress, preferred: boolean, part: Partial<SsdpMessage>): void => {
+      for (let i = 0; i < 100; i += 1) bench.heard({ location: `http://${host}:${1000 + i}/`, ...part }, host, preferred);
+    };
+    flood(OTHER, false, {});
+    flood(OTHER, false, { kind: "alive" });
+    flood(ROUTER, true, { kind: "alive", location: `http://${ROUTER}:7/` });
+    bench.heard();
+    bench.failed();
+    expect(bench.state.request).toMatchObject({ type: "describe", candidate: { location: `http://${ROUTER}:5000/rootDesc.xml` } });
+    expect(bench.state.candidates.length).toBeLessThanOrEqual(3 * MAX_CANDIDATES);
+  });
+
   test("passes over devices that are no gateways", () => {
     const bench = new Bench();
     bench.run(10);
@@ -149,8 +164,21 @@ describe("a gateway that is known", () => {
   test("was restarted where it announces another boot, and is asked for its address anew", () => {
     const bench = Bench.withGateway();
     expect(kinds(bench.heard({ kind: "alive", bootId: 1 }))).toEqual([]);
+    bench.run(leastMs);
     expect(kinds(bench.heard({ kind: "alive", bootId: 2 }))).toEqual(["restarted", "check"]);
     expect(kinds(bench.heard({ kind: "alive", bootId: 2 }))).toEqual([]);
+  });
+
+  test("is believed every ten seconds, and checked every second, where somebody announces boot after boot in its name", () => {
+    const bench = Bench.withGateway();
+    const seen: string[] = [];
+    for (let i = 0; i < 2000; i += 1) {
+      seen.push(...kinds(bench.heard({ kind: "alive", bootId: 2 + i })), ...kinds(bench.run(10)));
+      if (bench.state.request !== undefined) seen.push(...kinds(bench.checked()));
+    }
+    expect(seen.filter((kind) => kind === "restarted")).toHaveLength(2);
+    expect(seen.filter((kind) => kind === "check").length).toBeGreaterThan(15);
+    expect(seen.filter((kind) => kind === "check").length).toBeLessThanOrEqual(21);
   });
 
   test("that says goodbye is searched for: it stays where it answers, and goes where it does not", () => {

@@ -154,6 +154,25 @@ describe("what a hostile device sends", () => {
     expect(bench.router.requests.length).toBeLessThan(20);
   });
 
+  test("a flood while the router is searched for: it is found all the same, for others have no part in what is looked at of a next hop", async () => {
+    await using bench = new UpnpBench();
+    bench.router.options = { answers: false };
+    await bench.mode.up(bench.want(1), signal);
+    await bench.settle();
+    const [first = 0, other] = [bench.clock.now(), parseIp("10.77.0.66")];
+    const flood = (): void => {
+      for (let i = 0; i < 1000; i += 1) bench.router.datagram(bench.router.message("NOTIFY * HTTP/1.1", "NT", "NTS: ssdp:alive\r\n", `http://10.77.0.66:${1000 + i}/`), other);
+    };
+    flood();
+    bench.router.options = { page: ({ url }) => (url.startsWith("http://10.77.0.66") ? Object.assign(new Error("no whole answer"), { code: "timeout" }) : undefined) };
+    while (bench.clock.now() < first + 1000) {
+      flood();
+      await bench.clock.advance(100);
+    }
+    expect(bench.views.get(bench.want(1).key)?.status.kind).toBe("mapped");
+    expect(bench.troubles.get("flood")).toBeGreaterThan(5000);
+  });
+
   test("datagrams that are no SSDP, or lead to another host than their sender: counted, and nothing else", async () => {
     await using bench = new UpnpBench();
     await bench.mode.up(bench.want(1), signal);
