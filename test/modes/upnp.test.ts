@@ -159,7 +159,7 @@ describe("what a hostile device sends", () => {
     bench.router.options = { answers: false };
     await bench.mode.up(bench.want(1), signal);
     await bench.settle();
-    const [first = 0, other] = [bench.clock.now(), parseIp("10.77.0.66")];
+    const [first, other] = [bench.clock.now(), parseIp("10.77.0.66")];
     const flood = (): void => {
       for (let i = 0; i < 1000; i += 1) bench.router.datagram(bench.router.message("NOTIFY * HTTP/1.1", "NT", "NTS: ssdp:alive\r\n", `http://10.77.0.66:${1000 + i}/`), other);
     };
