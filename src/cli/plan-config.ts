@@ -14,6 +14,8 @@ import type { LeaseId } from "../ports/kube.js";
 export const MARKS: Marks = { services: 118, "control-plane": 119 };
 /** How long a leaving holder keeps its addresses while no heir shows up. */
 export const HAND_OVER_MS = 1000;
+/** How long a process that ends takes to hand over a thousand keys, at the most. */
+export const LEAVE_MS = 15_000;
 /** How long it keeps them beside its heir, at the most: it lets go when it hears the heir announce them. */
 const HEIR_MS = 60;
 /** How long a node whose API server is sick leaves a free Lease to others (less than it keeps the addresses), and when it offers it again. */
@@ -30,6 +32,7 @@ const CLAIM_TIMINGS = {
   handOverMs: HAND_OVER_MS,
   heirMs: HEIR_MS,
   dropMs: DROP_MS,
+  giveAtOnce: 256,
   /** Claims of one shard are written one after the other: three nodes that all lose a race once need some 100 ms. */
   turnMs: 200,
   patienceMs: PATIENCE_MS,
@@ -43,6 +46,7 @@ const CLAIM_TIMINGS = {
   collectMs: 3_600_000,
   /** Time for one heir that does not answer, and for another. */
   leaveMs: 2 * HAND_OVER_MS,
+  leaveAllMs: LEAVE_MS,
 } as const;
 
 export function electionConfig(settings: Settings, node: string): ElectionConfig {

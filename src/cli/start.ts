@@ -31,7 +31,7 @@ import { followKernel } from "./follow-kernel.js";
 import { debugBySignal, type SwitchableLog } from "./log.js";
 import { Monitor } from "./monitor.js";
 import { createKubeVipLeases, createNodeLabels, createOwners, followed } from "./owners.js";
-import { connection, engineConfig, HAND_OVER_MS, leaseIds, MARKS, partsOf, vipLink } from "./plan-config.js";
+import { connection, engineConfig, HAND_OVER_MS, LEAVE_MS, leaseIds, MARKS, partsOf, vipLink } from "./plan-config.js";
 import { createUpnp } from "./upnp-setup.js";
 import { watchApi } from "./watch-api.js";
 import { watchPeerSources } from "./watch-bgp.js";
@@ -161,7 +161,7 @@ export async function start(settings: Settings, { version, log }: StartDeps, sig
   bootstrap?.leave();
   ownership.leave();
   const heirsShown = clock.after(HEIR_SHOWS_MS, () => engine.learn({ stage: "leaving" }));
-  await Promise.race([ownership.left(), delay(clock, HAND_OVER_MS + STOP_MS)]);
+  await Promise.race([ownership.left(), delay(clock, (settings.election ? LEAVE_MS : HAND_OVER_MS) + STOP_MS)]);
   const stage = (await left) ?? "ending";
   heirsShown.cancel();
   engine.learn({ stage });

@@ -22,7 +22,8 @@ import type { KubeErrorShape, Lease, Leases } from "../ports/kube.js";
 import type { Log } from "../ports/log.js";
 import { ClaimFeed } from "./claim-feed.js";
 import { ClaimLeases, failureOf, isConflict, OWNERSHIP_LABEL, type ClaimInput, type ClaimRequest } from "./claim-leases.js";
-import { ClaimStates, type ClaimChange } from "./claim-states.js";
+import { ClaimStates } from "./claim-states.js";
+import { ClaimStory } from "./claim-story.js";
 import { Complaints } from "./complaints.js";
 import type { Fence } from "./mode.js";
 import type { OwnershipKey } from "./model.js";
@@ -47,9 +48,8 @@ export interface ClaimsDeps {
 type Machine = Drive<ClaimantState, ClaimantEvent, ClaimantAction>;
 type Listener = (ownership: OwnershipKey | undefined) => void;
 
-/** More keys than this that change at once are one line in the log. */
-const SINGLE_LINES = 4;
-
+/** How long a process that holds nothing any more tries to tell others that it has left, ms. */
+const RELEASE_MS = 1000;
 /**
  * Ownership of many keys, shared out among the nodes: one Lease per node and a fixed number of Leases with claims, however many keys there are. Nothing is
  * asked of the API before the first key is wished for. Losing a key never ends the process; it only changes what `states` says.
@@ -60,6 +60,7 @@ export class Claims implements Fence, AsyncDisposable {
   readonly #feed: ClaimFeed;
   readonly #states: ClaimStates;
   readonly #complaints: Complaints;
+  readonly #story: ClaimStory;
   readonly #listeners = new Set<Listener>();
   readonly #work = new Work();
   readonly #movedOnce: (() => void)[] = [];
@@ -69,7 +70,6 @@ export class Claims implements Fence, AsyncDisposable {
   #terms: MemberTerms;
   #leaving = false;
   #renewedAt: number | undefined;
-  #refusals = "";
   readonly #failed: Promise<never>;
   #fail: (error: unknown) => void = () => undefined;
 
@@ -78,6 +78,7 @@ export class Claims implements Fence, AsyncDisposable {
     private readonly deps: ClaimsDeps,
   ) {
     this.#complaints = new Complaints(deps.clock);
+    this.#story = new ClaimStory(deps.log);
     this.#terms = { drain: false, weight: config.weight };
     this.#requests = new ClaimLeases(config, deps.leases);
     this.#states = new ClaimStates(config);
@@ -172,9 +173,16 @@ export class Claims implements Fence, AsyncDisposable {
 
   /** Resolves when, after `leave`, nothing is held any more and the end of the membership has been written. */
   async left(): Promise<void> {
-    while (this.#watching !== undefined && !this.#closing.signal.aborted && !hasLeft(this.#machine.state, this.config)) {
-      await new Promise<void>((resolve) => this.#movedOnce.push(resolve));
-    }
+    const isOver = (): boolean => this.#watching === undefined || this.#closing.signal.aborted || hasLeft(this.#machine.state, this.config);
+    await this.#until(() => isOver() || this.#machine.state.member.stance === "out");
+    // Nothing is held from here on. Where the API does not answer, others find out by themselves.
+    let late = false;
+    const timer = this.deps.clock.after(RELEASE_MS, () => {
+      late = true;
+      this.#wakeAll();
+    });
+    await this.#until(() => late || isOver());
+    timer.cancel();
   }
 
   /** Rejects when the watch ends although nobody ended it: a bug, which must not pass in silence. */
@@ -188,8 +196,16 @@ export class Claims implements Fence, AsyncDisposable {
     this.#closing.abort(reason);
     this.#watching?.abort(reason);
     this.#machine.stop();
-    for (const resolve of this.#movedOnce.splice(0)) resolve();
+    this.#wakeAll();
     await this.#work.ended();
+  }
+
+  async #until(is: () => boolean): Promise<void> {
+    while (!is()) await new Promise<void>((resolve) => this.#movedOnce.push(resolve));
+  }
+
+  #wakeAll(): void {
+    for (const resolve of this.#movedOnce.splice(0)) resolve();
   }
 
   #at(): { readonly now: number; readonly config: ClaimantConfig } {
@@ -224,9 +240,9 @@ export class Claims implements Fence, AsyncDisposable {
     const { changes, leaving } = this.#states.update(state, this.deps.clock.now());
     const renewed = state.member.renewedAt !== this.#renewedAt;
     this.#renewedAt = state.member.renewedAt;
-    this.#tell(state, changes);
+    this.#story.tell(claimRefusals(state), changes);
     if (changes.length > 0) this.deps.changed();
-    for (const resolve of this.#movedOnce.splice(0)) resolve();
+    this.#wakeAll();
     const [first, second] = leaving;
     if ((renewed && this.#states.anyHeld) || second !== undefined) this.#told(undefined);
     else if (first !== undefined) this.#told(first);
@@ -277,25 +293,5 @@ export class Claims implements Fence, AsyncDisposable {
   #unreadable({ id: { name } }: Lease, error: Error): void {
     const repeated = this.#complaints.worthSaying(name, "unreadable");
     if (repeated !== undefined) this.deps.log.warn("lease of a member is not readable, what was known of it stays", { lease: name, error: messageOf(error), repeated });
-  }
-
-  #tell(state: ClaimantState, changes: readonly ClaimChange[]): void {
-    const refusals = claimRefusals(state).join("; ");
-    if (refusals !== this.#refusals && refusals !== "") this.deps.log.error("claims refused", { reason: refusals });
-    this.#refusals = refusals;
-    const told = changes.filter(({ before, after }) => before !== undefined || after?.view !== "unknown");
-    if (told.length > SINGLE_LINES) this.#tellMany(told);
-    else for (const { key, before, after } of told) this.deps.log.info(after?.held === true && before?.held !== true ? "ownership taken" : "ownership changed", { key, ...after });
-  }
-
-  #tellMany(changes: readonly ClaimChange[]): void {
-    const count = (which: (change: ClaimChange) => boolean): number => changes.filter(which).length;
-    this.deps.log.info("ownership of many keys changed", {
-      keys: changes.length,
-      taken: count(({ before, after }) => after?.held === true && before?.held !== true),
-      lost: count(({ before, after }) => before?.held === true && after?.held !== true),
-      first: changes[0]?.key,
-    });
-    for (const { key, after } of changes) this.deps.log.debug("ownership changed", { key, ...after });
   }
 }

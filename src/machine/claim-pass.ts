@@ -22,6 +22,8 @@ export interface Draft {
   readonly edits: Map<number, Map<string, Edit>>;
   /** Keys of this node that stay unless the load is to be made more even. */
   readonly movable: (Lot & { readonly plot: Plot })[];
+  /** Keys that this node is giving up, from the offer until it has let go of them. */
+  giving: number;
   /** Moves under way that only make the load more even. */
   moving: number;
   /** Shards in which a key of this node is on offer: they are read until it is taken. */
@@ -46,6 +48,7 @@ export function lookAround(state: ClaimState, now: number, env: ClaimEnv, me: Re
     notes: new Map(),
     edits: new Map(),
     movable: [],
+    giving: 0,
     moving: 0,
     onOffer: new Set(),
     wakeAt: Infinity,
@@ -86,6 +89,7 @@ function isMine(draft: Draft, ref: Ref | undefined): boolean {
 
 function addLoad(draft: Draft, { claim, plot }: Lot): void {
   if (claim === undefined || plot === undefined) return;
+  if (isMine(draft, claim.from) || (isMine(draft, claim.owner) && claim.heir !== undefined)) draft.giving += 1;
   const holder = stands(draft, claim.heir) ? claim.heir : stands(draft, claim.owner) ? claim.owner : undefined;
   const seat = holder === undefined ? undefined : draft.table.seats.get(holder.node);
   if (seat !== undefined) seat.load += plot.weight;
@@ -160,11 +164,14 @@ function heirFor({ table, me }: Draft, { plot }: Owned, { tried = [] }: Note): S
   return firstFor(plot, table, new Set([...tried, me.node]));
 }
 
-/** Names the first one who has not been asked yet as heir. */
+/** Names the first one who has not been asked yet as heir; where many are given up, when its turn comes. */
 function offer(draft: Draft, lot: Owned, note: Note): void {
   const { now, env } = draft;
+  const isFirst = lot.claim.heir === undefined;
+  if (isFirst && draft.giving >= env.config.giveAtOnce) return;
   const seat = heirFor(draft, lot, note);
   if (seat === undefined) return env.giving === "leave" ? letGo(draft, lot) : withdraw(draft, lot, note);
+  if (isFirst) draft.giving += 1;
   seat.load += lot.plot.weight;
   const shard = draft.state.shards[lot.shard];
   // What is not held yet is not taken up to be given away.

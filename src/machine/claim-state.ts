@@ -5,6 +5,8 @@ import { SHARDS } from "./placement.js";
 export interface ClaimConfig {
   /** How long an heir has to take a key before another is asked; and how long an owner that knows nothing newer keeps a key that it has offered, ms. */
   readonly handOverMs: number;
+  /** Who gives up many keys has no more than so many under way at a time: each of them changes hands quickly then, however long all of them take. */
+  readonly giveAtOnce: number;
   /** How long a former owner keeps the addresses once it sees that the heir has the key, for the heir has yet to add and announce them, ms. */
   readonly heirMs: number;
   /** Between letting go of an address and telling others that it is gone, ms. */

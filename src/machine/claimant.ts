@@ -17,16 +17,25 @@ const EVEN_MS = 60_000;
 const EVEN_RATE = 10;
 
 export interface ClaimantConfig extends MemberConfig, ClaimConfig {
-  /** A process that ends waits no longer than this for others to take its keys, ms. */
+  /** A process that ends waits no longer than this for others to take another key of it, ms. */
   readonly leaveMs: number;
+  /** The same for all of its keys, ms. */
+  readonly leaveAllMs: number;
 }
 
 export interface ClaimantState {
   readonly member: MemberState;
   readonly claims: ClaimState;
-  readonly leavingSince: number | undefined;
+  readonly leaving: Leaving | undefined;
   /** Until then the load is made even at once, whoever came when: somebody asked for it. */
   readonly evenUntil: number;
+}
+
+/** A process that ends: since when, and when it was last named by fewer claims than before. */
+interface Leaving {
+  readonly since: number;
+  readonly named: number;
+  readonly progressAt: number;
 }
 
 export type ClaimantEvent = WithWall<Exclude<ClaimEvent, { readonly type: "look" }>> | MemberEvent | { readonly type: "rebalance"; readonly wallMs: number };
@@ -35,7 +44,7 @@ export type ClaimantAction = MemberAction | ClaimAction;
 
 /** Nothing known. */
 export function claimantStart(): ClaimantState {
-  return { member: memberStart(), claims: claimStart(), leavingSince: undefined, evenUntil: -Infinity };
+  return { member: memberStart(), claims: claimStart(), leaving: undefined, evenUntil: -Infinity };
 }
 
 /** One event in, new state and the requests to send out. */
@@ -66,7 +75,7 @@ class Run {
   #member: MemberState;
   #claims: ClaimState;
   #looked = false;
-  #leavingSince: number | undefined;
+  #leaving: Leaving | undefined;
   #evenUntil: number;
   readonly #actions: ClaimantAction[] = [];
   #memberWakeAt: number | undefined;
@@ -79,7 +88,7 @@ class Run {
   ) {
     this.#member = before.member;
     this.#claims = before.claims;
-    this.#leavingSince = before.leavingSince;
+    this.#leaving = before.leaving;
     this.#evenUntil = before.evenUntil;
   }
 
@@ -108,7 +117,7 @@ class Run {
     if (this.#contentChanged()) this.member({ type: "named", nodes: namedBy(this.#claims), wallMs: this.wallMs });
     this.#leave();
     if (this.#memberWakeAt === undefined) this.member({ type: "tick", wallMs: this.wallMs });
-    const state = { member: this.#member, claims: this.#claims, leavingSince: this.#leavingSince, evenUntil: this.#evenUntil };
+    const state = { member: this.#member, claims: this.#claims, leaving: this.#leaving, evenUntil: this.#evenUntil };
     return { state, actions: this.#actions, wakeAt: this.#wakeAt() };
   }
 
@@ -129,16 +138,22 @@ class Run {
   /** Ends the membership when nothing is left to be handed over, or it has taken too long. */
   #leave(): void {
     if (this.#member.stance !== "leave") return;
-    this.#leavingSince ??= this.now;
+    const named = countNamed(this.#claims, this.config.node);
+    const before = this.#leaving ?? { since: this.now, named: Infinity, progressAt: this.now };
+    this.#leaving = named < before.named ? { ...before, named, progressAt: this.now } : before;
     const fresh = this.now < freshUntil(this.#member, this.config);
-    const over = this.now >= this.#leavingSince + this.config.leaveMs;
-    if (over || !fresh || this.#claims.wishes === undefined || !isNamed(this.#claims, this.config.node)) {
+    const over = this.now >= this.#leaveBy(this.#leaving);
+    if (over || !fresh || this.#claims.wishes === undefined || named === 0) {
       this.member({ type: "stance", stance: "out", wallMs: this.wallMs });
     }
   }
 
+  #leaveBy({ since, progressAt }: Leaving): number {
+    return Math.min(progressAt + this.config.leaveMs, since + this.config.leaveAllMs);
+  }
+
   #wakeAt(): number | undefined {
-    const leaveAt = this.#member.stance === "leave" && this.#leavingSince !== undefined ? this.#leavingSince + this.config.leaveMs : Infinity;
+    const leaveAt = this.#member.stance === "leave" && this.#leaving !== undefined ? this.#leaveBy(this.#leaving) : Infinity;
     const at = Math.min(this.#memberWakeAt ?? Infinity, this.#claims.wakeAt ?? Infinity, leaveAt);
     return at === Infinity ? undefined : Math.max(this.now, at);
   }
@@ -169,12 +184,14 @@ function namedBy({ shards }: ClaimState): ReadonlySet<string> {
   return nodes;
 }
 
-function isNamed({ shards }: ClaimState, node: string): boolean {
-  return shards.some(({ content, inFlight }) => {
-    if (inFlight !== undefined) return true;
-    for (const { owner, from } of content.claims.values()) if (owner.node === node || from?.node === node) return true;
-    return false;
-  });
+/** Claims that name the node as owner or former owner; a write that is under way may be of one, too. */
+function countNamed({ shards }: ClaimState, node: string): number {
+  let named = 0;
+  for (const { content, inFlight } of shards) {
+    if (inFlight !== undefined) named += 1;
+    for (const { owner, from } of content.claims.values()) if (owner.node === node || from?.node === node) named += 1;
+  }
+  return named;
 }
 
 /** Who has a key, by the newest version known. */

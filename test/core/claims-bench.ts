@@ -19,7 +19,9 @@ export const CONFIG: Omit<ClaimsConfig, "node" | "process"> = {
   steadyMs: 30_000,
   returnedMs: 300_000,
   rebalanceRate: 5,
+  giveAtOnce: 4,
   leaveMs: 2000,
+  leaveAllMs: 10_000,
 };
 
 export const keysOf = (count: number): readonly OwnershipKey[] => Array.from({ length: count }, (_, index) => `svc/default/web-${index}` as const);

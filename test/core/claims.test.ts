@@ -108,6 +108,38 @@ describe("three nodes that share thirty keys", () => {
     expect(bench.counts()["n1"]).toBe(0);
   });
 
+  test("one leaves: no more than a few of its keys are between two nodes at a time, however many it has", async () => {
+    const keys = keysOf(120);
+    await using bench = await shared(keys, 2);
+    const mine = bench.counts()["n1"] ?? 0;
+    const { claims } = bench.at("n1");
+    claims.leave();
+    let left = false;
+    void claims.left().then(() => (left = true));
+    let most = 0;
+    for (let ms = 0; !left && ms < 10_000; ms += 10) {
+      await bench.clock.advance(10);
+      const between = Array.from({ length: 16 }, (_, shard) => bench.kube.lease(`vip-claims-${shard}`)?.annotations["vip.internal/claims"] ?? "").join("").match(/[<>]n\d/g) ?? [];
+      most = Math.max(most, between.length);
+    }
+    expect(mine).toBeGreaterThan(40);
+    expect([left, most, bench.counts()["n2"]]).toEqual([true, 4, 120]);
+  });
+
+  test("one leaves while the API does not answer: it has left a second after its lease is no longer fresh", async () => {
+    await using bench = await shared(KEYS);
+    const { claims } = bench.at("n1");
+    bench.kube.down = true;
+    claims.leave();
+    let left = false;
+    void claims.left().then(() => (left = true));
+    await bench.clock.advance(2000);
+    expect(left).toBe(false);
+    await bench.clock.advance(2100);
+    expect([left, bench.counts()["n1"]]).toEqual([true, 0]);
+    bench.kube.down = false;
+  });
+
   test("the last one leaves: what nobody takes is let go of, and the Lease is released", async () => {
     await using bench = await shared(KEYS, 1);
     const { claims } = bench.at("n1");

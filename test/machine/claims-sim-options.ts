@@ -83,5 +83,7 @@ export const SIM_CONFIG: Omit<ClaimantConfig, "node" | "process"> = {
   returnedMs: 20_000,
   rebalanceRate: 0,
   shardLimitBytes: 200 * 1024,
+  giveAtOnce: 4,
   leaveMs: 5000,
+  leaveAllMs: 20_000,
 };

@@ -27,8 +27,8 @@ export interface PodParts {
 
 const RUN = "/run/vip";
 const KUBERNETES = "/etc/kubernetes";
-/** A stop takes up to a second for the hand-over; the rest is for an API that is slow. */
-const GRACE_SECONDS = 10;
+/** A stop takes up to a second for a hand-over, and some more for a thousand of them (`svc_election`); the rest is for an API that is slow. */
+const GRACE_SECONDS = 30;
 const FIRST_OPEN_PORT = 1024;
 const NODE_NAME: Json = { fieldRef: { fieldPath: "spec.nodeName" } };
 
