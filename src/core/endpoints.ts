@@ -1,3 +1,4 @@
+import { exact } from "../lib/exact.js";
 import { parseIp, type IpAddress } from "../lib/ip.js";
 import type { EndpointSlice } from "../ports/kube.js";
 import type { Port, ServiceKey } from "./model.js";
@@ -28,7 +29,8 @@ export interface ServiceEndpoints {
 export const NO_ENDPOINTS: ServiceEndpoints = { serving: false, onNodes: false, local: "none", readyElsewhere: false, readyNodes: [], targets: [] };
 
 interface Known {
-  readonly slices: Map<string, EndpointSlice>;
+  /** In the order in which they came: one that changes keeps its place. A list: most Services have one. */
+  slices: readonly EndpointSlice[];
   endpoints: ServiceEndpoints | undefined;
 }
 
@@ -62,25 +64,27 @@ export class EndpointIndex {
       if (before !== undefined) same += 1;
       if (before === slice) continue;
       // One that stays with its Service keeps its place among the slices, so that what they add up to keeps its order.
-      if (before !== undefined && serviceOf(before) !== serviceOf(slice)) touched.add(this.#remove(key, before));
-      touched.add(this.#add(key, slice));
+      if (before !== undefined && serviceOf(before) !== serviceOf(slice)) touched.add(this.#remove(before));
+      touched.add(this.#add(slice));
     }
     if (same === this.#slices.size) return touched;
-    for (const [key, slice] of this.#slices) if (!slices.has(key)) touched.add(this.#remove(key, slice));
+    for (const [key, slice] of this.#slices) if (!slices.has(key)) touched.add(this.#remove(slice));
     return touched;
   }
 
-  #add(key: string, slice: EndpointSlice): ServiceKey {
+  #add(slice: EndpointSlice): ServiceKey {
     const service = serviceOf(slice);
     const known = this.#services.get(service);
-    if (known === undefined) this.#services.set(service, { slices: new Map([[key, slice]]), endpoints: undefined });
-    else known.slices.set(key, slice);
+    if (known === undefined) this.#services.set(service, { slices: [slice], endpoints: undefined });
+    else if (known.slices.some((one) => isSame(one, slice))) known.slices = known.slices.map((one) => (isSame(one, slice) ? slice : one));
+    else known.slices = [...known.slices, slice];
     return service;
   }
 
-  #remove(key: string, slice: EndpointSlice): ServiceKey {
+  #remove(slice: EndpointSlice): ServiceKey {
     const service = serviceOf(slice);
-    this.#services.get(service)?.slices.delete(key);
+    const known = this.#services.get(service);
+    if (known !== undefined) known.slices = known.slices.filter((one) => !isSame(one, slice));
     return service;
   }
 
@@ -88,8 +92,8 @@ export class EndpointIndex {
   #merge(service: ServiceKey): boolean {
     const known = this.#services.get(service);
     if (known === undefined) return false;
-    if (known.slices.size === 0) return this.#services.delete(service);
-    const endpoints = mergeSlices([...known.slices.values()], this.node);
+    if (known.slices.length === 0) return this.#services.delete(service);
+    const endpoints = mergeSlices(known.slices, this.node);
     if (known.endpoints !== undefined && sameEndpoints(known.endpoints, endpoints)) return false;
     known.endpoints = endpoints;
     return true;
@@ -119,7 +123,7 @@ export function mergeSlices(slices: readonly EndpointSlice[], node: string): Ser
     }
   }
   const local = ready.some ? "ready" : ending.some ? "terminating" : "none";
-  return { serving, onNodes, local, readyElsewhere, readyNodes: [...readyNodes].sort(), targets: (ready.some ? ready : ending).targets };
+  return { serving, onNodes, local, readyElsewhere, readyNodes: exact([...readyNodes].sort()), targets: exact((ready.some ? ready : ending).targets) };
 }
 
 interface Local {
@@ -129,6 +133,11 @@ interface Local {
 
 function serviceOf({ namespace, service }: EndpointSlice): ServiceKey {
   return `${namespace}/${service}` as ServiceKey;
+}
+
+/** Of one Service, and so of one namespace. */
+function isSame(a: EndpointSlice, b: EndpointSlice): boolean {
+  return a.name === b.name;
 }
 
 function sameEndpoints(a: ServiceEndpoints, b: ServiceEndpoints): boolean {

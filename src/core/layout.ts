@@ -1,3 +1,4 @@
+import { exact } from "../lib/exact.js";
 import { familyOf, type Family, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
 import { assign, type Wanting } from "./allocate.js";
@@ -81,7 +82,7 @@ export function layOut(services: readonly (readonly [Service, ServiceFacts])[], 
     const known = before.get(service);
     const addresses = own.map((address, i) => table.place(address, one, known?.addresses[i]));
     if (known !== undefined && known.owner === owner && sameReason(known.reason, reason) && known.addresses.length === addresses.length && addresses.every((address, i) => address === known.addresses[i])) return known;
-    const now: Placed = { service, facts, romana, owner, addresses, names, reason };
+    const now: Placed = { service, facts, romana, owner, addresses, names: exact(names), reason };
     before.set(service, now);
     return now;
   });

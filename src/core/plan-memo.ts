@@ -1,3 +1,4 @@
+import { exact } from "../lib/exact.js";
 import { parseIp, type IpAddress } from "../lib/ip.js";
 import type { Service } from "../ports/kube.js";
 import { layOut, type Layout, type LayoutConfig, type LayoutWorld, type Placed } from "./layout.js";
@@ -59,7 +60,7 @@ export class PlanMemo {
     const known = this.#facts.get(service);
     if (known !== undefined) return known;
     const recorded = recordedAddresses(service)?.flatMap((text) => parseIp(text) ?? []);
-    const facts: ServiceFacts = { key: serviceKey(service), asked: askedOf(service, config), recorded };
+    const facts: ServiceFacts = { key: serviceKey(service), asked: askedOf(service, config), recorded: recorded === undefined ? undefined : exact(recorded) };
     this.#facts.set(service, facts);
     return facts;
   }

@@ -1,3 +1,4 @@
+import { exact } from "../lib/exact.js";
 import type { Placed } from "./layout.js";
 import { isShared, type LinkKey, type RouteKey, type VipKey } from "./model.js";
 import { dhcpOf } from "./plan-dhcp.js";
@@ -49,13 +50,32 @@ export class Outcomes {
     const leases = dhcpOf(placed.facts).map(({ key }) => world.leases.get(key));
     const same = known !== undefined && leases.every((lease, i) => known.leases[i] === lease) && known.links.every(([key, seen]) => world.observedLinks.get(key) === seen) && known.basis === this.#basis && known.endpoints === endpoints && known.state === state && known.observed.every(([key, seen]) => world.observed.get(key) === seen) && known.routes.every(([key, seen]) => world.observedRoutes.get(key) === seen);
     if (same) return known.outcome;
-    const outcome = make();
+    const outcome = trimmed(make());
     const links = outcome.links.map(({ key }): [LinkKey, unknown] => [key, world.observedLinks.get(key)]);
     const observed = outcome.vips.map(({ key }): [VipKey, unknown] => [key, world.observed.get(key)]);
     const routes = outcome.routes.map(({ key }): [RouteKey, unknown] => [key, world.observedRoutes.get(key)]);
-    this.#known.set(placed, { basis: this.#basis, endpoints, state, leases, links, observed, routes, outcome });
+    this.#known.set(placed, { basis: this.#basis, endpoints, state, leases: exact(leases), links: exact(links), observed: exact(observed), routes: exact(routes), outcome });
     return outcome;
   }
+}
+
+/** There is one for each Service, and most of its lists are empty. */
+function trimmed(outcome: Outcome): Outcome {
+  const { vips, links, leases, asks, dnat, routes, mappings, events, names, checks, problems } = outcome;
+  return {
+    ...outcome,
+    vips: exact(vips),
+    links: exact(links),
+    leases: exact(leases),
+    asks: exact(asks),
+    dnat: exact(dnat),
+    routes: exact(routes),
+    mappings: exact(mappings),
+    events: exact(events),
+    names: exact(names),
+    checks: exact(checks),
+    problems: exact(problems),
+  };
 }
 
 /** All of the world that an outcome may depend on, but for what is compared for each Service. A new part of the world is in it unless it is named here. */

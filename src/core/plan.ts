@@ -29,7 +29,8 @@ export function plan(world: World, config: PlanConfig, memo: PlanMemo = new Plan
   const wishes = listed(world) && kubeVipIsKnown(world, config) ? collection.wishes : undefined;
   const terms = { drain: standsBack(world, config) !== undefined, weight: weightOf(world) };
   const planned = collection.finish();
-  const events = new Map([...planned.events, ...besideEvents(world, config)]);
+  const beside = besideEvents(world, config);
+  const events = beside.size === 0 ? planned.events : new Map([...planned.events, ...beside]);
   return { ...planned, events, campaigns, wishes, terms, grants: layout.grants, settled: isSettled(world, config, { campaigns, wishes }) };
 }
 

@@ -1,3 +1,4 @@
+import { exact } from "../lib/exact.js";
 import type { Clock, Timer } from "../ports/clock.js";
 
 export interface RivalryDeps {
@@ -19,6 +20,7 @@ interface Written {
 
 /** Notices that somebody else keeps replacing what we write into a status: two controllers that fight are worse than one that is wrong. */
 export class Rivalry implements Disposable {
+  /** By uid; written last comes last. */
   readonly #written = new Map<string, Written>();
   #rivals: ReadonlyMap<string, Timer> = new Map();
 
@@ -27,9 +29,10 @@ export class Rivalry implements Disposable {
   wrote(uid: string, what: string): void {
     const before = this.#written.get(uid);
     const recent = before?.what === what ? this.#recent(before) : [];
-    // What was written once, long ago, is nobody's fight: the map holds only Services that were written within the last minute, or since it was looked over.
-    if (this.#written.size > 1000) this.#forgetOld();
-    this.#written.set(uid, { what, at: [...recent, this.deps.clock.now()] });
+    // What was written long ago is nobody's fight.
+    this.#forgetOld();
+    this.#written.delete(uid);
+    this.#written.set(uid, { what, at: exact([...recent, this.deps.clock.now()]) });
   }
 
   /** True where this has been written, and lost, too often: from now on its status is left alone for some minutes. */
@@ -50,8 +53,12 @@ export class Rivalry implements Disposable {
     return at.filter((time) => time > this.deps.clock.now() - WINDOW_MS);
   }
 
+  /** Up to the first that was written within the last minute: all behind it were, too. */
   #forgetOld(): void {
-    for (const [uid, written] of this.#written) if (this.#recent(written).length === 0) this.#written.delete(uid);
+    for (const [uid, written] of this.#written) {
+      if (this.#recent(written).length > 0) return;
+      this.#written.delete(uid);
+    }
   }
 
   #set(rivals: ReadonlyMap<string, Timer>): void {

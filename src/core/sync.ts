@@ -8,6 +8,10 @@ export type Observation<O> =
   | { readonly state: "up"; readonly result: O }
   | { readonly state: "failed"; readonly error: unknown; readonly attempts: number };
 
+/** Of thousands of keys nothing else is known than these. */
+const UP: Observation<undefined> = { state: "up", result: undefined };
+const PENDING: Observation<never> = { state: "pending" };
+
 export interface SyncVerbs<K, V, O> {
   up(key: K, value: V, signal: AbortSignal): Promise<O>;
   down(key: K, signal: AbortSignal): Promise<void>;
@@ -20,6 +24,8 @@ export interface SyncConfig<V> {
   readonly lastRetryMs: number;
   /** A changed value does not cut a pending retry short: for what is written to a place where many write. */
   readonly paced?: boolean;
+  /** Goes before the others that wait. Default: none does. */
+  readonly urgent?: (value: V) => boolean;
   /** True where the second value asks for nothing that the first has not done. */
   same(a: V, b: V): boolean;
 }
@@ -49,6 +55,8 @@ interface Entry<V, O> {
 export class KeyedSync<K, V, O> {
   readonly #entries = new Map<K, Entry<V, O>>();
   readonly #queue = new Set<K>();
+  /** Comes before `#queue`. */
+  readonly #urgent = new Set<K>();
   #shown: ReadonlyMap<K, Observation<O>> | undefined;
   #running = 0;
   #idle: (() => void)[] = [];
@@ -88,7 +96,7 @@ export class KeyedSync<K, V, O> {
 
   /** Resolves when nothing runs and nothing waits to run; what waits for a retry does not count. */
   async settle(): Promise<void> {
-    if (this.#running === 0 && this.#queue.size === 0) return;
+    if (this.#running === 0 && this.#queued === 0) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
@@ -110,7 +118,7 @@ export class KeyedSync<K, V, O> {
         running: undefined,
         retry: undefined,
         attempts: 0,
-        observation: { state: "pending" },
+        observation: PENDING,
       };
       this.#entries.set(key, fresh);
       this.#mark(key, fresh);
@@ -118,7 +126,7 @@ export class KeyedSync<K, V, O> {
     }
     const before = entry.desired;
     entry.desired = value;
-    if (before === undefined) entry.observation = { state: "pending" };
+    if (before === undefined) entry.observation = PENDING;
     if (before !== undefined && (this.config.same(before, value) || (this.config.paced === true && entry.retry !== undefined))) return;
     this.#mark(key, entry);
   }
@@ -136,14 +144,30 @@ export class KeyedSync<K, V, O> {
     entry.attempts = 0;
     entry.retry?.cancel();
     entry.retry = undefined;
-    if (entry.running === undefined) this.#queue.add(key);
+    if (entry.running === undefined) this.#enqueue(key, entry);
+  }
+
+  #enqueue(key: K, { desired }: Entry<V, O>): void {
+    const urgent = desired !== undefined && this.config.urgent?.(desired) === true;
+    (urgent ? this.#urgent : this.#queue).add(key);
+  }
+
+  #clear(): void {
+    this.#urgent.clear();
+    this.#queue.clear();
+  }
+
+  get #queued(): number {
+    return this.#urgent.size + this.#queue.size;
   }
 
   #pump(): void {
-    if (this.#stopped) this.#queue.clear();
-    for (const key of this.#queue) {
-      if (this.#running >= this.config.concurrency) return;
-      this.#queue.delete(key);
+    if (this.#stopped) this.#clear();
+    while (this.#running < this.config.concurrency) {
+      const from = this.#urgent.size > 0 ? this.#urgent : this.#queue;
+      const { value: key, done } = from.values().next();
+      if (done === true) return;
+      from.delete(key);
       const entry = this.#entries.get(key);
       if (entry === undefined) continue;
       this.#running += 1;
@@ -154,13 +178,13 @@ export class KeyedSync<K, V, O> {
   #ran(key: K, entry: Entry<V, O>): void {
     this.#running -= 1;
     entry.running = undefined;
-    if (entry.dirty) this.#queue.add(key);
+    if (entry.dirty) this.#enqueue(key, entry);
     else {
       if (entry.desired === undefined && entry.retry === undefined) this.#entries.delete(key);
       this.#rests(key);
     }
     this.#pump();
-    if (this.#running > 0 || this.#queue.size > 0) return;
+    if (this.#running > 0 || this.#queued > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
@@ -182,7 +206,7 @@ export class KeyedSync<K, V, O> {
         await this.verbs.down(key, abort.signal);
       } else {
         const result = await this.verbs.up(key, value, abort.signal);
-        this.#observe(entry, { state: "up", result });
+        this.#observe(entry, result === undefined ? (UP as Observation<O>) : { state: "up", result });
       }
       entry.attempts = 0;
     } catch (error) {
@@ -202,12 +226,13 @@ export class KeyedSync<K, V, O> {
     entry.retry = this.deps.clock.after(retryMs, () => {
       entry.retry = undefined;
       entry.dirty = true;
-      this.#queue.add(key);
+      this.#enqueue(key, entry);
       this.#pump();
     });
   }
 
   #observe(entry: Entry<V, O>, observation: Observation<O>): void {
+    if (entry.observation === observation) return;
     const again = entry.observation.state === "up" && observation.state === "up";
     entry.observation = observation;
     this.#shown = undefined;
@@ -217,7 +242,7 @@ export class KeyedSync<K, V, O> {
   /** Calls off every retry. Desired state is left as it is; nothing runs from now on but what runs already. */
   stop(): void {
     this.#stopped = true;
-    this.#queue.clear();
+    this.#clear();
     for (const entry of this.#entries.values()) {
       entry.retry?.cancel();
       entry.retry = undefined;

@@ -26,7 +26,10 @@ export interface WritersDeps {
   learn(part: Partial<Pick<World, "rivals" | "externalIPsRefused">>): void;
 }
 
+/** The most that the API is asked to write at once, and so the measure of its load: an API that is slow is asked more slowly. */
 const CONCURRENCY = 8;
+/** Of ten thousand Services that come at once, what their statuses say is needed; what Events tell can wait, but for warnings. */
+const EVENTS_CONCURRENCY = 2;
 const BACKOFF = { firstRetryMs: 200, lastRetryMs: 30_000 };
 /** After a conflict the watch brings the newer version; a Service that changes all the time is not written faster than this. */
 const CONFLICT_RETRY_MS = 250;
@@ -51,7 +54,7 @@ export class Writers {
     this.#rivalry = new Rivalry({ clock: deps.clock, changed: (rivals) => deps.learn({ rivals }) });
     this.#statuses = this.#writer("status", { paced: true, same: sameStatusPatch }, async (patch, signal) => this.#writeStatus(patch, signal));
     this.#changes = this.#writer("service", { paced: true, same: sameChange }, async (change, signal) => this.#change(change, signal));
-    this.#events = this.#writer("event", { same: () => true }, async (event, signal) => this.#writeEvent(event, signal));
+    this.#events = this.#writer("event", { same: () => true, concurrency: EVENTS_CONCURRENCY, urgent: ({ type }) => type === "Warning" }, async (event, signal) => this.#writeEvent(event, signal));
   }
 
   set({ statuses, changes, events }: Pick<Plan, "statuses" | "changes" | "events">): void {
@@ -109,7 +112,7 @@ export class Writers {
   }
 
   /** A sync whose values are written once each; taking a value away undoes nothing. */
-  #writer<K, V>(what: string, config: Pick<SyncConfig<V>, "same" | "paced">, write: (value: V, signal: AbortSignal) => Promise<void>): KeyedSync<K, V, void> {
+  #writer<K, V>(what: string, config: Pick<SyncConfig<V>, "same" | "paced" | "urgent"> & { readonly concurrency?: number }, write: (value: V, signal: AbortSignal) => Promise<void>): KeyedSync<K, V, void> {
     const verbs = {
       up: async (_key: K, value: V, signal: AbortSignal): Promise<void> => {
         try {

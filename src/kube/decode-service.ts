@@ -1,3 +1,4 @@
+import { exact } from "../lib/exact.js";
 import type { IngressAddress, Service, ServicePort } from "../ports/kube.js";
 import { fieldsOf, itemsOf, portOf, protocolOf, textOf, textsOf, versionOf } from "./raw.js";
 import { statusManagerOf } from "./status-manager.js";
@@ -30,7 +31,7 @@ export function decodeService(raw: unknown): Service | undefined {
     loadBalancerClass: textOf(spec["loadBalancerClass"]),
     loadBalancerIP: textOf(spec["loadBalancerIP"]),
     externalTrafficPolicy: spec["externalTrafficPolicy"] === "Local" ? "Local" : "Cluster",
-    ports: itemsOf(spec["ports"]).flatMap(decodePort),
+    ports: exact(itemsOf(spec["ports"]).flatMap(decodePort)),
     ...addressing(spec),
     annotations: Object.fromEntries(Object.entries(textsOf(metadata["annotations"])).filter(([key]) => isKept(key))),
     ingress: itemsOf(fieldsOf(fieldsOf(status)["loadBalancer"])["ingress"]).map(decodeIngress),
@@ -42,9 +43,9 @@ function addressing(spec: Fields): Addressing {
   const policy = spec["ipFamilyPolicy"];
   return {
     clusterIP: textOf(spec["clusterIP"]),
-    ipFamilies: itemsOf(spec["ipFamilies"]).filter((one) => one === "IPv4" || one === "IPv6"),
+    ipFamilies: exact(itemsOf(spec["ipFamilies"]).filter((one) => one === "IPv4" || one === "IPv6")),
     ipFamilyPolicy: POLICIES.has(policy) ? (policy as Service["ipFamilyPolicy"]) : undefined,
-    externalIPs: itemsOf(spec["externalIPs"]).filter((one) => typeof one === "string"),
+    externalIPs: exact(itemsOf(spec["externalIPs"]).filter((one) => typeof one === "string")),
     healthCheckNodePort: portOf(spec["healthCheckNodePort"]),
   };
 }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { exact } from "../lib/exact.js";
 import type { Endpoint, EndpointPort, EndpointSlice, EndpointSlices } from "../ports/kube.js";
 import { fieldsOf, itemsOf, portOf, protocolOf, textOf } from "./raw.js";
 import { reflect } from "./reflector.js";
@@ -49,8 +50,8 @@ export function decodeEndpointSlice(raw: unknown): EndpointSlice | undefined {
     name,
     service,
     family,
-    ports: itemsOf(fields["ports"]).flatMap(decodePort),
-    endpoints: itemsOf(fields["endpoints"]).flatMap(decodeEndpoint),
+    ports: exact(itemsOf(fields["ports"]).flatMap(decodePort)),
+    endpoints: exact(itemsOf(fields["endpoints"]).flatMap(decodeEndpoint)),
   };
 }
 

@@ -3,6 +3,7 @@ import { serviceKey } from "../../src/core/model.js";
 import type { StatusPatch } from "../../src/core/status.js";
 import { Leisure } from "../../src/core/leisure.js";
 import { Writers } from "../../src/core/writers.js";
+import type { EventDraft } from "../../src/ports/kube.js";
 import { FakeClock } from "../fakes/clock.js";
 import { FakeLog } from "../fakes/log.js";
 import { fakeService } from "../fakes/service.js";
@@ -42,4 +43,27 @@ test("what is wrong with one Service is said of each", async () => {
   const { warnings } = await refused((name) => (name === "web-7" || name === "web-8" ? "invalid" : "server"));
   const named = new Set(warnings.map(({ error }) => error));
   expect([named.has("PATCH web-7"), named.has("PATCH web-8")]).toEqual([true, true]);
+});
+
+test("of many Events a warning goes first, and two are written at once", async () => {
+  const written: string[] = [];
+  const waiting: (() => void)[] = [];
+  const write = async ({ message }: EventDraft): Promise<void> => {
+    written.push(message);
+    await new Promise<void>((resolve) => waiting.push(resolve));
+  };
+  const services = { patchStatus: async () => undefined, patchService: async () => fakeService({}) };
+  const writers = new Writers({ clock: new FakeClock(), log: new FakeLog(), random: { float: () => 0.5 }, services, events: { write }, learn: () => undefined });
+  const drafts = Array.from({ length: 6 }, (_unused, at): EventDraft => ({ service: fakeService({}), type: at === 5 ? "Warning" : "Normal", reason: "VipHeld", message: `${at}` }));
+  const some = (count: number): void => writers.set({ statuses: new Map(), changes: new Map(), events: new Map(drafts.slice(0, count).map((draft) => [draft.message, draft])) });
+  some(5);
+  some(6);
+  expect(written).toEqual(["0", "1"]);
+  for (let at = 0; at < 4; at += 1) {
+    waiting[at]?.();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(written).toEqual(["0", "1", "5", "2", "3", "4"]);
+  for (const resolve of waiting) resolve();
+  writers.stop();
 });
