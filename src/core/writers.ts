@@ -29,7 +29,7 @@ export interface WritersDeps {
 /** The most that the API is asked to write at once, and so the measure of its load: an API that is slow is asked more slowly. */
 const CONCURRENCY = 8;
 /** Of ten thousand Services that come at once, what their statuses say is needed; what Events tell can wait, but for warnings. */
-const EVENTS_CONCURRENCY = 2;
+const EVENTS_CONCURRENCY = 4;
 const BACKOFF = { firstRetryMs: 200, lastRetryMs: 30_000 };
 /** After a conflict the watch brings the newer version; a Service that changes all the time is not written faster than this. */
 const CONFLICT_RETRY_MS = 250;

@@ -45,7 +45,7 @@ test("what is wrong with one Service is said of each", async () => {
   expect([named.has("PATCH web-7"), named.has("PATCH web-8")]).toEqual([true, true]);
 });
 
-test("of many Events a warning goes first, and two are written at once", async () => {
+test("of many Events a warning goes first, and four are written at once", async () => {
   const written: string[] = [];
   const waiting: (() => void)[] = [];
   const write = async ({ message }: EventDraft): Promise<void> => {
@@ -53,17 +53,19 @@ test("of many Events a warning goes first, and two are written at once", async (
     await new Promise<void>((resolve) => waiting.push(resolve));
   };
   const services = { patchStatus: async () => undefined, patchService: async () => fakeService({}) };
-  const writers = new Writers({ clock: new FakeClock(), log: new FakeLog(), random: { float: () => 0.5 }, services, events: { write }, learn: () => undefined });
-  const drafts = Array.from({ length: 6 }, (_unused, at): EventDraft => ({ service: fakeService({}), type: at === 5 ? "Warning" : "Normal", reason: "VipHeld", message: `${at}` }));
+  const clock = new FakeClock();
+  const writers = new Writers({ clock, log: new FakeLog(), random: { float: () => 0.5 }, leisure: new Leisure(clock), services, events: { write }, learn: () => undefined });
+  const drafts = Array.from({ length: 8 }, (_unused, at): EventDraft => ({ service: fakeService({}), type: at === 7 ? "Warning" : "Normal", reason: "VipHeld", message: `${at}` }));
   const some = (count: number): void => writers.set({ statuses: new Map(), changes: new Map(), events: new Map(drafts.slice(0, count).map((draft) => [draft.message, draft])) });
-  some(5);
-  some(6);
-  expect(written).toEqual(["0", "1"]);
+  some(7);
+  some(8);
+  await clock.advance(1000);
+  expect(written).toEqual(["0", "1", "2", "3"]);
   for (let at = 0; at < 4; at += 1) {
     waiting[at]?.();
-    await new Promise((resolve) => setImmediate(resolve));
+    await clock.advance(1000);
   }
-  expect(written).toEqual(["0", "1", "5", "2", "3", "4"]);
+  expect(written).toEqual(["0", "1", "2", "3", "7", "4", "5", "6"]);
   for (const resolve of waiting) resolve();
   writers.stop();
 });
