@@ -24,7 +24,8 @@ test.each(SERVERS)(`${MANY} Services that ask for an address by DHCP at once, of
   await deploy(cluster, { replicas: 2 });
   const server = await start(cluster.lab);
   const { client } = cluster.api;
-  const began = cluster.lab.now();
+  const vip = cluster.vip(await cluster.owner());
+  const [began, cpu] = [cluster.lab.now(), vip.cpuMs()];
   await Promise.all(Array.from({ length: MANY }, async (_, n) => await client.createService(loadBalancer({ name: `many-${n}`, ip: "0.0.0.0" }))));
   const created = cluster.lab.now();
   const served = async (): Promise<readonly KubeService[]> => {
@@ -36,7 +37,8 @@ test.each(SERVERS)(`${MANY} Services that ask for an address by DHCP at once, of
     const now = await served();
     return now.length === MANY ? now : undefined;
   }, 40_000, `${MANY} addresses`);
-  process.stdout.write(`${JSON.stringify({ figure: `${MANY} Services by DHCP of ${name}, created to all in status`, ms: Math.round(cluster.lab.now() - began), creatingMs: Math.round(created - began) })}\n`);
+  // How long it takes depends on what else the machine does, the CPU time of the node that holds them hardly.
+  process.stdout.write(`${JSON.stringify({ figure: `${MANY} Services by DHCP of ${name}, created to all in status`, ms: Math.round(cluster.lab.now() - began), creatingMs: Math.round(created - began), cpuMs: vip.cpuMs() - cpu })}\n`);
   const addresses = new Set(services.map((s) => ingressOf(s)[0] ?? ""));
   expect(addresses.size).toBe(MANY);
   expect(addresses.difference(new Set((await server.leases()).keys())).size).toBe(0);

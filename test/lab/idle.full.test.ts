@@ -1,16 +1,9 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { Cluster } from "./cluster.js";
 
 const VIPS = 1000;
 const SECONDS = 10;
-
-/** User and system time of a process so far, ms (proc(5), fields 14 and 15 of stat, in ticks of 10 ms). */
-function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}
 
 test("1,000 idle VIPs: addresses are refreshed about every second renew, nothing is repaired, and nobody but the Lease asks the API", async () => {
   await using cluster = await Cluster.up(1);
@@ -25,11 +18,11 @@ test("1,000 idle VIPs: addresses are refreshed about every second renew, nothing
   const monitor = await lab.spawn("n1", ["ip", "-4", "-o", "monitor", "address"], { name: "monitor" });
   const vip = cluster.vip("n1");
   await admin.resetCounters();
-  const [cpu, logged] = [cpuMs(vip.pid), vip.logs().length];
+  const [cpu, logged] = [vip.cpuMs(), vip.logs().length];
   await sleep(SECONDS * 1000);
   const requests = (await admin.counters()).requests;
   const refreshes = monitor.lines().filter((line) => line.includes("10.99.")).length / VIPS;
-  console.log(JSON.stringify({ figure: "1,000 idle VIPs", cpuPercent: (cpuMs(vip.pid) - cpu) / SECONDS / 10, netlinkEventsPerVipAndSecond: refreshes / SECONDS }));
+  console.log(JSON.stringify({ figure: "1,000 idle VIPs", cpuPercent: (vip.cpuMs() - cpu) / SECONDS / 10, netlinkEventsPerVipAndSecond: refreshes / SECONDS }));
   expect(monitor.lines().filter((line) => line.startsWith("Deleted"))).toEqual([]);
   // A lifetime of three seconds is set anew every second or third renew; a repair, or an `up` of its own, would show as more.
   expect(refreshes).toBeGreaterThan(SECONDS / 4);
