@@ -4,19 +4,19 @@ import type { BgpPeer } from "../lib/bgp-peer.js";
 import type { Bfd } from "../ports/bfd.js";
 import type { Clock, Timer } from "../ports/clock.js";
 import type { Log } from "../ports/log.js";
-import type { Accepted, Net } from "../ports/net.js";
+import type { Net } from "../ports/net.js";
 import type { Random } from "../ports/random.js";
 import type { RouterLinks } from "../ports/router-links.js";
 import type { TcpTable } from "../ports/tcp-table.js";
 import { CEASE_ADMIN_SHUTDOWN, CEASE_CONFIG_CHANGE, CEASE_DECONFIGURED } from "../wire/bgp/codes.js";
 import { Listening } from "./bgp-listening.js";
-import { Peering, type PeeringDeps, type PeeringPast } from "./bgp-peering.js";
+import { callingNeighbour, endNeighbour, openNeighbour, type Neighbour, type NeighbourDeps } from "./bgp-neighbour.js";
+import type { PeeringPast } from "./bgp-peering.js";
 import type { BgpPeerReport, BgpSentRoute, NodeAddress } from "./bgp-report.js";
 import { Rib } from "./bgp-rib.js";
-import { Rival, rivalText } from "./bgp-rival.js";
+import { rivalText } from "./bgp-rival.js";
 import { sameSession } from "./bgp-session-options.js";
 import { Unnumbered } from "./bgp-unnumbered.js";
-import { Watch } from "./bgp-watch.js";
 import type { LinkState } from "./router-link.js";
 
 export interface BgpModeConfig {
@@ -84,12 +84,6 @@ export function createBgpMode(config: BgpModeConfig, deps: BgpModeDeps): BgpMode
   return new BgpSpeaker(config, deps);
 }
 
-interface Neighbour {
-  readonly peering: Peering;
-  readonly watch: Watch;
-  readonly rival: Rival;
-}
-
 class BgpSpeaker implements BgpMode {
   readonly name = "bgp";
   readonly #config: BgpModeConfig;
@@ -117,7 +111,7 @@ class BgpSpeaker implements BgpMode {
     this.#config = config;
     this.#deps = deps;
     const { net, clock, log } = deps;
-    this.#listening = new Listening(config.listenPort, { net, clock, log, accepted: (connection) => this.#accepted(connection), changed: () => deps.changed() });
+    this.#listening = new Listening(config.listenPort, { net, clock, log, accepted: (connection) => callingNeighbour(this.#neighbours.values(), connection.caller)?.peering.accept(connection), changed: () => deps.changed() });
     this.#unnumbered = new Unnumbered({ ...deps, link: (name) => deps.link(name), found: () => this.#applyPeers(), changed: () => deps.changed() });
     this.#endFence = deps.fence.onMoved(() => {
       if ([...this.#routes.values()].some(({ ownership }) => ownership !== undefined)) this.#schedule();
@@ -195,7 +189,7 @@ class BgpSpeaker implements BgpMode {
     const peers = [...this.#asked.values()].map((peer) => this.#unnumbered.resolved(peer));
     const before = this.#neighbours;
     const next = new Map(peers.map((peer) => [peer.name, this.#keep(peer, before.get(peer.name))]));
-    for (const [name, neighbour] of before) if (!next.has(name)) end(neighbour, { subcode: CEASE_DECONFIGURED });
+    for (const [name, neighbour] of before) if (!next.has(name)) endNeighbour(neighbour, { subcode: CEASE_DECONFIGURED });
     this.#neighbours = next;
     // Keys of passive peers must be there before these dial again.
     this.#listening.set(peers, this.#config.listen || peers.some(({ passive }) => passive));
@@ -215,10 +209,10 @@ class BgpSpeaker implements BgpMode {
       known.peering.revise(peer);
       return known;
     }
-    if (known !== undefined) end(known, { subcode: CEASE_CONFIG_CHANGE });
+    if (known !== undefined) endNeighbour(known, { subcode: CEASE_CONFIG_CHANGE });
     // A router with another address is the same peer, and what has become of its sessions is still to be told.
     const moved = known !== undefined && sameSession({ ...known.peering.peer, address: peer.address }, peer) && this.#discovery(peer) !== undefined;
-    return this.#make(peer, moved ? known.peering.report() : undefined);
+    return this.#open(peer, moved ? known.peering.report() : undefined);
   }
 
   #discovery({ name }: BgpPeer): BgpPeerReport["discovery"] {
@@ -226,25 +220,16 @@ class BgpSpeaker implements BgpMode {
     return asked === undefined ? undefined : this.#unnumbered.report(asked);
   }
 
-  #make(peer: BgpPeer, past: PeeringPast | undefined): Neighbour {
-    const { bfd } = this.#deps;
-    const changed = (): void => this.#deps.changed();
-    const rival = new Rival(peer, { ...this.#deps, changed });
-    const deps: PeeringDeps = {
+  #open(peer: BgpPeer, past: PeeringPast | undefined): Neighbour {
+    const deps: NeighbourDeps = {
       ...this.#deps,
       nodeAddresses: () => this.#deps.nodeAddresses(),
       rib: (of) => this.#ribFor(of),
       leaving: ({ name }) => (this.#leaving !== "shown" ? "none" : this.#keeping.has(name) ? "owned" : "all"),
-      changed: () => {
-        if (peering.established) rival.clear();
-        else if (peering.report().lastEnd !== undefined) rival.look();
-        this.#tellDiscovery(peer);
-        changed();
-      },
+      moved: () => this.#tellDiscovery(peer),
+      changed: () => this.#deps.changed(),
     };
-    const peering = new Peering(peer, deps, past);
-    const watch = new Watch({ bfd, nodeAddresses: () => this.#deps.nodeAddresses(), lost: () => peering.bfdDown(), changed });
-    return { peering, watch, rival };
+    return openNeighbour(peer, deps, past);
   }
 
   /** Whether a router that was found is one with which there is a session. */
@@ -252,15 +237,6 @@ class BgpSpeaker implements BgpMode {
     if (iface === undefined || this.#asked.get(name)?.address !== undefined) return;
     const up = [...this.#neighbours.values()].some(({ peering }) => peering.peer.iface === iface && peering.established);
     this.#unnumbered.session(iface, up);
-  }
-
-  #accepted(connection: Accepted): void {
-    const { address, iface } = connection.caller;
-    const candidates = [...this.#neighbours.values()].filter(({ peering: { peer } }) => peer.address === address && (iface === undefined || peer.iface === iface));
-    // Several may share an address (on 127.0.0.1, with ports of their own): the one that waits, and has no session yet.
-    const waiting = candidates.filter(({ peering }) => !peering.established);
-    const chosen = waiting.find(({ peering }) => peering.peer.passive) ?? waiting[0] ?? candidates[0];
-    chosen?.peering.accept(connection);
   }
 
   #schedule(): void {
@@ -308,7 +284,7 @@ class BgpSpeaker implements BgpMode {
     this.#announce();
     const until = this.#deps.clock.now() + WITHDRAW_MS;
     while (this.#deps.clock.now() < until && !all.every(({ peering }) => peering.flushed)) await this.#wait(WITHDRAW_POLL_MS);
-    for (const one of all) end(one, this.#keeping.has(one.peering.peer.name) ? "abandon" : { subcode: CEASE_ADMIN_SHUTDOWN });
+    for (const one of all) endNeighbour(one, this.#keeping.has(one.peering.peer.name) ? "abandon" : { subcode: CEASE_ADMIN_SHUTDOWN });
     this.#deps.changed();
     const seconds = Math.max(0, ...keeping.map(({ gracefulRestartSeconds = 0 }) => gracefulRestartSeconds));
     if (seconds > 0) this.#deps.log.info("routes left for the process that follows", { peers: [...this.#keeping], seconds });
@@ -330,14 +306,8 @@ class BgpSpeaker implements BgpMode {
     for (const timer of [this.#soon, this.#fenceEnd, this.#deferral]) timer?.cancel();
     for (const neighbour of this.#neighbours.values()) {
       const { peer } = neighbour.peering;
-      end(neighbour, peer.gracefulRestartSeconds === undefined || this.#drained !== undefined ? { subcode: CEASE_ADMIN_SHUTDOWN } : "abandon");
+      endNeighbour(neighbour, peer.gracefulRestartSeconds === undefined || this.#drained !== undefined ? { subcode: CEASE_ADMIN_SHUTDOWN } : "abandon");
     }
     await Promise.all([this.#listening[Symbol.asyncDispose](), this.#unnumbered[Symbol.asyncDispose]()]);
   }
-}
-
-function end({ peering, watch, rival }: Neighbour, cease: Parameters<Peering["stop"]>[0]): void {
-  rival[Symbol.dispose]();
-  watch[Symbol.dispose]();
-  peering.stop(cease);
 }
