@@ -13,7 +13,7 @@ export interface NextHopInput {
   isVip(address: IpAddress): boolean;
 }
 
-/** Where the peer is to send packets for our routes; `linkLocal` beside a global address, for a peer on the same link (RFC 2545 3). */
+/** Where the peer is to send packets for our routes; `linkLocal` beside a configured global address, for a peer on the same link (RFC 2545 3). */
 export interface NextHop {
   readonly nextHop: IpAddress;
   readonly linkLocal?: IpAddress;
@@ -25,7 +25,7 @@ export interface NextHop {
  */
 export function chooseNextHop(family: Family, input: NextHopInput): NextHop | undefined {
   const configured = input.peer.nextHop[family];
-  if (configured !== undefined) return { nextHop: configured };
+  if (configured !== undefined) return withLinkLocal(configured, input);
   return ofSession(family, input) ?? ofNode(family, input);
 }
 
@@ -34,10 +34,15 @@ function ofSession(family: Family, input: NextHopInput): NextHop | undefined {
   if (local === undefined || isLoopback(local) || input.isVip(local)) return undefined;
   const ours = familyOf(local);
   if (ours !== family && !(family === 4 && ours === 6 && extendedNextHop)) return undefined;
-  if (!isLinkLocal(local)) return { nextHop: local };
-  // RFC 2545 3 wants a global address beside it; a link without one has nothing else to say.
-  const global = ofNode(6, input);
-  return global !== undefined && linkOf(global.nextHop, input) === input.peer.iface ? { ...global, linkLocal: local } : { nextHop: local };
+  // RFC 2545 3 wants a global address in front of a link-local one. But whether the peer has an address in the subnet of ours nobody knows, and BIRD drops a route
+  // whose global next hop is in none of its own, while all take a link-local one alone.
+  return { nextHop: local };
+}
+
+/** An address of this node that is on the link of the session goes with the link-local one beside it, where that is the end of the session. */
+function withLinkLocal(nextHop: IpAddress, { local, peer, addresses }: NextHopInput): NextHop {
+  const beside = local !== undefined && isLinkLocal(local) && addresses.some(({ address, iface }) => address === nextHop && familyOf(address) === 6 && iface === peer.iface);
+  return beside ? { nextHop, linkLocal: local } : { nextHop };
 }
 
 function ofNode(family: Family, input: NextHopInput): NextHop | undefined {

@@ -78,13 +78,16 @@ describe("an unnumbered peer", () => {
     expect(reach.map((one) => one?.linkLocal)).toEqual([undefined, undefined]);
   });
 
-  test("where the link has a global address, too, is told of both, that one first", async () => {
-    bench.addresses = [...bench.addresses, { address: "2001:db8:9::11" as IpAddress, prefix: 64, iface: "eth1" }, { address: OURS, prefix: 64, iface: "eth1" }];
-    await bench.up(route(1));
-    await bench.peers(unnumbered());
+  test("is told of a global address of the link as well, where that is configured", async () => {
+    const global = "2001:db8:9::11" as IpAddress;
+    bench.addresses = [...bench.addresses, { address: global, prefix: 64, iface: "eth1" }, { address: OURS, prefix: 64, iface: "eth1" }];
+    await bench.up(route(1), route(1, { family: 6 }));
+    await bench.peers(unnumbered({ nextHop: { 6: global } }));
     await heard(ROUTER);
     await bench.clock.advance(10);
-    expect(bench.router(ROUTER).rib.get("192.0.2.1/32")?.reach).toMatchObject({ nextHop: "2001:db8:9::11", linkLocal: OURS });
+    const { rib } = bench.router(ROUTER);
+    expect(rib.get("2001:db8::1/128")?.reach).toMatchObject({ nextHop: global, linkLocal: OURS });
+    expect(rib.get("192.0.2.1/32")?.reach?.nextHop).toBe(OURS);
   });
 
   test("that has moved is followed, and what has become of its first session is still told", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 
+import type { BgpPeer } from "../../src/lib/bgp-peer.js";
 import type { IpAddress } from "../../src/lib/ip.js";
 import { BgpBench, CAPABILITIES, NODE4, NODE6, peer, route, ROUTER4, ROUTER6 } from "./bgp-bench.js";
 import { conforms } from "./conformance.js";
@@ -131,14 +132,19 @@ describe("the next hop", () => {
     expect(bench.mode.reports()[0]?.problem).toBeUndefined();
   });
 
-  test("of a link-local session is the global address of the link, with the link-local one beside it", async () => {
+  test.each<readonly [string, Partial<BgpPeer>, { readonly nextHop: string; readonly linkLocal: string | undefined }]>([
+    ["is that, since the peer need not have an address in a subnet of ours", {}, { nextHop: "fe80::11", linkLocal: undefined }],
+    ["and a configured address of its link are both told", { nextHop: { 6: NODE6 } }, { nextHop: NODE6, linkLocal: "fe80::11" }],
+    ["has nothing to do with a configured address of another machine", { nextHop: { 6: ROUTER6 } }, { nextHop: ROUTER6, linkLocal: undefined }],
+  ])("our end of a link-local session %s", async (_name, given, { nextHop, linkLocal }) => {
     await using bench = new BgpBench();
     const router = "fe80::1" as IpAddress;
     const local = "fe80::11" as IpAddress;
     bench.behaviour.set(router, { local });
-    await bench.peers(peer({ address: router, iface: "eth0" }));
+    await bench.peers(peer({ address: router, iface: "eth0", ...given }));
     await bench.up(route(1, { family: 6 }));
-    expect(bench.router(router).rib.get("2001:db8::1/128")?.reach).toMatchObject({ nextHop: NODE6, linkLocal: local });
+    const reach = bench.router(router).rib.get("2001:db8::1/128")?.reach;
+    expect([reach?.nextHop, reach?.linkLocal]).toEqual([nextHop, linkLocal]);
   });
 });
 
