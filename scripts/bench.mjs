@@ -1,6 +1,6 @@
 // npm run bench [NAME...] [OPTION...]: measures the built binary in the test lab. One line of JSON per figure on stdout, all else on stderr.
 // NAME is a program test/bench/NAME.ts; without one, the standard ones run in turn. Options go to the programs as they are:
-// --quick (fewer and shorter runs, about 3 minutes), --runs N, --node "FLAGS" (the bundle on plain Node with these flags instead of the binary,
+// --quick (fewer and shorter runs, about 5 minutes), --runs N, --node "FLAGS" (the bundle on plain Node with these flags instead of the binary,
 // such as "--max-semi-space-size=1 --cpu-prof --cpu-prof-dir=/tmp/p"). `npm run -s` keeps npm's own lines off stdout.
 // VIP_BENCH_BINARY names another binary than the one that is built here, for comparison.
 import { bundlePrograms } from "./bundle-lab.mjs";
@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { labRefusal, labWrapper, nodePath, PrepareError, preparePackages, prepareSystem, root, run, toolEnv } from "./prepare.mjs";
 
-const STANDARD = ["plan", "start", "announce", "failover", "keepalived", "memory", "requests", "services", "metrics"];
+const STANDARD = ["plan", "start", "announce", "failover", "keepalived", "memory", "requests", "services", "bgp", "metrics"];
 const source = join(root, "test/bench");
 const out = join(root, "dist/bench");
 const PREPARE = "--prepare";

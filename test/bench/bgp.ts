@@ -1,5 +1,5 @@
 // bgp: 10,000 Services by BGP into BIRD: from their creation, and from a session that comes up; UPDATEs and memory; the same with 100 peers. gobgpd
-// announces the same prefixes to the same BIRD in the same run.
+// announces the same prefixes to the same BIRD in the same run. And connections through a router over a restart of the process.
 import { writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { Cluster } from "../lab/cluster.js";
 import { run } from "../lab/command.js";
 import type { LabProcess } from "../lab/process.js";
 import { waitFor } from "../lab/wait.js";
+import { measureRestart } from "./lib/bgp-restart.js";
 import { figure, progress, spread } from "./lib/figures.js";
 import { benchOptions } from "./lib/options.js";
 import { bulkAddress, makeServices, quiet } from "./lib/services.js";
@@ -130,6 +131,8 @@ async function updatesSent(speaker: Speaker): Promise<number> {
 }
 
 const { vip, choose } = benchOptions();
+progress("a restart");
+await measureRestart(choose(5, 2), vip);
 await using cluster = await Cluster.bare(2);
 const { lab } = cluster;
 

@@ -21,10 +21,12 @@ const services = asked === -1 ? 10_000 : Number(process.argv[asked + 1]);
 await using cluster = await Cluster.bare(1);
 const { lab, admin } = cluster;
 const bird = await startBird(lab, { ns: ROUTER_NS, config: ROUTER });
-const { pid } = await cluster.startVip("n1", { ...vip, env: { vip_arp: "false", bgp_enable: "true", bgp_as: "64500", bgp_peers: "10.77.0.1:64501" } });
+const speaker = await cluster.startVip("n1", { ...vip, env: { vip_arp: "false", bgp_enable: "true", bgp_as: "64500", bgp_peers: "10.77.0.1:64501" } });
 await cluster.owner();
 let peak = 0;
-const look = setInterval(() => (peak = Math.max(peak, rssAnonMb(pid))), 100);
+const look = setInterval(() => {
+  if (speaker.ended === undefined) peak = Math.max(peak, rssAnonMb(speaker.pid));
+}, 100);
 
 /** Writes of this kind that the API has taken. */
 async function written(resource: string): Promise<number> {
@@ -52,6 +54,6 @@ const ends = await Promise.all(
 for (const [resource, ms] of ends) figure("scale.written", ms, "ms", { services, resource, writes: await written(resource), from: "start of creation" });
 await sleep(10_000);
 clearInterval(look);
-const [used] = await usageOver(5000, [pid]);
+const [used] = await usageOver(5000, [speaker.pid]);
 figure("scale.memory", used?.rssAnonMb ?? Number.NaN, "MB", { services, peakMb: Math.round(peak), state: "quiet" });
 await cluster.vip("n1").stop("SIGTERM", 60_000);
