@@ -50,8 +50,9 @@ export interface PublishedPorts {
 /** Writes down where the ports of a Service are reached from outside, and what became of each; the addresses of the gateway that belong into its status. */
 export function publish(service: Service, { mappings, pending, world, config }: PublishedPorts, writes: Pick<Writes, "external" | "event">): readonly IpAddress[] {
   const views = mappings.map((mapping): readonly [Mapping, MappingView | undefined] => [mapping, world.mappings.get(mapping.key)]);
+  const translated = mappings.some(({ address }) => familyOf(address) === 4);
   for (const [mapping, view] of views) {
-    const event = view === undefined ? undefined : eventOf(mapping, view);
+    const event = view === undefined ? undefined : eventOf(mapping, view, translated);
     if (event !== undefined) writes.event(service, event.type, event);
   }
   for (const { port } of mappings.length > 0 ? service.ports.filter((one) => !isMappable(one)) : []) {
@@ -94,7 +95,7 @@ function addressesIn(external: string): readonly IpAddress[] {
   return [...new Set(external.split(",").flatMap((entry) => parseIp(entry.split(":")[0] ?? "") ?? []))];
 }
 
-function eventOf({ address, port, protocol, iface }: Mapping, { status, gateway, reason }: MappingView): Pick<EventDraft, "type" | "reason" | "message"> | undefined {
+function eventOf({ address, port, protocol, iface }: Mapping, { status, gateway, reason }: MappingView, translated: boolean): Pick<EventDraft, "type" | "reason" | "message"> | undefined {
   const from = gateway === undefined ? "the gateway" : `gateway ${gateway.name} (${gateway.host})`;
   const what = `port ${port}/${protocol} for ${address}`;
   switch (status.kind) {
@@ -105,8 +106,13 @@ function eventOf({ address, port, protocol, iface }: Mapping, { status, gateway,
     }
     case "refused":
       return { type: "Warning", reason: "PortRefused", message: `${what} is refused by ${from}: ${status.code} ${status.text}` };
-    case "noGateway":
-      return { type: "Warning", reason: "NoGateway", message: `${what} is not opened: no gateway that opens ports answers on ${iface}${reason === undefined ? "" : ` (${reason})`}` };
+    case "noGateway": {
+      const why = reason === undefined ? "" : ` (${reason})`;
+      if (familyOf(address) === 4) return { type: "Warning", reason: "NoGateway", message: `${what} is not opened: no gateway that opens ports answers on ${iface}${why}` };
+      // Once for all ports. Beside IPv4 it is how most networks are, and nobody can tell whether a firewall is in the way.
+      const message = `the ports of ${address} are not opened: no gateway that opens ports for IPv6 answers on ${iface}${why}; they are reached where no firewall is in the way`;
+      return { type: translated ? "Normal" : "Warning", reason: "NoGateway", message };
+    }
     case "unreachable":
       return { type: "Warning", reason: "PortNotOpened", message: `${what} is not opened: ${from} does not answer as it should: ${status.reason}` };
     case "asking":

@@ -76,7 +76,7 @@ export interface GatewayState {
   readonly bootId: number | undefined;
   /** A search has ended, so that `gateway` says something also where it is undefined. */
   readonly searched: boolean;
-  /** Why the newest candidate was not taken. */
+  /** Why the first candidate was not taken, since there was a gateway, or what its check found. */
   readonly reason: string | undefined;
   /** While there is a gateway, it is one that said goodbye, or is silent: it goes unless it answers. */
   readonly search: { readonly startedAt: number; readonly sent: number } | undefined;

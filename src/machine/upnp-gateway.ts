@@ -139,7 +139,8 @@ function checked(state: GatewayState, { check }: Extract<GatewayEvent, { readonl
 }
 
 function failed(state: GatewayState, request: GatewayRequest, { now, timing, reason }: Moment & { readonly reason: string }): GatewayState {
-  if (request.type === "describe") return { ...state, reason };
+  // The first one stays: who sends one bad description after the other shall not have as many reasons told.
+  if (request.type === "describe") return { ...state, reason: state.reason ?? reason };
   const failures = state.failures + 1;
   const next = { ...state, failures, reason, nextCheckAt: now + timing.checkAgainMs };
   return failures >= timing.checkTries ? searchNow(next, now, timing) : next;

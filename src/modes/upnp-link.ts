@@ -82,7 +82,7 @@ export class LinkGateway implements AsyncDisposable {
     return this.#drive.state.searched;
   }
 
-  /** Why the newest router that answered was not taken. */
+  /** Why the first router that answered was not taken. */
   get reason(): string | undefined {
     return this.#drive.state.reason;
   }

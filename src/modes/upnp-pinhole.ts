@@ -54,6 +54,8 @@ export function pinholeRouter(gateway: Gateway, http: Http): Router {
     map: async (want, { leaseSeconds }, signal): Promise<MapAnswer> => {
       const given = leaseSeconds === 0 ? MOST_SECONDS : Math.min(leaseSeconds, MOST_SECONDS);
       const reply = await renew(want, given, signal);
+      // Nothing is in the way; asked again, it is known when that changes.
+      if (reply.type === "fault" && reply.code === igd.IGD_ERROR.firewallDisabled) return { type: "mapped", externalPort: want.port, leaseSeconds: given };
       if (reply.type === "fault") return { type: "refused", refusal: "other", code: reply.code, text: reply.text, againSeconds: undefined };
       return { type: "mapped", externalPort: want.port, leaseSeconds: given };
     },

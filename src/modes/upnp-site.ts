@@ -76,7 +76,7 @@ export class Site<E extends SiteEntry> implements AsyncDisposable {
     return this.#igd.searched && this.#pcp.searched;
   }
 
-  /** Why the newest router that answered was not taken. */
+  /** Why the first router that answered was not taken. */
   get reason(): string | undefined {
     return this.#igd.reason;
   }

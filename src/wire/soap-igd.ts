@@ -5,6 +5,8 @@ import type { SoapCall } from "./soap.js";
 export const IGD_ERROR = {
   /** Also of routers in secure mode, for an address other than the sender's. */
   notAuthorized: 606,
+  /** There is nothing to be let through. */
+  firewallDisabled: 702,
   noSuchPinhole: 704,
   noSuchEntry: 714,
   conflictInMappingEntry: 718,

@@ -9,6 +9,7 @@ import { ip, MINE, owning, PLAN_CONFIG, THEIRS, upOnEth0, worldWith } from "./gi
 const VIP = "192.0.2.10";
 const ROUTER = { name: "router", host: ip("192.0.2.1"), externalAddress: ip("198.51.100.1") };
 const RECORD = { "vip.internal/announced": JSON.stringify({ addresses: [VIP], node: "n1" }), "kube-vip.io/vipHost": "n1" };
+const LOADBALANCER_IPS = "kube-vip.io/loadbalancerIPs";
 const EXTERNAL = "vip.internal/external";
 const KEY = mappingKey(vipKey("eth0", ip(VIP)), { protocol: "TCP", port: 80 });
 
@@ -87,6 +88,24 @@ describe("what is said of them", () => {
     const said = statusOf(web({ [EXTERNAL]: "198.51.100.9:80/TCP" }), mapped(view));
     expect(said?.annotations[EXTERNAL]).toBe(external);
     expect(eventsOf(web(), mapped(view))).toEqual([event]);
+  });
+
+  test.each<readonly [string, string | undefined, string]>([
+    ["a Service that has an IPv4 address, too", VIP, "Normal"],
+    ["a Service of IPv6 only", undefined, "Warning"],
+  ])("no gateway for IPv6, %s: told once for all of its ports", (_name, four, type) => {
+    const SIX = "2001:db8::10";
+    const addresses = [...(four === undefined ? [] : [four]), SIX];
+    const ports = [{ name: "a", protocol: "TCP", port: 80 }, { name: "b", protocol: "TCP", port: 443 }] as const;
+    const asked = { [LOADBALANCER_IPS]: addresses.join(","), "vip.internal/announced": JSON.stringify({ addresses, node: "n1" }) };
+    const service = web(asked, { ports, loadBalancerIP: undefined, ingress: addresses.map((address) => fakeIngress(address)) });
+    const observed = new Map(addresses.flatMap((address) => [...(upOnEth0(address).observed ?? [])]));
+    const views = wants(service, { ...upOnEth0(VIP), observed }).map(({ key, address }): readonly [MappingKey, MappingView] =>
+      address === SIX ? [key, { status: { kind: "noGateway" }, gateway: undefined, reason: undefined }] : [key, { status: { kind: "mapped", externalPort: 80, until: Infinity }, gateway: ROUTER, reason: undefined }],
+    );
+    expect(views).toHaveLength(2 * addresses.length);
+    const told = eventsOf(service, { observed, mappings: new Map(views) }).filter((event) => event.includes("NoGateway"));
+    expect(told).toEqual([`${type} NoGateway: the ports of ${SIX} are not opened: no gateway that opens ports for IPv6 answers on eth0; they are reached where no firewall is in the way`]);
   });
 
   test("what is not known yet leaves the annotation as it is", () => {

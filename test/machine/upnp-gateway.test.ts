@@ -103,7 +103,7 @@ describe("searching", () => {
     for (let i = 0; i < 500; i += 1) {
       const actions = bench.heard({ location: `http://${ROUTER}:${1000 + (i % 100)}/` });
       described += actions.length;
-      if (bench.state.request !== undefined) described += bench.failed("not XML").length;
+      if (bench.state.request !== undefined) described += bench.failed(described < 2 ? "not XML" : `${i}`).length;
     }
     expect(described).toBe(MAX_CANDIDATES);
     expect(bench.state.candidates).toEqual([]);

@@ -41,6 +41,17 @@ describe("a port of an IPv6 VIP", () => {
     expect([...bench.router.pinholes.values()]).toEqual(["6 [fd77::201]:8001 100"]);
   });
 
+  test("of a router whose firewall is off has nothing in its way", async () => {
+    await using bench = benchOf();
+    const off = "<s:Envelope xmlns:s='s'><s:Body><s:Fault><detail><UPnPError><errorCode>702</errorCode><errorDescription>FirewallDisabled</errorDescription></UPnPError></detail></s:Fault></s:Body></s:Envelope>";
+    bench.router.options = { pinholes: true, page: ({ headers }) => (headers["soapaction"]?.includes("#AddPinhole") === true ? { status: 500, body: off, location: undefined } : undefined) };
+    await bench.mode.up(bench.want(1), signal);
+    await bench.settle();
+    expect(bench.views.get(bench.want(1).key)?.status).toMatchObject({ kind: "mapped", externalPort: 8001 });
+    await bench.mode.down(bench.want(1).key, "unwanted", signal);
+    expect(bench.open()).toBe(0);
+  });
+
   test("for ever is a day at a time, the most there is", async () => {
     await using bench = benchOf();
     await bench.mode.up(bench.want(1, { leaseSeconds: 0 }), signal);
