@@ -26,6 +26,8 @@ export interface GatewayOptions {
   readonly told?: string;
   /** What it speaks: UPnP by default, or PCP with NAT-PMP, or NAT-PMP alone. */
   readonly speaks?: "upnp" | "pcp" | "nat-pmp";
+  /** Whether it hears PCP of IPv6, which miniupnpd does whatever it speaks. Default true. */
+  readonly pcpOfIpv6?: boolean;
 }
 
 /** A mapping as the router's own list has it. */
@@ -61,8 +63,10 @@ table inet igd {
 }
 `;
 
+const INPUT = "add chain inet igd input { type filter hook input priority 0; }\n";
 /** As a router that passes over what is newer than NAT-PMP: the first octet of a datagram is its version. */
-const NO_PCP = "add chain inet igd input { type filter hook input priority 0; }\nadd rule inet igd input udp dport 5351 @th,64,8 2 drop\n";
+const NO_PCP = "add rule inet igd input udp dport 5351 @th,64,8 2 drop\n";
+const NO_PCP_OF_IPV6 = "add rule inet igd input meta nfproto ipv6 udp dport 5351 drop\n";
 
 /** The lab's router as a gateway to an Internet of one host, with miniupnpd. */
 export class LabGateway {
@@ -93,7 +97,7 @@ export class LabGateway {
     mkdirSync(dir, { recursive: true });
     writeFileSync(join(dir, "leases"), "");
     writeFileSync(join(dir, "igd.conf"), config(dir, options));
-    await this.lab.exec(ROUTER_NS, ["nft", "-f", "-"], { input: `${RULES}${options.speaks === "nat-pmp" ? NO_PCP : ""}` });
+    await this.lab.exec(ROUTER_NS, ["nft", "-f", "-"], { input: `${RULES}${INPUT}${options.speaks === "nat-pmp" ? NO_PCP : ""}${options.pcpOfIpv6 === false ? NO_PCP_OF_IPV6 : ""}` });
     const daemon = await this.lab.spawn(ROUTER_NS, ["miniupnpd", "-d", "-f", join(dir, "igd.conf"), "-P", join(dir, "pid")], { name: "miniupnpd" });
     this.#daemon = daemon;
     await daemon.waitFor(options.speaks === undefined || options.speaks === "upnp" ? /HTTP listening on port/ : /[Ll]istening for NAT-PMP\/PCP/);

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { Cluster } from "./cluster.js";
-import { LabGateway } from "./gateway.js";
+import { LabGateway, TOLD } from "./gateway.js";
 import { forwarded, reachedAt, toldOf, UPNP } from "./upnp.js";
 
 const VIP = "fd77::1:c8";
+const IPV4 = "10.77.0.200";
 const OPEN = `[${VIP}]:32380`;
 
 describe.each([
@@ -35,4 +36,20 @@ describe.each([
     await lab.waitFor(async () => (await gateway.pinholes()).length === 0, 20_000, "no pinhole");
     await cluster.free(VIP, 5000);
   });
+});
+
+test("a gateway that opens ports for IPv4 only: the port of a dual-stack Service is open there, and one Event says so of IPv6", async () => {
+  await using cluster = await Cluster.up(1, UPNP);
+  const { lab, api } = cluster;
+  await lab.serve({ ports: [32380] });
+  const gateway = await LabGateway.create(lab, { igd1: true, pcpOfIpv6: false });
+  await gateway.start();
+  const ports = [{ port: 32380, protocol: "TCP" }, { port: 32381, protocol: "UDP" }] as const;
+  await api.client.createService(forwarded("web", { ip: `${IPV4},${VIP}`, ports }));
+  await reachedAt(cluster, "web", `${TOLD}:32380/TCP,${TOLD}:32381/UDP`, 20_000);
+  expect(await gateway.answering(32380)).toBe("n1");
+  const events = await toldOf(cluster, "web", "NoGateway", 20_000);
+  expect(events.map(({ type, message }) => ({ type, message }))).toEqual([
+    { type: "Normal", message: expect.stringMatching(/^the ports of fd77::1:c8 are not opened: no gateway that opens ports for IPv6 answers on eth0.*; they are reached where no firewall is in the way$/) as unknown },
+  ]);
 });

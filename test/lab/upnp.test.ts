@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Cluster, VIP } from "./cluster.js";
 import { LabGateway, TOLD } from "./gateway.js";
-import { deploy } from "./kubectl-services.js";
 import { HAVE_KUBECTL } from "./kubectl.js";
 import { forwarded, opensAndCloses, reachedAt, toldOf, UPNP } from "./upnp.js";
 
@@ -40,20 +39,25 @@ describe("two Services that want one port of the gateway", () => {
   });
 });
 
-test.skipIf(!HAVE_KUBECTL)("kubectl expose --port=32380 --target-port, then kubectl annotate forwardUPNP=true: curl reaches it from the Internet", async () => {
+test.skipIf(!HAVE_KUBECTL)("kubectl expose --port=32380 --target-port=80, then kubectl annotate forwardUPNP=true: curl reaches it from the Internet, until the annotation goes", async () => {
   await using cluster = await Cluster.up(1, { env: { enableUPNP: "true", svc_addresses: "10.77.0.210-10.77.0.219" } });
   const { lab } = cluster;
+  const kubectl = async (...args: readonly string[]): Promise<string> => await cluster.kubectl(args, { namespace: "plunder" });
   await lab.serve({ ports: [32380] });
   const gateway = await LabGateway.create(lab);
   await gateway.start();
-  await deploy(cluster, { replicas: 1 });
-  await cluster.kubectl(["expose", "deployment", "test-deploy", "--port=32380", "--target-port=8080", "--type=LoadBalancer", "--name=plunder-nginx"]);
-  await cluster.heldBy("10.77.0.210", 3000);
+  await cluster.kubectl(["create", "namespace", "plunder"]);
+  await kubectl("create", "deployment", "plunder-nginx", "--image=nginx", "--port=80");
+  await kubectl("rollout", "status", "deployment/plunder-nginx", "--timeout=20s");
+  await kubectl("expose", "deployment", "plunder-nginx", "--port=32380", "--target-port=80", "--type=LoadBalancer");
+  await cluster.heldBy("10.77.0.210", 5000);
   expect(await gateway.listed()).toEqual([]);
-  await cluster.kubectl(["annotate", "service", "plunder-nginx", "kube-vip.io/forwardUPNP=true"]);
+  await kubectl("annotate", "service", "plunder-nginx", "kube-vip.io/forwardUPNP=true");
   await lab.waitFor(async () => await gateway.answering(32380), 8000, "an answer on the outside");
-  await cluster.kubectl(["annotate", "service", "plunder-nginx", "kube-vip.io/forwardUPNP-"]);
-  await reachedAt(cluster, "plunder-nginx", undefined, 2000);
+  const external = async (): Promise<string> => await kubectl("get", "service", "plunder-nginx", "-o", "jsonpath={.metadata.annotations.vip\\.internal/external}");
+  await lab.waitFor(async () => (await external()) === `${TOLD}:32380/TCP`, 5000, "the annotation that says where");
+  await kubectl("annotate", "service", "plunder-nginx", "kube-vip.io/forwardUPNP-");
+  await lab.waitFor(async () => (await external()) === "", 5000, "no such annotation");
   expect(await gateway.listed()).toEqual([]);
   expect(await lab.holders("10.77.0.210")).toEqual(["n1"]);
 });
