@@ -9,8 +9,12 @@ import { CLIENT_NS, ROUTER_NS } from "./topology.js";
 
 /** Of the pods, on lo of the node, which serves it only while it is there. */
 const VIP = "10.99.0.200";
+const VIP6 = "fd99::200";
+const CONTROL_PLANE = "10.99.0.201";
+const VIPS: readonly string[] = [VIP, VIP6, CONTROL_PLANE];
 const ENV = { vip_arp: "false", vip_interface: "lo", bgp_enable: "true", bgp_as: "64500", bgp_peers: "10.77.0.1:64501", bgp_attach_ip_to_interface: "true", bgp_graceful_shutdown: "300" };
-const RESTARTING = { ...ENV, bgp_graceful_restart: "60" };
+/** With the control plane, and with a family that the session does not run over. */
+const RESTARTING = { ...ENV, bgp_graceful_restart: "60", cp_enable: "true", address: CONTROL_PLANE, control_plane_health_check_address: "off", mpbgp_nexthop: "fixed", mpbgp_ipv4: "10.77.0.11", mpbgp_ipv6: "fd77::11" };
 const PATIENCE_MS = 20_000;
 /** Ten years, less a year. */
 const YEARS_S = 9 * 365 * 86_400;
@@ -19,7 +23,8 @@ const BIRD = `
 router id 10.77.0.1;
 protocol device {}
 protocol kernel { ipv4 { export where source = RTS_BGP; }; }
-protocol bgp node { local 10.77.0.1 as 64501; neighbor 10.77.0.11 as 64500; passive; error wait time 1,2; ipv4 { import all; export none; }; }
+protocol kernel { ipv6 { export where source = RTS_BGP; }; }
+protocol bgp node { local 10.77.0.1 as 64501; neighbor 10.77.0.11 as 64500; passive; error wait time 1,2; ipv4 { import all; export none; }; ipv6 { import all; export none; }; }
 `;
 
 /** FRR helps others to restart without being told to. */
@@ -42,6 +47,7 @@ beforeAll(async () => {
   await lab.exec(ROUTER_NS, ["sh", "-ec", "for d in all eth0; do echo 0 >/proc/sys/net/ipv4/conf/$d/send_redirects; done"]);
   bird = await startBird(lab, { ns: ROUTER_NS, config: BIRD });
   await api.client.createService(loadBalancer({ name: "pods", ip: VIP }));
+  await api.client.createService(loadBalancer({ name: "pods6", ip: VIP6 }));
 }, 60_000);
 afterAll(async () => await cluster[Symbol.asyncDispose]());
 
@@ -73,8 +79,17 @@ async function nothingLeft(): Promise<void> {
   await cluster.lab.waitFor(async () => !(await routed()) && (await lifetime()) === undefined, PATIENCE_MS, "neither route nor address");
 }
 
-/** A process is stopped, and another one started, under a probe; `up`: it has its session with the router. Returns how many packets were lost. */
-async function upgraded(env: Readonly<Record<string, string>>, name: string, up: () => Promise<boolean>): Promise<{ readonly lost: number; readonly moved: readonly string[] }> {
+interface Upgrade {
+  /** Of UDP and ICMP. */
+  readonly lost: number;
+  /** What the router's kernel did with routes to VIPs. */
+  readonly moved: readonly string[];
+  /** VIPs on the node while no process ran, each with its end. */
+  readonly meanwhile: readonly string[];
+}
+
+/** A process is stopped, and another one started, under a probe; `up`: it has its session with the router. */
+async function upgraded(env: Readonly<Record<string, string>>, name: string, up: () => Promise<boolean>): Promise<Upgrade> {
   const { lab } = cluster;
   // The first packet by this way, so that no neighbour is asked for within the measurement.
   await lab.exec(CLIENT_NS, ["ping", "-c", "1", "-W", "5", VIP]);
@@ -84,13 +99,14 @@ async function upgraded(env: Readonly<Record<string, string>>, name: string, up:
   await stop();
   const stoppedMs = Math.round(lab.now() - begun);
   const [there, left] = [await routed(), await lifetime()];
+  const meanwhile = (await lab.addresses("n1", "lo")).flatMap(({ local, validLifetime }) => (VIPS.includes(local) && validLifetime <= 61 ? [local] : []));
   await start(env);
   await lab.waitFor(up, PATIENCE_MS, "the session");
   const { udp, icmp, tcp } = await probe.stop();
   await monitor.stop("SIGTERM");
   const lost = udp.lost + icmp.lost;
   console.log(JSON.stringify({ figure: "bgp upgrade by SIGTERM", name, packets: udp.sent + icmp.sent, lost, tcpLost: tcp.lost, stoppedMs, routedMeanwhile: there, addressLeftS: left ?? 0 }));
-  return { lost, moved: monitor.lines().filter((line) => line.includes(VIP)) };
+  return { lost, meanwhile, moved: monitor.lines().filter((line) => VIPS.some((address) => line.includes(address))) };
 }
 
 const birdUp = async (): Promise<boolean> => (await bird.ctl("show protocols node")).includes("Established");
@@ -107,9 +123,15 @@ describe("one node, the only way to its VIP, and a process that is stopped by SI
 
   test("with it no packet of an upgrade is lost, the router's kernel does nothing, and the address has an end of its own meanwhile", async () => {
     await start(RESTARTING);
-    const { lost, moved } = await upgraded(RESTARTING, "bird", birdUp);
-    expect({ lost, moved }).toEqual({ lost: 0, moved: [] });
+    const all = async (): Promise<boolean> => {
+      const routes = await bird.ctl("show route protocol node");
+      return VIPS.every((address) => routes.includes(address));
+    };
+    await cluster.lab.waitFor(all, PATIENCE_MS, "all VIPs at the router");
+    const { lost, moved, meanwhile } = await upgraded(RESTARTING, "bird", birdUp);
+    expect({ lost, moved, meanwhile: meanwhile.toSorted() }).toEqual({ lost: 0, moved: [], meanwhile: VIPS.toSorted() });
     await cluster.lab.waitFor(async () => !(await bird.ctl("show route all")).includes("stale"), PATIENCE_MS, "End-of-RIB");
+    expect(await all()).toBe(true);
     expect(await routed()).toBe(true);
   });
 

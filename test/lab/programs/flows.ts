@@ -52,6 +52,9 @@ function keep(flow: Flow, answered: () => void): Socket {
 const flows = Array.from({ length: count }, (): Flow => ({ node: undefined, answered: 0, longestGapMs: 0, end: undefined }));
 await Promise.all(flows.map(async (flow) => new Promise<void>((resolve) => keep(flow, resolve))));
 console.log("ready");
+// A signal is nothing to wait for by itself, once all connections are gone.
+const waiting = setInterval(() => undefined, 60_000);
 await new Promise<void>((resolve) => process.once("SIGINT", () => resolve()));
+clearInterval(waiting);
 stopping.abort();
 console.log(JSON.stringify({ flows }));
