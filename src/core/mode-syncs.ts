@@ -60,6 +60,7 @@ export class ModeSyncs implements AsyncDisposable {
       { noun: "vip", concurrency: Infinity, same: sameVip },
       { ...shared, failed: (_key, error) => deps.vipFailed(error), reason: (key) => deps.letGo(key), before: async (key, reason) => this.#closePorts(key, reason) },
     );
+    // Those that begin together share a list of all links; so many are one write, behind which others wait some 100 ms at the most.
     // What is given back to its server is told by a link that may go with it.
     this.links = new ModeSync(modes.link(), { noun: "link", concurrency: 32, same: sameLink }, { ...shared, before: async () => this.#leases.settle() });
     this.#leases = new ModeSync(

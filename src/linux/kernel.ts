@@ -96,7 +96,7 @@ class LinuxKernel implements Kernel {
     await this.#addLink({ ...link, kind, conf: { rpFilter, arpIgnore: 1, arpAnnounce: 2 }, beforeUp }, signal);
   }
 
-  refusesRouters(name: string): boolean {
+  refuseRouters(name: string): boolean {
     return refuseRouters(name);
   }
 

@@ -35,7 +35,9 @@ export async function addLink({ requests, random, taken }: LinkDeps, link: LinkP
   const down = link.conf !== undefined;
   const make = { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, payload: () => encodeNewLink({ ...link, index, down }), tried };
   const mark = { type: RTM_NEWLINK, flags: 0, payload: () => encodeLinkAlias({ ...link, index }, link.alias), tried: `set the alias of ${link.name}` };
-  const [made, ...after] = await Promise.allSettled([requests.request(make, signal), requests.request(mark, signal), ...(link.conf === undefined ? [] : prepare(requests, { ...link, index, conf: link.conf }, signal))]);
+  // In the order of the requests.
+  const work = [requests.request(make, signal), requests.request(mark, signal), ...(link.conf === undefined ? [] : prepare(requests, { ...link, index, conf: link.conf }, signal))];
+  const [made, ...after] = await Promise.allSettled(work);
   if (made?.status === "rejected") throw made.reason;
   try {
     for (const step of after) if (step.status === "rejected") throw step.reason;

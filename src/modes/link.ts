@@ -131,7 +131,7 @@ class LinkMode implements VipMode<"link"> {
 
   /** A router that advertises on the link would give the node one more address and one more default route for each Service. */
   #refuseRouters(link: LinkKey): void {
-    if (this.deps.kernel.refusesRouters(link) || this.#toldOfRouters) return;
+    if (this.deps.kernel.refuseRouters(link) || this.#toldOfRouters) return;
     this.#toldOfRouters = true;
     this.deps.log.warn("links for addresses by DHCP take addresses and routes from router advertisements: /proc/sys cannot be written, set net.ipv6.conf.default.accept_ra=0 on the node", { link });
   }

@@ -95,12 +95,12 @@ export interface Links {
   addVlan(vlan: VlanPut, signal: AbortSignal): Promise<void>;
   /**
    * Adds a macvlan with its alias, set up last, when it is as follows: no IPv6 address of its own (addr_gen_mode), ARP answered for its own addresses only
-   * (arp_ignore 1, arp_announce 2), `rpFilter`, and no ear for routers where that can be (see `refusesRouters`). All of it or nothing. Code `EEXIST` where the name is taken, `EADDRINUSE` where a sibling has this MAC,
-   * `EOPNOTSUPP` or its other name `ENOTSUP` where the kernel has no macvlan.
+   * (arp_ignore 1, arp_announce 2), `rpFilter`, and routers refused where that can be. All of it or nothing. Code `EEXIST` where the name is taken,
+   * `EADDRINUSE` where a sibling has this MAC, `EOPNOTSUPP` or its other name `ENOTSUP` where the kernel has no macvlan.
    */
   addMacvlan(macvlan: MacvlanPut, signal: AbortSignal): Promise<void>;
   /** Makes a link take no addresses and routes from router advertisements. False where they still count: /proc/sys cannot be written in a container. */
-  refusesRouters(name: string): boolean;
+  refuseRouters(name: string): boolean;
   /** Sets a link administratively up. */
   setLinkUp(linkIndex: number, signal: AbortSignal): Promise<void>;
   /** What is set for a link, and for all links: the larger of the two counts. Rejects where there is no such link. */

@@ -61,7 +61,7 @@ export class FakeKernel implements Kernel {
   /** Whether /proc/sys may be written. */
   mayRefuseRouters = true;
 
-  refusesRouters(name: string): boolean {
+  refuseRouters(name: string): boolean {
     if (this.mayRefuseRouters) this.deafToRouters.add(name);
     return this.mayRefuseRouters;
   }
