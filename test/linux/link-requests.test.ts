@@ -80,7 +80,7 @@ describe("addLink", () => {
     const { native, requests, deps } = setUp();
     await using _requests = requests;
     const abort = new AbortController();
-    const before = Array.from({ length: 127 }, async (_, n) => setLinkUp(requests, n + 1, never));
+    const before = Array.from({ length: 511 }, async (_, n) => setLinkUp(requests, n + 1, never));
     native.hold = async (writes) => (writes === 1 ? abort.abort(new Error("stop")) : undefined);
     await expect(addLink(deps, put, abort.signal)).rejects.toThrow("stop");
     await Promise.all(before);
