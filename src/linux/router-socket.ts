@@ -1,15 +1,15 @@
-import { messageOf } from "../lib/errors.js";
 import { ipToBytes, type IpAddress } from "../lib/ip.js";
-import type { Log } from "../ports/log.js";
 import type { RouterLinks, RouterMessageIn, RouterPlace, RouterSocket } from "../ports/router-links.js";
+import type { UdpDatagram } from "../ports/udp.js";
 import { ALL_NODES } from "../wire/ndp.js";
 import { ALL_ROUTERS, ND_ROUTER_ADVERT, ND_ROUTER_SOLICIT } from "../wire/ndp-router.js";
-import { errnoName, KernelError } from "./errors.js";
-import type { MessageBuffers, Native, Poll } from "./native.js";
-import { EAGAIN, EINTR, MSG_DONTWAIT } from "./netlink-socket.js";
-import { AF_INET6, decodeSocketAddress, encodeSocketAddress } from "./socket-address.js";
-import { int, orClose, outside } from "./socket-steps.js";
-import { decodeArrival, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO } from "./udp-control.js";
+import { KernelError } from "./errors.js";
+import { MessageReader, type MessageReaderDeps } from "./message-reader.js";
+import type { Native } from "./native.js";
+import { MSG_DONTWAIT } from "./netlink-socket.js";
+import { AF_INET6, encodeSocketAddress } from "./socket-address.js";
+import { int, orClose } from "./socket-steps.js";
+import { IPPROTO_IPV6, IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO } from "./udp-control.js";
 
 const SOCK_RAW = 3;
 const SOCK_NONBLOCK = 0x800;
@@ -25,74 +25,38 @@ const EBADF = 9;
 
 /** RFC 4861 4.1, 4.2. */
 const HOP_LIMIT = 255;
-/** Messages in one turn of the loop; the poll comes back for the rest. */
-const PER_TURN = 64;
-/** More than this of a message is cut off; the MTU of most links. */
-const LONGEST = 1500;
-
-export interface RouterLinksDeps {
-  readonly native: Native;
-  readonly log: Log;
-}
-
 /** ICMPv6 sockets of this network namespace, one for each link. They need CAP_NET_RAW. */
-export function createRouterLinks(deps: RouterLinksDeps): RouterLinks {
+export function createRouterLinks(deps: MessageReaderDeps): RouterLinks {
   return { open: (place, onMessage) => new IcmpSocket(deps, place, onMessage) };
 }
 
 class IcmpSocket implements RouterSocket {
   readonly #fd: number;
-  readonly #poll: Poll;
-  readonly #buffers: MessageBuffers = { name: outside(28), data: outside(LONGEST), control: outside(256) };
-  #open = true;
-  #closed: Promise<void> | undefined;
+  readonly #reader: MessageReader;
 
   constructor(
-    private readonly deps: RouterLinksDeps,
+    private readonly deps: MessageReaderDeps,
     private readonly place: RouterPlace,
     private readonly onMessage: (message: RouterMessageIn) => void,
   ) {
     this.#fd = openIcmp(deps.native, place);
-    this.#poll = deps.native.poll(this.#fd, () => this.#drain());
+    this.#reader = new MessageReader(deps, { fd: this.#fd, family: 6, called: { link: place.iface } }, (datagram) => this.#heard(datagram));
   }
 
   send(message: Uint8Array, to: IpAddress): void {
     const tried = `send ICMPv6 type ${message[0]} on ${this.place.iface}`;
-    if (!this.#open) throw new KernelError(tried, EBADF, "the socket is closed");
+    if (!this.#reader.open) throw new KernelError(tried, EBADF, "the socket is closed");
     const sent = this.deps.native.sendTo(this.#fd, message, { address: encodeSocketAddress({ address: to, port: 0 }), flags: MSG_DONTWAIT });
     if (sent < 0) throw new KernelError(tried, -sent);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#open = false;
-    await (this.#closed ??= this.#close());
+    await this.#reader[Symbol.asyncDispose]();
   }
 
-  async #close(): Promise<void> {
-    await this.#poll.stop();
-    this.deps.native.close(this.#fd);
-  }
-
-  #drain(): void {
-    for (let count = 0; count < PER_TURN && this.#open; count += 1) {
-      const lengths = this.deps.native.receiveMessage(this.#fd, this.#buffers, MSG_DONTWAIT);
-      if (typeof lengths !== "number") this.#tell(lengths);
-      else if (lengths === -EAGAIN) return;
-      // ENETDOWN and the like are told once; the socket lives on.
-      else if (lengths !== -EINTR) this.deps.log.debug("icmpv6 socket has an error", { link: this.place.iface, code: errnoName(-lengths) });
-    }
-  }
-
-  #tell({ name, data, control }: { readonly name: number; readonly data: number; readonly control: number }): void {
-    const from = decodeSocketAddress(this.#buffers.name.subarray(0, name));
-    const arrival = decodeArrival(this.#buffers.control.subarray(0, control), 6);
+  #heard({ bytes, source, ttl, linkIndex }: UdpDatagram): void {
     // Between the making of the socket and its binding to the link it hears all of them.
-    if (from === undefined || arrival === undefined || arrival.linkIndex !== this.place.linkIndex) return;
-    try {
-      this.onMessage({ bytes: this.#buffers.data.slice(0, data), source: from.address, hopLimit: arrival.ttl });
-    } catch (error) {
-      this.deps.log.debug("router message dropped", { link: this.place.iface, from: from.address, error: messageOf(error) });
-    }
+    if (linkIndex === this.place.linkIndex) this.onMessage({ bytes, source, hopLimit: ttl });
   }
 }
 

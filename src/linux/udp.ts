@@ -1,14 +1,14 @@
-import { messageOf } from "../lib/errors.js";
 import { familyOf, type Family, type IpAddress } from "../lib/ip.js";
 import type { Log } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
-import type { Udp, UdpDatagram, UdpReceiver, UdpRoute, UdpSender } from "../ports/udp.js";
-import { errnoName, KernelError } from "./errors.js";
-import type { MessageBuffers, Native, Poll } from "./native.js";
-import { EAGAIN, EINTR, MSG_DONTWAIT } from "./netlink-socket.js";
-import { AF_INET, AF_INET6, decodeSocketAddress, encodeSocketAddress } from "./socket-address.js";
-import { int, orClose, outside } from "./socket-steps.js";
-import { decodeArrival, IP_PKTINFO, IP_RECVTTL, IPPROTO_IP, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO } from "./udp-control.js";
+import type { Udp, UdpRoute, UdpSender } from "../ports/udp.js";
+import { KernelError } from "./errors.js";
+import { MessageReader } from "./message-reader.js";
+import type { Native } from "./native.js";
+import { MSG_DONTWAIT } from "./netlink-socket.js";
+import { AF_INET, AF_INET6, encodeSocketAddress } from "./socket-address.js";
+import { int, orClose } from "./socket-steps.js";
+import { IP_PKTINFO, IP_RECVTTL, IPPROTO_IP, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO } from "./udp-control.js";
 
 const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0x800;
@@ -26,10 +26,6 @@ const TRAFFIC_CLASS = 0xc0;
 const EBADF = 9;
 const EADDRINUSE = 98;
 
-/** Datagrams in one turn of the loop; the poll comes back for the rest. */
-const PER_TURN = 64;
-/** More than this of a datagram is cut off: what is heard here is short. */
-const LONGEST = 1500;
 /** How many source ports are tried. */
 const PORTS_TRIED = 64;
 
@@ -42,62 +38,9 @@ export interface UdpDeps {
 /** UDP sockets of this network namespace. */
 export function createUdp(deps: UdpDeps): Udp {
   return {
-    receive: (local, onDatagram) => new Receiver(deps, local, onDatagram),
+    receive: (local, onDatagram) => new MessageReader(deps, { fd: openReceiver(deps.native, local), family: local.family, called: { ...local } }, onDatagram),
     connect: (route) => new Sender(deps, route),
   };
-}
-
-class Receiver implements UdpReceiver {
-  readonly #fd: number;
-  readonly #poll: Poll;
-  readonly #buffers: MessageBuffers = { name: outside(28), data: outside(LONGEST), control: outside(256) };
-  #open = true;
-  #closed: Promise<void> | undefined;
-
-  constructor(
-    private readonly deps: UdpDeps,
-    private readonly local: { readonly port: number; readonly family: Family },
-    private readonly onDatagram: (datagram: UdpDatagram) => void,
-  ) {
-    this.#fd = openReceiver(deps.native, local);
-    this.#poll = deps.native.poll(this.#fd, () => this.drain());
-  }
-
-  drain(): void {
-    for (let count = 0; count < PER_TURN; count += 1) {
-      if (!this.#open) return;
-      const lengths = this.deps.native.receiveMessage(this.#fd, this.#buffers, MSG_DONTWAIT);
-      if (typeof lengths !== "number") this.#tell(this.#datagram(lengths));
-      else if (lengths === -EAGAIN) return;
-      else if (lengths !== -EINTR) this.deps.log.debug("udp socket has an error", { ...this.local, code: errnoName(-lengths) });
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#open = false;
-    await (this.#closed ??= this.#close());
-  }
-
-  async #close(): Promise<void> {
-    await this.#poll.stop();
-    this.deps.native.close(this.#fd);
-  }
-
-  #datagram({ name, data, control }: { readonly name: number; readonly data: number; readonly control: number }): UdpDatagram | undefined {
-    const from = decodeSocketAddress(this.#buffers.name.subarray(0, name));
-    const arrival = decodeArrival(this.#buffers.control.subarray(0, control), this.local.family);
-    if (from === undefined || arrival === undefined) return undefined;
-    return { ...arrival, source: from.address, bytes: this.#buffers.data.slice(0, data) };
-  }
-
-  #tell(datagram: UdpDatagram | undefined): void {
-    if (datagram === undefined) return;
-    try {
-      this.onDatagram(datagram);
-    } catch (error) {
-      this.deps.log.warn("datagram dropped", { ...this.local, from: datagram.source, error: messageOf(error) });
-    }
-  }
 }
 
 class Sender implements UdpSender {

@@ -143,8 +143,8 @@ function advertised(state: RouterDiscoveryState, by: Pick<HeardRouter, "address"
   const others = state.routers.filter(({ address }) => address !== by.address);
   const routers = dropped([...others, { ...by, heardAt: now }], state.chosen);
   const next = { ...state, routers };
-  // One that is new does not know us either, most likely.
-  const told = known ? next : answering(next, moment);
+  // One that is new, or has begun anew, does not know us either, most likely.
+  const told = known && state.session.up ? next : answering(next, moment);
   const moved = state.chosen !== undefined && by.address !== state.chosen && isMove(state, by, { known, moment });
   return state.chosen === undefined || moved ? chosen(told, by.address, now) : told;
 }

@@ -8,7 +8,8 @@ import type { Log } from "../ports/log.js";
 import type { Random } from "../ports/random.js";
 import type { RouterLinks, RouterMessageIn, RouterSocket } from "../ports/router-links.js";
 import { ALL_NODES } from "../wire/ndp.js";
-import { ALL_ROUTERS, decodeRouterMessage, encodeRouterMessage, ND_ROUTER_ADVERT, ND_ROUTER_SOLICIT } from "../wire/ndp-router.js";
+import { ALL_ROUTERS, decodeRouterMessage, encodeRouterMessage, ND_ROUTER_ADVERT, ND_ROUTER_SOLICIT, type RouterMessage } from "../wire/ndp-router.js";
+import { DecodeError } from "../wire/reader.js";
 import type { BgpDiscoveryReport } from "./bgp-report.js";
 
 /** A socket that cannot be opened is tried again, ms: soon while the address may be under duplicate address detection, which takes a second or two. */
@@ -154,14 +155,25 @@ export class RouterLink implements AsyncDisposable {
     })();
   }
 
-  /** What breaks a rule of RFC 4861 is dropped by the socket, with the DecodeError. */
   #heard(packet: RouterMessageIn): void {
-    const message = decodeRouterMessage(packet);
+    const message = this.#decoded(packet);
+    if (message === undefined) return;
     const here = this.#deps.link(this.#name)?.linkLocals.includes(packet.source) === true;
     if (message.type === ND_ROUTER_SOLICIT) {
       if (!here) this.#send({ type: "solicited" });
     } else if (here) this.#send({ type: "advertisedHere", lifetimeSeconds: message.lifetimeSeconds });
     else this.#send({ type: "advertised", by: { address: packet.source, mac: message.sourceMac } });
+  }
+
+  /** Undefined for what breaks a rule of RFC 4861: anybody on the link can send it, all the time. */
+  #decoded(packet: RouterMessageIn): RouterMessage | undefined {
+    try {
+      return decodeRouterMessage(packet);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.#deps.log.debug("router message dropped", { from: packet.source, error: error.message });
+      return undefined;
+    }
   }
 
   #act(action: RouterDiscoveryAction): void {

@@ -25,7 +25,7 @@ export interface RouterSocket extends AsyncDisposable {
 /** Router Solicitations and Advertisements (RFC 4861) on links of this network namespace. */
 export interface RouterLinks {
   /**
-   * Hears those of a link, but not what the socket itself sends; what `onMessage` throws drops the message. Throws KernelError: `EADDRNOTAVAIL` where the
+   * Hears those of a link, but not what the socket itself sends. Throws KernelError: `EADDRNOTAVAIL` where the
    * address cannot be used, or not yet (duplicate address detection), `ENODEV` without the link, `EPERM` without CAP_NET_RAW.
    */
   open(place: RouterPlace, onMessage: (message: RouterMessageIn) => void): RouterSocket;

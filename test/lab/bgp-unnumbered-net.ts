@@ -35,6 +35,11 @@ export async function startFrr({ lab }: Cluster, config = configOf("frr")): Prom
   return frr;
 }
 
+/** With its routes, and the sockets for which the next one is waited: what a daemon that is killed leaves is nobody's. */
+export async function killFrr({ lab }: Cluster): Promise<void> {
+  await lab.exec(TORS.frr.ns, ["sh", "-ec", `cd ${lab.dir}/frr; cat *.pid | xargs kill -9; rm *.pid *.vty *.api *.sock; ip nexthop flush`]);
+}
+
 export async function startTorBird({ lab }: Cluster): Promise<BirdDaemon> {
   return await startBird(lab, { ns: TORS.bird.ns, config: configOf("bird") });
 }

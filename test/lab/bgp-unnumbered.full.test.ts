@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Frr } from "./bgp-fixture.js";
-import { cableTors, startFrr, startTorBird, TorLab } from "./bgp-unnumbered-net.js";
+import { cableTors, killFrr, startFrr, startTorBird, TorLab } from "./bgp-unnumbered-net.js";
 import { Cluster } from "./cluster.js";
 import { loadBalancer } from "./kube-client.js";
 
@@ -71,6 +71,19 @@ describe("an unnumbered session with FRR", () => {
     await tors.notRouted("frr", VIP4);
   }, 200_000);
 });
+
+test("FRR that is killed and started again is found again, and finds this node", async () => {
+  await withVip({ bgp_peers: "unnumbered:up1" }, async () => {
+    await killFrr(cluster);
+    await startFrr(cluster);
+    await tors.routed("frr", VIP4, VIP6);
+    await killFrr(cluster);
+    await tors.until("up1", "the loss", ({ state, lastEnd }) => state !== "Established" && lastEnd !== null);
+    await startFrr(cluster);
+    await tors.until("up1", "a session", ({ state, problem }) => state === "Established" && problem === null);
+    await tors.routed("frr", VIP4, VIP6);
+  });
+}, 200_000);
 
 describe("an unnumbered session with BIRD", () => {
   test("with a global address on our end that is in no subnet of BIRD's goes by the link-local one", async () => {

@@ -87,9 +87,10 @@ describe("looking for the router of a link", () => {
     expect(of(run([[0, UP], [6100, event]], 11_000, 0.5), "advertise")).toEqual([0, 3000, 6000, 9000]);
   });
 
-  test("a router that is known already is not answered", () => {
-    const known: readonly (readonly [number, Input])[] = [[0, UP], [1000, advertised(A)]];
+  test("a router with which there is a session is not answered; one that is known but has none is, as it may have begun anew", () => {
+    const known: readonly (readonly [number, Input])[] = [[0, UP], [1000, advertised(A)], [1100, SESSION]];
     expect(of(run([...known, [10_000, advertised(A)]], 13_000), "advertise")).toEqual(of(run(known, 13_000), "advertise"));
+    expect(of(run([...known, [9000, LOST], [10_000, advertised(A)]], 13_000), "advertise")).toEqual([0, 3000, 6000, 10_000]);
   });
 });
 

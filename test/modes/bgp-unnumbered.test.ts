@@ -214,9 +214,10 @@ describe("a link", () => {
     expect(report().discovery?.address).toBeUndefined();
   });
 
-  test("that brings what is no advertisement goes on", async () => {
+  test("that brings an advertisement from a global address drops it, and goes on", async () => {
     await bench.peers(unnumbered());
-    expect(() => bench.routerLinks.arrive("eth1", "2001:db8::1", advert())).toThrow("2001:db8::1");
+    await heard("2001:db8::1" as IpAddress);
+    expect(report().discovery?.address).toBeUndefined();
     await heard(ROUTER);
     expect(report().state).toBe("Established");
   });
