@@ -51,10 +51,9 @@ export type ModeReport =
   /** Another host announces the same address. */
   | { readonly type: "conflict"; readonly mac: MacAddress };
 
-/** The address is held by a host that is none of ours. Tried again every ten seconds. */
+/** The address is held by a host that is none of ours. */
 export class AddressInUse extends Error {
   readonly code = "addressInUse";
-  readonly retryAfterMs = 10_000;
 
   constructor(
     readonly address: IpAddress,
@@ -62,6 +61,7 @@ export class AddressInUse extends Error {
     readonly mac: MacAddress,
     /** That host answers for every address. */
     readonly proxy: boolean,
+    readonly retryAfterMs = 10_000,
   ) {
     super(`hold ${address} on ${iface}: ${mac} answers for it${proxy ? ", as for every address (proxy ARP)" : ""}`);
     this.name = "AddressInUse";

@@ -26,6 +26,8 @@ export interface Draft {
   giving: number;
   /** Moves under way that only make the load more even. */
   moving: number;
+  /** There is no move left that would make the load more even. */
+  even: boolean;
   /** Shards in which a key of this node is on offer: they are read until it is taken. */
   readonly onOffer: Set<number>;
   wakeAt: number;
@@ -50,6 +52,7 @@ export function lookAround(state: ClaimState, now: number, env: ClaimEnv, me: Re
     movable: [],
     giving: 0,
     moving: 0,
+    even: false,
     onOffer: new Set(),
     wakeAt: Infinity,
   };

@@ -140,6 +140,8 @@ export interface ClaimState {
   readonly notes: ReadonlyMap<string, Note>;
   readonly nextId: number;
   readonly nextMoveAt: number;
+  /** The last look found no move that would make the load more even, and none is under way. */
+  readonly even: boolean;
   readonly wakeAt: number | undefined;
 }
 
@@ -176,7 +178,7 @@ const SHARD_START: ShardState = {
 /** Nothing known, nothing wished. */
 export function claimStart(): ClaimState {
   const shards = Array.from({ length: SHARDS }, () => SHARD_START);
-  return { shards, wishes: undefined, totalWeight: 0, lots: shards.map(() => []), notes: new Map(), nextId: 1, nextMoveAt: 0, wakeAt: undefined };
+  return { shards, wishes: undefined, totalWeight: 0, lots: shards.map(() => []), notes: new Map(), nextId: 1, nextMoveAt: 0, even: false, wakeAt: undefined };
 }
 
 /** Keys of a shard that are claimed or wished for. What another version of this program has written is left out. */

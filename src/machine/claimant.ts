@@ -13,8 +13,10 @@ import type { StepResult } from "./step.js";
 
 /** So long after somebody asked for it the load is made even, however short a while members have been there. */
 const EVEN_MS = 60_000;
+/** It is over as soon as there is nothing left to move, but no sooner than this: members that have only just started may have yet to join. */
+const EVEN_LEAST_MS = 10_000;
 /** With so many moves a second, or more where the configuration allows more. */
-const EVEN_RATE = 10;
+const EVEN_RATE = 50;
 
 export interface ClaimantConfig extends MemberConfig, ClaimConfig {
   /** A process that ends waits no longer than this for others to take another key of it, ms. */
@@ -27,8 +29,7 @@ export interface ClaimantState {
   readonly member: MemberState;
   readonly claims: ClaimState;
   readonly leaving: Leaving | undefined;
-  /** Until then the load is made even at once, whoever came when: somebody asked for it. */
-  readonly evenUntil: number;
+  readonly even: Evening;
 }
 
 /** A process that ends: since when, and when it was last named by fewer claims than before. */
@@ -38,13 +39,19 @@ interface Leaving {
   readonly progressAt: number;
 }
 
+/** Somebody asked for it: until then the load is made even at once, whoever came when. */
+interface Evening {
+  readonly askedAt: number;
+  readonly until: number;
+}
+
 export type ClaimantEvent = WithWall<Exclude<ClaimEvent, { readonly type: "look" }>> | MemberEvent | { readonly type: "rebalance"; readonly wallMs: number };
 type WithWall<E> = E extends unknown ? E & { readonly wallMs: number } : never;
 export type ClaimantAction = MemberAction | ClaimAction;
 
 /** Nothing known. */
 export function claimantStart(): ClaimantState {
-  return { member: memberStart(), claims: claimStart(), leaving: undefined, evenUntil: -Infinity };
+  return { member: memberStart(), claims: claimStart(), leaving: undefined, even: { askedAt: -Infinity, until: -Infinity } };
 }
 
 /** One event in, new state and the requests to send out. */
@@ -76,7 +83,7 @@ class Run {
   #claims: ClaimState;
   #looked = false;
   #leaving: Leaving | undefined;
-  #evenUntil: number;
+  #even: Evening;
   readonly #actions: ClaimantAction[] = [];
   #memberWakeAt: number | undefined;
 
@@ -89,11 +96,11 @@ class Run {
     this.#member = before.member;
     this.#claims = before.claims;
     this.#leaving = before.leaving;
-    this.#evenUntil = before.evenUntil;
+    this.#even = before.even;
   }
 
   even(): void {
-    this.#evenUntil = this.now + EVEN_MS;
+    this.#even = { askedAt: this.now, until: this.now + EVEN_MS };
     this.claim({ type: "look", lapsed: false });
   }
 
@@ -106,10 +113,13 @@ class Run {
 
   claim(event: ClaimEvent): void {
     const env = envOf(this.#member, this.config);
-    const { state, actions } = claimStep(this.#claims, event, this.now, this.now < this.#evenUntil ? { ...env, config: evening(env.config) } : env);
+    const { askedAt, until } = this.#even;
+    const evens = this.now < until;
+    const { state, actions } = claimStep(this.#claims, event, this.now, evens ? { ...env, config: evening(env.config) } : env);
     this.#claims = state;
     this.#looked = true;
     this.#actions.push(...actions);
+    if (evens) this.#even = { askedAt, until: askedAt + (state.even ? EVEN_LEAST_MS : EVEN_MS) };
   }
 
   end(): StepResult<ClaimantState, ClaimantAction> {
@@ -117,7 +127,7 @@ class Run {
     if (this.#contentChanged()) this.member({ type: "named", nodes: namedBy(this.#claims), wallMs: this.wallMs });
     this.#leave();
     if (this.#memberWakeAt === undefined) this.member({ type: "tick", wallMs: this.wallMs });
-    const state = { member: this.#member, claims: this.#claims, leaving: this.#leaving, evenUntil: this.#evenUntil };
+    const state = { member: this.#member, claims: this.#claims, leaving: this.#leaving, even: this.#even };
     return { state, actions: this.#actions, wakeAt: this.#wakeAt() };
   }
 

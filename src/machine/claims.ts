@@ -58,7 +58,7 @@ export function claimStep(state: ClaimState, event: ClaimEvent, now: number, env
     return written;
   });
   const wakeAt = draft.wakeAt === Infinity ? undefined : Math.max(now, draft.wakeAt);
-  return { state: { ...next, shards, notes: draft.notes, nextId, nextMoveAt, wakeAt }, actions, wakeAt };
+  return { state: { ...next, shards, notes: draft.notes, nextId, nextMoveAt, even: draft.even, wakeAt }, actions, wakeAt };
 }
 
 /** Brings `lots` up to date. */

@@ -47,6 +47,8 @@ interface HeldVip {
 
 /** One defence in so long (RFC 5227 2.4 b: DEFEND_INTERVAL), ms. */
 const DEFEND_INTERVAL_MS = 10_000;
+/** An address that a host answered for is looked at again this soon once: it may be a node that is about to let go of it, ms. */
+const LOOK_AGAIN_MS = 1000;
 /** The least lifetime that the kernel can be given, ms. */
 const SECOND_MS = 1000;
 
@@ -60,6 +62,8 @@ class ArpMode implements VipMode<"arp"> {
   readonly #held = new Map<VipKey, HeldVip>();
   /** With which prefixes an earlier life left an address: the kernel removes one only by address and prefix. */
   readonly #leftovers = new Map<VipKey, readonly number[]>();
+  /** Somebody else answered for them when this node was about to take them. */
+  readonly #inUse = new Set<VipKey>();
   readonly #closing = new AbortController();
   readonly #lifetimes: Lifetimes<VipKey>;
   readonly #announcer: Announcer<VipKey>;
@@ -111,6 +115,7 @@ class ArpMode implements VipMode<"arp"> {
   async down(key: VipKey, _reason: DownReason, signal: AbortSignal): Promise<void> {
     const held = this.#held.get(key);
     this.#held.delete(key);
+    this.#inUse.delete(key);
     this.#announcer.end(key);
     const { iface, address } = splitVipKey(key);
     const linkIndex = held?.linkIndex ?? [...this.deps.links()].find(({ name }) => name === iface)?.index;
@@ -148,7 +153,10 @@ class ArpMode implements VipMode<"arp"> {
 
   async #probe(vip: Vip, link: EthernetLink, signal: AbortSignal): Promise<void> {
     const outcome: ProbeOutcome = await this.#probes.run({ linkIndex: link.index, address: vip.address, mac: link.mac }, signal);
-    if (outcome.type === "inUse") throw new AddressInUse(vip.address, vip.iface, outcome.mac, outcome.proxy);
+    const again = this.#inUse.delete(vip.key);
+    if (outcome.type !== "inUse") return;
+    this.#inUse.add(vip.key);
+    throw new AddressInUse(vip.address, vip.iface, outcome.mac, outcome.proxy, again ? undefined : LOOK_AGAIN_MS);
   }
 
   /** Where the fence leaves no whole second, the next renew is waited for: a thousand that fail and are tried again would only make that one later. */

@@ -80,6 +80,30 @@ describe("three nodes that share thirty keys", () => {
     expect(bench.counts()).toEqual({ n1: 10, n2: 10, n3: 10 });
   });
 
+  test("somebody asks for it: hundreds of keys move in a few seconds, fifty a second, and no key moves twice", async () => {
+    const keys = keysOf(300);
+    await using bench = await shared(keys, 1);
+    bench.start("n2");
+    bench.wish(wishesOf(keys));
+    await bench.clock.advance(2000);
+    await bench.at("n1").claims.rebalance();
+    await bench.clock.advance(1000);
+    const early = bench.counts()["n2"] ?? 0;
+    expect(early).toBeGreaterThan(30);
+    expect(early).toBeLessThanOrEqual(60);
+    await bench.clock.advance(3000);
+    const counts = bench.counts();
+    expect((counts["n1"] ?? 0) + (counts["n2"] ?? 0)).toBe(300);
+    expect(Math.min(...Object.values(counts))).toBeGreaterThanOrEqual(136);
+    await bench.clock.advance(10_000);
+    expect(bench.counts()).toEqual(counts);
+    // It is over: one that joins now is given something only once it has been there for a while.
+    bench.start("n3");
+    bench.wish(wishesOf(keys));
+    await bench.clock.advance(10_000);
+    expect(bench.counts()["n3"]).toBe(0);
+  });
+
   test("who takes over is told that the one before may still have the address", async () => {
     await using bench = await shared(KEYS, 2);
     const key = bench.at("n1").held()[0] ?? "services";

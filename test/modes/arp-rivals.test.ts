@@ -51,7 +51,13 @@ describe("before an address is claimed for the first time", () => {
     await bench.clock.advance(50);
     const error = await up;
     expect(error).toBeInstanceOf(AddressInUse);
-    expect(error).toMatchObject({ mac: STRANGER, proxy, retryAfterMs: 10_000 });
+    // It may be a node of ours that is about to let go: once, it is looked at again soon.
+    expect(error).toMatchObject({ mac: STRANGER, proxy, retryAfterMs: 1000 });
+    const again = bench.mode.up(bench.wantOf("192.0.2.1", { fresh: true }), signal).catch((reason: unknown) => reason);
+    await bench.clock.advance(5);
+    claims(bench, "192.0.2.1");
+    await bench.clock.advance(50);
+    expect(await again).toMatchObject({ retryAfterMs: 10_000 });
     expect(bench.kernel.shown()).toEqual([]);
   });
 
