@@ -8,7 +8,7 @@ import type { StepResult } from "./step.js";
  * - at once, where it is the same router with another address: the same MAC address, or the chosen one has not been heard since the link came up;
  * - when the session with the chosen one is lost, where the other was heard after it and may be the same one (not all routers tell their MAC address);
  * - after `patienceMs` without a session with the chosen one, where the other was heard after it.
- * A session that is up is never given up for what somebody else advertises.
+ * A session that is up is never given up for what another router advertises, which a MAC address tells from this one.
  */
 export interface RouterDiscoveryConfig {
   /** RTR_SOLICITATION_INTERVAL of RFC 4861 10; doubled after the first three up to `solicitMostMs` (RFC 7559 2). */
