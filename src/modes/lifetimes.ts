@@ -19,10 +19,10 @@ const GUARD_MS = 750;
 const GUARD_RETRY_MS = 100;
 
 /**
- * So many are set at a time: as many as go to the kernel in one write, which takes a turn of the event loop. What thousands at once leave behind outlives the young generation of the garbage
+ * So many are set at a time. What thousands at once leave behind outlives the young generation of the garbage
  * collector, which then takes more time than they do.
  */
-const AT_ONCE = 512;
+const AT_ONCE = 128;
 
 /** Lifetimes are whole seconds (struct ifa_cacheinfo). */
 const SECOND = 1000;

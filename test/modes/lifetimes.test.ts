@@ -126,15 +126,15 @@ describe("without a renew", () => {
 });
 
 describe("more lifetimes than are set at a time", () => {
-  const keys = Array.from({ length: 1200 }, (_, n) => `k${n}`);
+  const keys = Array.from({ length: 300 }, (_, n) => `k${n}`);
 
-  /** 1,200 lifetimes are due at 2000 ms, and those under way wait for the gate. */
+  /** 300 lifetimes are due at 2000 ms, and those under way wait for the gate. */
   async function due(bench: Bench): Promise<() => void> {
     const { promise, open } = gate();
     for (const key of keys) bench.keep(key);
     bench.gate = promise;
     await bench.renewAfter(2000);
-    expect(bench.puts).toEqual(keys.slice(0, 512).map((key) => `2000 ${key}`));
+    expect(bench.puts).toEqual(keys.slice(0, 128).map((key) => `2000 ${key}`));
     return open;
   }
 
@@ -156,17 +156,17 @@ describe("more lifetimes than are set at a time", () => {
   test("wait in vain where their key was let go or the fence was lost meanwhile", async () => {
     await using bench = new Bench();
     const open = await due(bench);
-    for (const key of keys.slice(800)) expect(bench.lifetimes.forget(key)).toBeUndefined();
+    for (const key of keys.slice(200)) expect(bench.lifetimes.forget(key)).toBeUndefined();
     open();
     await settle();
-    expect(bench.puts).toHaveLength(800);
+    expect(bench.puts).toHaveLength(200);
 
     await using lost = new Bench();
     const openLost = await due(lost);
     lost.fence.lose();
     openLost();
     await settle();
-    expect(lost.puts).toHaveLength(512);
+    expect(lost.puts).toHaveLength(128);
   });
 
   test("end by the fence as it is when their turn comes", async () => {
@@ -176,11 +176,11 @@ describe("more lifetimes than are set at a time", () => {
     bench.fence.renew();
     open();
     await settle();
-    expect(bench.puts.slice(512)).toEqual(keys.slice(512).map((key) => `2500 ${key}`));
+    expect(bench.puts.slice(128)).toEqual(keys.slice(128).map((key) => `2500 ${key}`));
     // Set at 2500 to end 3 s later, by the renew of 2500: the one of 2000 would have allowed 2 s.
     const before = bench.puts.length;
     await bench.renewAfter(1400);
-    expect(bench.puts.slice(before)).not.toContain("3900 k1199");
+    expect(bench.puts.slice(before)).not.toContain("3900 k299");
   });
 
   test("are forgotten with everything else", async () => {
@@ -190,7 +190,7 @@ describe("more lifetimes than are set at a time", () => {
     open();
     await closing;
     await settle();
-    expect(bench.puts).toHaveLength(512);
+    expect(bench.puts).toHaveLength(128);
   });
 });
 
