@@ -67,7 +67,9 @@ describe("the API server of the node that has the control-plane VIP", () => {
     const { worstOverlapMs } = await answerers.stop();
     console.log(JSON.stringify({ figure: "control plane moved", because: name, sickMs, gapMs: Math.round(udp.gapMs), overlapMs: Math.round(worstOverlapMs) }));
     expect(worstOverlapMs).toBeLessThanOrEqual(OVERLAP_MS);
-    expect(udp.nodes.map(({ node }) => node)).toEqual([owner, next]);
+    // While both have it, an answer of the one may come after an answer of the other.
+    const answered = udp.nodes.map(({ node }) => node);
+    expect([answered[0], answered.at(-1), new Set(answered).size]).toEqual([owner, next, 2]);
     expect(saidAt(cluster.vip(next), "announced")).toBeLessThan(saidAt(cluster.vip(owner), "vip removed"));
     await cluster.vip(next).stop("SIGTERM");
     const third = await cluster.heldBy(ADDRESS, 3000);
