@@ -1,5 +1,6 @@
 import type { IpAddress } from "../lib/ip.js";
 import { macFromBytes, macToBytes, type MacAddress } from "../lib/mac.js";
+import { MAC_OPTION_LENGTH, ndOptions, OPT_SOURCE_LINKADDR } from "./ndp-options.js";
 import { DecodeError, Reader } from "./reader.js";
 import { Writer } from "./writer.js";
 
@@ -9,8 +10,6 @@ export const ALL_ROUTERS = "ff02::2" as IpAddress;
 
 /** RFC 4861 6.1.1, 6.1.2: only a packet that no router has forwarded has this one. */
 const HOP_LIMIT = 255;
-const OPT_SOURCE_LINKADDR = 1;
-const MAC_OPTION_LENGTH = 8;
 const FLAG_MANAGED = 0x80;
 const FLAG_OTHER = 0x40;
 const LINK_LOCAL = /^fe[89ab][0-9a-f]:/;
@@ -118,13 +117,7 @@ function advert(reader: Reader, source: IpAddress): RouterAdvert {
 /** Of several the first counts. One that is no MAC address (another kind of link) is none. */
 function decodeSourceMac(reader: Reader): MacAddress | undefined {
   let found: MacAddress | undefined;
-  while (reader.remaining > 0) {
-    const start = reader.offset;
-    const type = reader.u8();
-    const length = reader.u8() * 8;
-    // RFC 4861 4.6: a message with an option of length 0 must be discarded.
-    if (length === 0) throw new DecodeError("length", start, `option ${type} of length 0`);
-    const value = reader.bytes(length - 2);
+  for (const { type, length, value } of ndOptions(reader)) {
     if (type === OPT_SOURCE_LINKADDR && length === MAC_OPTION_LENGTH) found ??= macFromBytes(value);
   }
   return found;

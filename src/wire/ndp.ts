@@ -2,6 +2,7 @@ import { ipFromBytes, ipToBytes, type IpAddress } from "../lib/ip.js";
 import { macFromBytes, macToBytes, type MacAddress } from "../lib/mac.js";
 import { decodeEthernet, encodeEthernet, ETHERNET_HEADER_LENGTH, ETHERTYPE_IPV6 } from "./ethernet.js";
 import { decodeIpv6, encodeIpv6, icmpv6Checksum, IPV6_HEADER_LENGTH, NEXT_HEADER_ICMPV6, type Ipv6Packet } from "./ipv6.js";
+import { MAC_OPTION_LENGTH, ndOptions, OPT_SOURCE_LINKADDR, OPT_TARGET_LINKADDR } from "./ndp-options.js";
 import { DecodeError, Reader } from "./reader.js";
 import { Writer } from "./writer.js";
 
@@ -16,9 +17,6 @@ const HOP_LIMIT = 255;
 const MESSAGE_LENGTH = 24;
 const MESSAGE_OFFSET = ETHERNET_HEADER_LENGTH + IPV6_HEADER_LENGTH;
 const CHECKSUM_OFFSET = 2;
-const OPT_SOURCE_LINKADDR = 1;
-const OPT_TARGET_LINKADDR = 2;
-const MAC_OPTION_LENGTH = 8;
 /** ff02::1:ff00:0/104 in canonical text. */
 const SOLICITED_NODE = /^ff02::1:ff[0-9a-f]{2}:/;
 const FLAG_ROUTER = 0x80;
@@ -162,15 +160,9 @@ function advertisement(carrier: NdCarrier, options: ReadonlyMap<number, MacAddre
 /** The link-layer addresses by option type; of several with one type the first counts, as in Linux. */
 function decodeMacOptions(reader: Reader): ReadonlyMap<number, MacAddress> {
   const found = new Map<number, MacAddress>();
-  while (reader.remaining > 0) {
-    const start = reader.offset;
-    const type = reader.u8();
-    const length = reader.u8() * 8;
-    // RFC 4861 4.6: a message with an option of length 0 must be discarded.
-    if (length === 0) throw new DecodeError("length", start, `option ${type} of length 0`);
-    const value = reader.bytes(length - 2);
+  for (const { type, length, value, offset } of ndOptions(reader)) {
     if (type !== OPT_SOURCE_LINKADDR && type !== OPT_TARGET_LINKADDR) continue;
-    if (length !== MAC_OPTION_LENGTH) throw new DecodeError("length", start, `link-layer address option of ${length} octets`);
+    if (length !== MAC_OPTION_LENGTH) throw new DecodeError("length", offset, `link-layer address option of ${length} octets`);
     if (!found.has(type)) found.set(type, macFromBytes(value));
   }
   return found;
