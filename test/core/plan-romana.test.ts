@@ -105,6 +105,8 @@ describe("how its traffic reaches the pods", () => {
   ])("a VIP with rules of its own comes after them: %s", (_name, part, comes) => {
     const arp = planned(HEADLESS, { ...held, observed: new Map(), ...part });
     expect([...arp.wants.dnat.keys(), ...arp.wants.arp.keys()]).toEqual(comes ? [`eth0/${A}`, `eth0/${A}`] : [`eth0/${A}`]);
+    const bgp = planned(HEADLESS, { ...held, observed: new Map(), ...part }, { iface: "eth0", bgp: { electControlPlane: true, attachServices: false } });
+    expect([...bgp.wants.dnat.keys(), ...bgp.wants.bgp.keys()]).toEqual(comes ? [`eth0/${A}`, `${A}/32`] : [`eth0/${A}`]);
   });
 
   test("a data plane that the kernel refuses is told", () => {

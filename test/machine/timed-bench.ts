@@ -1,4 +1,4 @@
-/** A machine of an address by DHCP with its clock. `random` stays 0.5 unless a test sets it. */
+/** A machine with its clock: of an address by DHCP, of a port at the router. `random` stays 0.5 unless a test sets it. */
 export abstract class TimedBench<E extends { readonly type: string }, A> {
   now = 0;
   random = 0.5;

@@ -1,3 +1,4 @@
+import type { StepResult } from "../../src/machine/step.js";
 import {
   UPNP_TIMING,
   upnpMappingStart,
@@ -8,6 +9,7 @@ import {
   type UpnpRefusal,
 } from "../../src/machine/upnp-mapping-state.js";
 import { upnpMappingStep } from "../../src/machine/upnp-mapping.js";
+import { TimedBench } from "./timed-bench.js";
 
 const CONFIG: UpnpMappingConfig = { externalPort: 8080, leaseSeconds: 600, anyPort: true, timing: UPNP_TIMING };
 export const IGD2 = { id: "igd2", choosesPort: true };
@@ -16,32 +18,24 @@ export const IGD1 = { id: "igd1", choosesPort: false };
 type Input<T> = T extends unknown ? Omit<T, "random"> : never;
 
 /** The machine of one mapping with its clock. `random` is 0: no jitter. */
-export class Bench {
+export class Bench extends TimedBench<Input<UpnpMappingEvent>, UpnpMappingAction> {
   state: UpnpMappingState = upnpMappingStart();
-  wakeAt: number | undefined;
-  now = 0;
-  readonly log: string[] = [];
 
   constructor(
     private readonly changes: Partial<UpnpMappingConfig> = {},
-    private readonly random = 0,
-  ) {}
-
-  send(event: Input<UpnpMappingEvent>): this {
-    const result = upnpMappingStep(this.state, { ...event, random: this.random }, this.now, { ...CONFIG, ...this.changes });
-    this.state = result.state;
-    this.wakeAt = result.wakeAt;
-    this.log.push(...result.actions.map((action) => `${this.now} ${shown(action)}`));
-    return this;
+    override readonly random = 0,
+  ) {
+    super();
   }
 
-  until(time: number): this {
-    while (this.wakeAt !== undefined && this.wakeAt <= time) {
-      this.now = Math.max(this.now, this.wakeAt);
-      this.send({ type: "tick" });
-    }
-    this.now = time;
-    return this;
+  protected step(event: Input<UpnpMappingEvent>): StepResult<UpnpMappingState, UpnpMappingAction> {
+    const result = upnpMappingStep(this.state, { ...event, random: this.random }, this.now, { ...CONFIG, ...this.changes });
+    this.state = result.state;
+    return result;
+  }
+
+  protected did(action: UpnpMappingAction): string {
+    return shown(action);
   }
 
   /** The request under way is answered. */
@@ -63,10 +57,6 @@ export class Bench {
 
   down(searching = false): this {
     return this.send({ type: "down", searching });
-  }
-
-  news(): readonly string[] {
-    return this.log.splice(0);
   }
 
   private asked(): number {
